@@ -1,0 +1,1 @@
+//! The Arvados v1 API and what Wharf adds beside it.

@@ -1,0 +1,1 @@
+//! Typed API calls, over HTTP or straight into a router in memory.

@@ -1,0 +1,1 @@
+//! The resolved configuration of every role, from file, flags and environment.

@@ -1,0 +1,1 @@
+//! Turns queued containers into supervisors and keeps records true.

@@ -1,0 +1,1 @@
+//! Task scopes, shutdown signals, backoff and clocks.

@@ -1,0 +1,1 @@
+//! Service hosts: from a request for a name to bytes of the app.

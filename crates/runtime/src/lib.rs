@@ -1,0 +1,1 @@
+//! Containers and images: namespaces, overlay, sockets inside the container.

@@ -1,0 +1,1 @@
+//! Records in SQLite: migrations, queries, change events.

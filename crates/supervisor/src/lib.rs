@@ -1,0 +1,1 @@
+//! Runs one container and carries its traffic.

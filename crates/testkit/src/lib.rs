@@ -1,0 +1,1 @@
+//! A whole Wharf for tests, on a port of its own.

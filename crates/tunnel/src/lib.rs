@@ -1,0 +1,1 @@
+//! One multiplexed connection per supervisor, with typed streams.

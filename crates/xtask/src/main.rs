@@ -1,0 +1,3 @@
+//! Chores: checks, tests, benches.
+
+fn main() {}
