@@ -1,1 +1,23 @@
-//! Task scopes, shutdown signals, backoff and clocks.
+//! How work starts, waits and ends: task scopes, the shutdown ladder, signals, backoff, bounded waits.
+//!
+//! Every task of the product has an owner, a [`TaskScope`], which names it, reports its panic and
+//! waits for it at shutdown. A process comes down by the [`Ladder`]:
+//!
+//! ```text
+//! serving ──stop accepting──▶ draining ──grace over or idle──▶ cancelled ──bound over or idle──▶ report
+//! ```
+//!
+//! This crate knows nothing of HTTP, records or containers. Start reading at [`scope`].
+
+pub mod backoff;
+pub mod ladder;
+pub mod scope;
+pub mod signals;
+pub mod wait;
+
+pub use backoff::{Backoff, BackoffPolicy};
+pub use ladder::{Ladder, LadderReport};
+pub use scope::{TaskScope, TasksLeft};
+pub use signals::{Signals, StopSignal};
+pub use tokio_util::sync::CancellationToken;
+pub use wait::{TimedOut, wait_for, wait_until};
