@@ -1,1 +1,35 @@
-//! The nouns of Wharf.
+//! The nouns of Wharf and the rules that need nothing but themselves.
+//!
+//! What it is for: identifiers, tokens, published ports, host names, states, records and their wire JSON.
+//! What it does not do: no task, no socket, no clock, no randomness, no SQL. Callers bring those in as values.
+//! Where to start reading: [`records`], then [`port`] and [`service_domain`].
+
+pub mod field_error;
+pub mod host_label;
+pub mod launch;
+pub mod port;
+pub mod records;
+pub mod service_domain;
+pub mod state;
+pub mod timestamp;
+pub mod token;
+pub mod uuid;
+
+pub use field_error::FieldError;
+pub use host_label::{HostLabel, HostLabelError, ReservedNames};
+pub use launch::{
+    BindMount, ContainerEnd, ImageConfig, Outcome, Phase, SuperviseSpec, SupervisorState,
+    ToController, ToSupervisor,
+};
+pub use port::{Access, ContainerPort, PortError, PublishedPort, PublishedPorts};
+pub use records::{
+    Container, ContainerRequest, JsonMap, Link, RuntimeConstraints, TokenRecord, User,
+};
+pub use service_domain::{ServiceDomain, ServiceDomainError, initial_url};
+pub use state::{ContainerState, RequestState};
+pub use timestamp::Timestamp;
+pub use token::{ApiToken, TokenError, TokenHash};
+pub use uuid::{
+    ClusterId, ContainerUuid, GroupUuid, LinkUuid, LogUuid, RequestUuid, TokenUuid, UserUuid, Uuid,
+    UuidError,
+};

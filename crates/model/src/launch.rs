@@ -1,0 +1,172 @@
+//! What passes between dispatcher, supervisor and controller to run one container.
+
+use crate::port::ContainerPort;
+use crate::timestamp::Timestamp;
+use crate::uuid::ContainerUuid;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// What an image says about running it (OCI image configuration).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageConfig {
+    /// Program and first arguments.
+    #[serde(default)]
+    pub entrypoint: Vec<String>,
+    /// Arguments, or the whole command where there is no entry point.
+    #[serde(default)]
+    pub cmd: Vec<String>,
+    /// `NAME=value` entries.
+    #[serde(default)]
+    pub env: Vec<String>,
+    /// Working directory; empty means `/`.
+    #[serde(default)]
+    pub working_dir: String,
+    /// `user[:group]`, names or numbers; empty means root.
+    #[serde(default)]
+    pub user: String,
+}
+
+/// A directory or file of the host, made visible in a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BindMount {
+    /// Absolute path on the host.
+    pub source: PathBuf,
+    /// Absolute path in the container.
+    pub target: String,
+    /// Whether the container may write to it.
+    pub writable: bool,
+}
+
+/// All that a supervisor needs to run one container. Written to `spec.json`; holds no secret.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SuperviseSpec {
+    /// The container.
+    pub container_uuid: ContainerUuid,
+    /// The command; empty means the image's own.
+    pub command: Vec<String>,
+    /// Environment of the request; wins over the image's.
+    pub environment: BTreeMap<String, String>,
+    /// Working directory of the request; `None` or `.` means the image's.
+    pub cwd: Option<String>,
+    /// `user[:group]`, where it is not the image's.
+    pub user: Option<String>,
+    /// Unpacked layers, top first.
+    pub layers: Vec<PathBuf>,
+    /// What the image says.
+    pub image_config: ImageConfig,
+    /// Ports whose readiness is watched.
+    pub published_ports: Vec<ContainerPort>,
+    /// Memory limit in bytes; 0 means none.
+    pub ram_bytes: u64,
+    /// Number of CPUs asked for.
+    pub vcpus: u32,
+    /// Directories of the host to show in the container.
+    pub mounts: Vec<BindMount>,
+    /// Paths in the container that get an empty, writable directory of their own.
+    #[serde(default)]
+    pub tmp_mounts: Vec<String>,
+    /// Where outputs are written, an absolute path in the container.
+    pub output_path: Option<String>,
+    /// The controller's socket for supervisors.
+    pub tunnel_socket: PathBuf,
+    /// Time from SIGTERM to SIGKILL, in milliseconds.
+    pub stop_grace_ms: u64,
+    /// Most bytes kept of each of the app's two output streams.
+    pub log_bytes_max: u64,
+    /// Whether it is a service.
+    pub service: bool,
+}
+
+/// How far a supervisor is with its container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// The container is being made.
+    Starting,
+    /// The program runs.
+    Running,
+    /// It is over; `end` says how.
+    Ended,
+}
+
+/// How a container's program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "how")]
+pub enum Outcome {
+    /// By itself.
+    Exited {
+        /// Its exit code.
+        code: i32,
+    },
+    /// By a signal that we did not send.
+    Signalled {
+        /// The signal's number.
+        signal: i32,
+    },
+    /// It was never started.
+    FailedToStart,
+    /// We were asked to stop it.
+    Stopped {
+        /// The exit code, where it ended by itself within the grace period.
+        code: Option<i32>,
+    },
+    /// Its supervisor vanished.
+    Lost,
+}
+
+/// The end of a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerEnd {
+    /// How.
+    pub outcome: Outcome,
+    /// When.
+    pub finished_at: Timestamp,
+    /// Why, in words for the record; empty after exit code 0.
+    pub reason: String,
+    /// Whether the kernel killed it for want of memory.
+    pub oom_killed: bool,
+}
+
+/// The whole state of a supervisor: sent on connect and on every change, and kept in `state.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SupervisorState {
+    /// How far it is.
+    pub phase: Phase,
+    /// When the program was started.
+    pub started_at: Option<Timestamp>,
+    /// Ports that have accepted a connection, and when they first did.
+    pub ready: BTreeMap<ContainerPort, Timestamp>,
+    /// How it ended, once it has.
+    pub end: Option<ContainerEnd>,
+}
+
+impl Default for SupervisorState {
+    fn default() -> Self {
+        Self { phase: Phase::Starting, started_at: None, ready: BTreeMap::new(), end: None }
+    }
+}
+
+/// A line from a supervisor on its control stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToController {
+    /// How things are now.
+    State(SupervisorState),
+}
+
+/// A line to a supervisor on its control stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToSupervisor {
+    /// The state with this phase is in the records for good.
+    Ack {
+        /// The phase.
+        phase: Phase,
+    },
+    /// End the container.
+    Stop {
+        /// Time from SIGTERM to SIGKILL, in milliseconds.
+        grace_ms: u64,
+    },
+}
