@@ -1,0 +1,107 @@
+//! What the tests need beside a Rust toolchain, installed where it is missing.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::commands::{command, is_installed, root, run, target};
+
+/// A program that shows that a Debian package is there, and the package.
+const PACKAGES: [(&str, &str); 7] = [
+    ("busybox", "busybox-static"), // the root file system of the small images
+    ("chromium", "chromium"),      // the browser of the browser tests
+    ("curl", "curl"),              // an HTTP client that is not ours
+    ("debootstrap", "debootstrap"), // the base of the JupyterLab image
+    ("unshare", "util-linux"),     // mount namespaces of the image scripts
+    ("strip", "binutils"),         // smaller test images
+    ("setpriv", "util-linux"),     // the rootless runs
+];
+
+/// The programs of `cargo xtask bench` alone.
+pub(crate) const BENCH_PACKAGES: [(&str, &str); 2] = [("nginx", "nginx-light"), ("wrk", "wrk")];
+
+/// A WebSocket client not ours, in a virtual environment.
+const PYTHON_PACKAGES: [&str; 1] = ["websockets==15.0.1"];
+
+/// Installs what is missing; says what it does, since it can take a minute.
+pub(crate) fn install() -> Result<()> {
+    debian(&PACKAGES)?;
+    python()?;
+    node()
+}
+
+/// Installs those Debian packages whose program is not there.
+pub(crate) fn debian(packages: &[(&str, &str)]) -> Result<()> {
+    let mut missing: Vec<&str> = packages
+        .iter()
+        .filter(|(program, package)| !is_there(program, package))
+        .map(|(_, package)| *package)
+        .collect();
+    missing.dedup();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let line = format!("apt-get install -y --no-install-recommends {}", missing.join(" "));
+    if !is_root() {
+        bail!("the tests need packages that only root can install: run `sudo {line}`");
+    }
+    println!("setup: {line}");
+    let install = || {
+        let script = format!("{line} >/dev/null");
+        run(command("sh", &["-c", &script]).env("DEBIAN_FRONTEND", "noninteractive"))
+    };
+    // The second try is for a machine whose package lists are old or missing.
+    install().or_else(|_| {
+        run(&mut command("sh", &["-c", "apt-get update >/dev/null"]))?;
+        install()
+    })
+}
+
+/// Only a *static* busybox runs in an image of its own.
+fn is_there(program: &str, package: &str) -> bool {
+    is_installed(program)
+        && (package != "busybox-static" || Path::new("/usr/share/doc/busybox-static").exists())
+}
+
+/// The Python of the virtual environment.
+pub(crate) fn python_path() -> PathBuf {
+    target().join("test-venv/bin/python3")
+}
+
+fn python() -> Result<()> {
+    let folder = target().join("test-venv");
+    let done = folder.join(".done");
+    let wanted = PYTHON_PACKAGES.join("\n");
+    if std::fs::read_to_string(&done).is_ok_and(|text| text == wanted) {
+        return Ok(());
+    }
+    println!("setup: Python environment with {}", PYTHON_PACKAGES.join(" "));
+    let folder_text = folder.to_str().context("the target folder's name is not UTF-8")?;
+    let make = || run(&mut command("python3", &["-m", "venv", "--clear", folder_text]));
+    make().or_else(|_| {
+        debian(&[("a python with ensurepip", "python3-venv")])?;
+        make()
+    })?;
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+    run(command(python_path(), &pip).args(PYTHON_PACKAGES))?;
+    std::fs::write(done, wanted).context("the mark of a finished environment can't be written")
+}
+
+/// The browser tests drive Debian's chromium through playwright-core; no browser is downloaded.
+fn node() -> Result<()> {
+    if !is_installed("node") || !is_installed("npm") {
+        debian(&[("node", "nodejs"), ("npm", "npm")])?;
+    }
+    let folder = root().join("tests/browser");
+    if folder.join("node_modules/playwright-core/package.json").exists() {
+        return Ok(());
+    }
+    println!("setup: node packages of tests/browser");
+    let install = ["install", "--silent", "--no-audit", "--no-fund", "--no-package-lock"];
+    run(command("npm", &install).current_dir(folder))
+}
+
+pub(crate) fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
+}
