@@ -1,0 +1,85 @@
+//! What the proxy is told at start: where service hosts live, the session key, and every limit by name.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use model::{ClusterId, ServiceDomain};
+
+/// The key under which session cookies are sealed: 32 random bytes, kept in the data folder.
+#[derive(Clone)]
+pub struct SessionKey(pub(crate) [u8; 32]);
+
+impl SessionKey {
+    /// A key of 32 random bytes.
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl fmt::Debug for SessionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionKey(…)")
+    }
+}
+
+/// Everything that can be set. Make one with [`ProxyConfig::new`] and change the fields that differ.
+#[derive(Debug, Clone)]
+pub struct ProxyConfig {
+    /// Tokens of this cluster are ours: an `Authorization` header with one never reaches an app.
+    pub cluster: ClusterId,
+    /// Where service hosts live: one wildcard, or one host with [`ProxyConfig::external_ports`].
+    pub service_domain: ServiceDomain,
+    /// The ports that are service hosts where there is no wildcard name. Default: none.
+    pub external_ports: Option<RangeInclusive<u16>>,
+    /// Seals session cookies.
+    pub session_key: SessionKey,
+    /// Where people sign in, read logs and run things again; ends with `/`.
+    pub dashboard_url: String,
+    /// Whether ports that are not in `published_ports` can be reached, as private ones. Default: yes, as in Arvados.
+    pub allow_unpublished_ports: bool,
+    /// Front proxies whose `X-Forwarded-For` and `-Proto` are believed, by the socket's address. Default: none.
+    pub front_proxies: Vec<IpAddr>,
+    /// Longest life of a session cookie, where its token lives longer. Default: 7 days, a working week and its rest.
+    pub session_lifetime_max: Duration,
+    /// How long a new connection to an app may take. Default: 10 s; in the same machine it takes microseconds.
+    pub connect_timeout: Duration,
+    /// How long an app may take to begin its answer. Default: no limit, because of long polls.
+    pub first_byte_timeout: Option<Duration>,
+    /// What `Retry-After` says while a service starts; whole seconds are sent. Default: 2 s.
+    pub retry_after: Duration,
+    /// How long a connection to an app is kept without use. Default: 30 s, below most servers' own minute.
+    pub pool_idle_timeout: Duration,
+    /// Idle connections kept for one caller of one port. Default: 128, above one browser tab or one load test of 64.
+    pub pool_idle_max_per_key: usize,
+    /// Idle connections kept in all. Default: 4096, well below the usual limit of open files.
+    pub pool_idle_max: usize,
+}
+
+impl ProxyConfig {
+    /// A configuration with the defaults.
+    pub fn new(
+        cluster: ClusterId,
+        service_domain: ServiceDomain,
+        session_key: SessionKey,
+        dashboard_url: String,
+    ) -> Self {
+        Self {
+            cluster,
+            service_domain,
+            external_ports: None,
+            session_key,
+            dashboard_url,
+            allow_unpublished_ports: true,
+            front_proxies: Vec::new(),
+            session_lifetime_max: Duration::from_secs(7 * 24 * 3600),
+            connect_timeout: Duration::from_secs(10),
+            first_byte_timeout: None,
+            retry_after: Duration::from_secs(2),
+            pool_idle_timeout: Duration::from_secs(30),
+            pool_idle_max_per_key: 128,
+            pool_idle_max: 4096,
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! What the proxy needs to know, as it asks for it: what a service host stands for, and who a credential is.
+//!
+//! The proxy owns these traits; whoever assembles the process implements them. A warm request asks both
+//! questions, so answers come from memory.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use model::{
+    Access, ApiToken, ContainerPort, ContainerUuid, PublishedPorts, RequestUuid, Timestamp,
+    TokenUuid, UserUuid,
+};
+use tokio::sync::watch;
+
+/// What the label of a service host names. UUID forms come first, so that no name can take one over.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum HostTarget {
+    /// `<container uuid>` or `<container uuid>-<port>`.
+    Container {
+        /// The container.
+        uuid: ContainerUuid,
+        /// Absent: port 80, or the only published one.
+        port: Option<ContainerPort>,
+    },
+    /// `<container request uuid>` or `<container request uuid>-<port>`.
+    Request {
+        /// The container request.
+        uuid: RequestUuid,
+        /// Absent: port 80, or the only published one.
+        port: Option<ContainerPort>,
+    },
+    /// The name of a hostname link, lower-cased.
+    Name(String),
+    /// A port of the one service host, on sites without a wildcard name.
+    ExternalPort(u16),
+}
+
+/// The state of what stands behind a service host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TargetState {
+    /// The request was not submitted yet, so there is no container.
+    Uncommitted,
+    /// Waits for a place.
+    Queued,
+    /// Has a place and is being started.
+    Locked,
+    /// Its process runs.
+    Running,
+    /// Its process ended.
+    Complete,
+    /// It was stopped, or could not run.
+    Cancelled,
+}
+
+impl TargetState {
+    /// The word of the record.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Uncommitted => "Uncommitted",
+            Self::Queued => "Queued",
+            Self::Locked => "Locked",
+            Self::Running => "Running",
+            Self::Complete => "Complete",
+            Self::Cancelled => "Cancelled",
+        }
+    }
+}
+
+/// One port of one service, as the records stand now.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// The container, once there is one.
+    pub container: Option<ContainerUuid>,
+    /// The request that was named, or one behind the container.
+    pub request: Option<RequestUuid>,
+    /// The service's name for people.
+    pub name: String,
+    /// The container's state.
+    pub state: TargetState,
+    /// The container's published ports, else the request's.
+    pub ports: PublishedPorts,
+    /// The port that the host names; [`default_port`](crate::host::default_port) where it names none.
+    pub port: ContainerPort,
+    /// Who submitted each of the requests behind the container; all must be one for that user to get in.
+    pub submitters: Vec<UserUuid>,
+    /// How it ended, in words ("exited with code 3"); empty until then.
+    pub exit_words: String,
+    /// Whether it was meant to live long.
+    pub is_service: bool,
+}
+
+impl Target {
+    /// Whether everyone may open the port.
+    pub fn is_public(&self) -> bool {
+        self.ports.get(self.port).is_some_and(|entry| entry.access == Access::Public)
+    }
+
+    /// Whether the port is in `published_ports`.
+    pub fn is_published(&self) -> bool {
+        self.ports.get(self.port).is_some()
+    }
+
+    /// Whether the port has ever accepted a connection.
+    pub fn was_ready(&self) -> bool {
+        self.ports.get(self.port).is_some_and(model::PublishedPort::is_ready)
+    }
+
+    /// The label of the port for people, or its number.
+    pub fn port_label(&self) -> String {
+        let label = self.ports.get(self.port).map(|entry| entry.label.clone());
+        label.unwrap_or_else(|| format!("port {}", self.port))
+    }
+}
+
+/// Something a caller presents.
+#[derive(Debug, Clone)]
+pub enum Credential {
+    /// An API token, from the query or the `Authorization` header.
+    Token(ApiToken),
+    /// A single-use code from the query, to be redeemed for this service host and no other.
+    Code {
+        /// `wc1_…`.
+        code: String,
+        /// The host it was presented at: lower-cased, with the port where that is not the scheme's own.
+        service_host: String,
+        /// The container behind that host.
+        container: Option<ContainerUuid>,
+        /// The request behind that host.
+        request: Option<RequestUuid>,
+        /// The container's port.
+        port: ContainerPort,
+    },
+    /// What an opened session cookie says; the token may have been revoked since.
+    Session {
+        /// The token that the session was made with.
+        token_uuid: TokenUuid,
+        /// Whose it was.
+        user_uuid: UserUuid,
+    },
+}
+
+/// Who a valid credential is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal {
+    /// The user.
+    pub user: UserUuid,
+    /// The token behind the credential.
+    pub token: TokenUuid,
+    /// Administrators may open every service.
+    pub is_admin: bool,
+    /// Only a token for everything (scope `all`) opens a service.
+    pub unscoped: bool,
+    /// When the token ends.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// What the start page shows beside the state.
+#[derive(Debug, Clone, Default)]
+pub struct StartInfo {
+    /// Place in the queue, from 1.
+    pub queue_place: Option<u64>,
+    /// One sentence: what it waits for.
+    pub detail: String,
+    /// The last log lines, oldest first.
+    pub log_lines: Vec<String>,
+}
+
+/// The records cannot be asked now; the caller gets 503.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the records cannot be read: {0}")]
+pub struct DirectoryError(pub String);
+
+/// Answers the proxy's questions from records.
+pub trait Directory: Send + Sync {
+    /// What a service host stands for; `None` when there is no such thing.
+    fn find<'a>(
+        &'a self,
+        target: &'a HostTarget,
+    ) -> BoxFuture<'a, Result<Option<Arc<Target>>, DirectoryError>>;
+
+    /// Who presents a credential; `None` when it is not valid (unknown, expired, revoked, used up, of an inactive user).
+    fn principal(
+        &self,
+        credential: Credential,
+    ) -> BoxFuture<'_, Result<Option<Principal>, DirectoryError>>;
+
+    /// What the start page shows. Only asked for callers who may open the service.
+    fn start_info<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, StartInfo>;
+
+    /// A number that changes whenever records may have: open streams then ask anew whether they may go on.
+    /// `None` (the default): streams are never asked again.
+    fn changes(&self) -> Option<watch::Receiver<u64>> {
+        None
+    }
+}
