@@ -1,1 +1,24 @@
-//! The resolved configuration of every role, from file, flags and environment.
+//! What the operator decided: the config file, the environment, the credentials of the local instance.
+//!
+//! Two types: [`RawConfig`] is what the file says (every key optional, unknown keys refused, all
+//! problems reported at once); [`Config`] is what the program uses (everything present, parsed,
+//! `Duration`s). Every limit has a name, a default and a sentence of why; the sentence is its doc
+//! comment in [`sections`] and what `wharf config check` prints beside the value.
+//!
+//! This is the only crate that reads the environment ([`Environment`]). The config holds no
+//! secrets; those live in files of the data directory ([`credentials`]). Start at [`Config::local`].
+
+mod config;
+pub mod credentials;
+pub mod environment;
+pub mod raw;
+pub mod sections;
+pub mod setting;
+pub mod units;
+
+pub use config::Config;
+pub use credentials::{AccessError, ApiAccess, Credentials};
+pub use environment::{Environment, default_data_dir};
+pub use raw::{ConfigError, Problem, RawConfig};
+pub use sections::{Api, Containers, Log, LogFormat, Proxy, Services, Sessions, Shutdown, Tunnel};
+pub use units::{ByteSize, parse_duration, show_duration};

@@ -1,0 +1,276 @@
+//! The resolved config: everything present, checked, in the program's own types.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use model::{ClusterId, ReservedNames, ServiceDomain};
+use serde_json::Value;
+
+use crate::raw::{Problem, Section};
+use crate::sections::{Api, Containers, Log, Proxy, Services, Sessions, Shutdown, Tunnel};
+use crate::setting::{Line, Setting};
+
+/// What the program uses. Tests override fields of [`Config::local`] directly.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// First five characters of every identifier.
+    pub cluster_id: ClusterId,
+    /// Where we listen; http and https on the same port.
+    pub listen: SocketAddr,
+    /// Records, images, logs, secrets: everything that must survive.
+    pub data_dir: PathBuf,
+    /// Addresses as clients see them.
+    pub services: Services,
+    /// Names that no hostname link may take, beside the built-in ones; as in the file.
+    pub reserved_hostnames: Vec<String>,
+    /// Limits and defaults of containers.
+    pub containers: Containers,
+    /// Limits of the API.
+    pub api: Api,
+    /// Limits of the service hosts.
+    pub proxy: Proxy,
+    /// Lifetimes of sign-ins.
+    pub sessions: Sessions,
+    /// Limits of supervisors' connections.
+    pub tunnel: Tunnel,
+    /// How we come down.
+    pub shutdown: Shutdown,
+    /// What is logged.
+    pub log: Log,
+}
+
+impl Config {
+    /// The config of `wharf up` on one machine without any file.
+    ///
+    /// `listen` is the address as bound: with port 0, bind first. Whoever holds the machine's
+    /// administrator token is taken to be its owner and may mount any directory into containers.
+    pub fn local(data_dir: PathBuf, listen: SocketAddr) -> Self {
+        let containers =
+            Containers { bind_mounts: vec![PathBuf::from("/")], ..Containers::default() };
+        Self {
+            cluster_id: ClusterId::default(),
+            listen,
+            data_dir,
+            services: Services::local(listen.port()),
+            reserved_hostnames: Vec::new(),
+            containers,
+            api: Api::default(),
+            proxy: Proxy::default(),
+            sessions: Sessions::default(),
+            tunnel: Tunnel::default(),
+            shutdown: Shutdown::default(),
+            log: Log::default(),
+        }
+    }
+
+    /// The reserved names in the form that `model::HostLabel::parse` takes.
+    pub fn reserved_names(&self) -> ReservedNames {
+        ReservedNames::with(self.reserved_hostnames.iter().cloned())
+    }
+
+    /// Puts what the file says over these values, reporting every problem.
+    pub(crate) fn overlay(mut self, mut top: Section, problems: &mut Vec<Problem>) -> Self {
+        if let Some(id) = top.take::<ClusterId>("ClusterID", problems) {
+            self.cluster_id = id;
+        }
+        if let Some(listen) = top.take::<SocketAddr>("Listen", problems) {
+            self.listen = listen;
+            self.services = Services::local(listen.port());
+        }
+        if let Some(dir) = top.take::<PathBuf>("DataDir", problems) {
+            self.data_dir = dir;
+        }
+        if let Some(names) = top.take::<Vec<String>>("ReservedHostnames", problems) {
+            self.reserved_hostnames = names;
+        }
+        self.services.overlay(top.section("Services", problems), problems);
+        let mut within = |name, read: &mut dyn FnMut(&mut Section, &mut Vec<Problem>)| {
+            let mut section = top.section(name, problems);
+            read(&mut section, problems);
+            section.finish(problems);
+        };
+        within("Containers", &mut |section, problems| self.containers.overlay(section, problems));
+        within("API", &mut |section, problems| self.api.overlay(section, problems));
+        within("Proxy", &mut |section, problems| self.proxy.overlay(section, problems));
+        within("Sessions", &mut |section, problems| self.sessions.overlay(section, problems));
+        within("Tunnel", &mut |section, problems| self.tunnel.overlay(section, problems));
+        within("Shutdown", &mut |section, problems| self.shutdown.overlay(section, problems));
+        within("Log", &mut |section, problems| self.log.overlay(section, problems));
+        top.finish(problems);
+        if self.tunnel.keepalive_timeout <= self.tunnel.keepalive_interval {
+            problems.push(Problem {
+                path: "Tunnel.KeepaliveTimeout".to_owned(),
+                text:
+                    "must be longer than Tunnel.KeepaliveInterval, or every tunnel counts as gone"
+                        .to_owned(),
+            });
+        }
+        self
+    }
+
+    /// The whole config as a YAML file that reads back to itself, each value under its reason.
+    ///
+    /// There are no secrets in it: those live in files of the data directory.
+    pub fn to_yaml(&self) -> String {
+        let line = |key, value: String, why| Line { key, value, why };
+        let mut text = String::new();
+        let top = [
+            line("ClusterID", self.cluster_id.show(), "First five characters of every identifier."),
+            line(
+                "Listen",
+                self.listen.show(),
+                "Loopback by default: whoever reaches it over a network can try tokens.",
+            ),
+            line("DataDir", self.data_dir.show(), "Records, images, logs and secrets."),
+            line(
+                "ReservedHostnames",
+                self.reserved_hostnames.show(),
+                "Names that no hostname link may take, beside the built-in ones (www, api, login, …).",
+            ),
+        ];
+        write_lines(&mut text, "", &top);
+        self.services.write_yaml(&mut text);
+        for (name, lines) in [
+            ("Containers", self.containers.describe()),
+            ("API", self.api.describe()),
+            ("Proxy", self.proxy.describe()),
+            ("Sessions", self.sessions.describe()),
+            ("Tunnel", self.tunnel.describe()),
+            ("Shutdown", self.shutdown.describe()),
+            ("Log", self.log.describe()),
+        ] {
+            text.extend([name, ":\n"]);
+            write_lines(&mut text, "  ", &lines);
+        }
+        text
+    }
+}
+
+fn write_lines(text: &mut String, indent: &str, lines: &[Line]) {
+    for Line { key, value, why } in lines {
+        text.extend([indent, "# ", why, "\n", indent, key, ": ", value, "\n"]);
+    }
+}
+
+impl Services {
+    /// The addresses on one machine: browsers take every name below `localhost` to be this machine.
+    pub fn local(port: u16) -> Self {
+        let pattern = format!("http://*.containers.localhost:{}/", port.max(1));
+        Self {
+            controller_url: format!("http://localhost:{port}/"),
+            service_domain: ServiceDomain::parse(&pattern)
+                .expect("a fixed name and a port make a domain"),
+            external_ports: None,
+            allow_unpublished_ports: true,
+        }
+    }
+
+    fn overlay(&mut self, mut section: Section, problems: &mut Vec<Problem>) {
+        let mut controller = section.section("Controller", problems);
+        if let Some(ControllerUrl(url)) = controller.take("ExternalURL", problems) {
+            self.controller_url = url;
+        }
+        controller.finish(problems);
+        let mut web = section.section("ContainerWebServices", problems);
+        if let Some(domain) = web.take("ExternalURL", problems) {
+            self.service_domain = domain;
+        }
+        if let Some(allow) = web.take("AllowUnpublishedPorts", problems) {
+            self.allow_unpublished_ports = allow;
+        }
+        let min = web.take::<u16>("ExternalPortMin", problems).unwrap_or(0);
+        let max = web.take::<u16>("ExternalPortMax", problems).unwrap_or(0);
+        match port_range(min, max, self.service_domain.is_wildcard()) {
+            Ok(None) => {}
+            Ok(range) => self.external_ports = range,
+            Err(text) => {
+                let path = web.path("ExternalPortMin");
+                problems.push(Problem { path, text: text.to_owned() });
+            }
+        }
+        web.finish(problems);
+        section.finish(problems);
+    }
+
+    fn write_yaml(&self, text: &mut String) {
+        let line = |key, value: String, why| Line { key, value, why };
+        let (min, max) = self.external_ports.unwrap_or((0, 0));
+        text.push_str("Services:\n  Controller:\n");
+        let why = "Where clients and browsers find the API and the dashboard.";
+        write_lines(text, "    ", &[line("ExternalURL", self.controller_url.show(), why)]);
+        text.push_str("  ContainerWebServices:\n");
+        let lines = [
+            line(
+                "ExternalURL",
+                self.service_domain.show(),
+                "The pattern of service hosts: each service is an origin of its own.",
+            ),
+            line(
+                "ExternalPortMin",
+                min.show(),
+                "With ExternalPortMax, the ports of services on sites without a wildcard name; 0 for none.",
+            ),
+            line("ExternalPortMax", max.show(), "Last of those ports."),
+            line(
+                "AllowUnpublishedPorts",
+                self.allow_unpublished_ports.show(),
+                "Ports that nobody published can be opened, as private, on wildcard sites.",
+            ),
+        ];
+        write_lines(text, "    ", &lines);
+    }
+}
+
+fn port_range(min: u16, max: u16, wildcard: bool) -> Result<Option<(u16, u16)>, &'static str> {
+    match (min, max) {
+        (0, 0) if wildcard => Ok(None),
+        (0, 0) => Err("must be set, with ExternalPortMax, as ExternalURL has no wildcard"),
+        (0, _) | (_, 0) => Err("ExternalPortMin and ExternalPortMax must be set together"),
+        (min, max) if min > max => Err("must not be above ExternalPortMax"),
+        range => Ok(Some(range)),
+    }
+}
+
+/// The controller's address: scheme, host and port only.
+struct ControllerUrl(String);
+
+impl Setting for ControllerUrl {
+    fn from_value(value: &Value) -> Result<Self, String> {
+        let url = String::from_value(value)?;
+        match ServiceDomain::parse(&url) {
+            Ok(domain) if !domain.is_wildcard() => {
+                Ok(Self(format!("{}/", url.trim_end_matches('/').to_ascii_lowercase())))
+            }
+            _ => Err(format!("must be an address such as https://wharf.example.com/, is {url:?}")),
+        }
+    }
+    fn show(&self) -> String {
+        self.0.clone()
+    }
+}
+
+impl Setting for ServiceDomain {
+    fn from_value(value: &Value) -> Result<Self, String> {
+        Self::parse(&String::from_value(value)?).map_err(|error| error.to_string())
+    }
+    fn show(&self) -> String {
+        if self.is_wildcard() { self.url_of("*") } else { self.url_of("") }
+    }
+}
+
+impl Setting for ClusterId {
+    fn from_value(value: &Value) -> Result<Self, String> {
+        // `12345` without quotes is a number to YAML, and a sound cluster id.
+        let text = match value {
+            Value::Number(n) => n.to_string(),
+            value => String::from_value(value)?,
+        };
+        Self::parse(&text).map_err(|error| error.to_string())
+    }
+    fn show(&self) -> String {
+        format!("{:?}", self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests;
