@@ -97,8 +97,8 @@ fn every_bad_key_and_value_is_named() {
         "Containers.BindMounts: item 2: must be an absolute path, is \"b\"",
     );
     check(
-        "Containers: {RAMOvercommit: .inf}",
-        "Containers.RAMOvercommit: must be a number, is null",
+        "Containers: {RAMOvercommit: much}",
+        "Containers.RAMOvercommit: must be a number, is \"much\"",
     );
     check("Log: {Format: xml}", "Log.Format: must be text or json, is \"xml\"");
     check(
@@ -130,7 +130,13 @@ fn all_problems_are_reported_at_once() {
 
 #[test]
 fn what_is_no_mapping_and_double_keys_are_refused() {
-    for text in ["- a\n", "just text", "Listen: [", "Listen: 127.0.0.1:1\nListen: 127.0.0.1:2\n"] {
+    for text in [
+        "- a\n",
+        "just text",
+        "Listen: [",
+        "Containers: {RAMOvercommit: .inf}",
+        "Listen: 127.0.0.1:1\nListen: 127.0.0.1:2\n",
+    ] {
         assert!(RawConfig::parse(text).is_err(), "{text}");
     }
 }
