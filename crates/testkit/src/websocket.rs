@@ -1,0 +1,30 @@
+//! A WebSocket client that is not ours (tungstenite) on a socket that is.
+
+use std::net::TcpStream;
+
+pub use tokio_tungstenite::tungstenite;
+use tungstenite::client::IntoClientRequest;
+use tungstenite::handshake::client::{Request, Response};
+use tungstenite::{Error, WebSocket};
+
+/// A WebSocket after its handshake, with the answer's head.
+pub type Open = (WebSocket<TcpStream>, Response);
+
+/// The opening request for `ws://host/target`; add headers to it before [`connect`].
+#[must_use]
+pub fn request(host: &str, target: &str) -> Request {
+    format!("ws://{host}{target}").into_client_request().expect("a proper WebSocket address")
+}
+
+/// Opens it over `127.0.0.1:port`.
+///
+/// # Errors
+/// The answer (`Error::Http`) where it is no upgrade; what the socket says.
+pub fn connect(port: u16, request: Request) -> Result<Open, Box<Error>> {
+    let stream = TcpStream::connect(("127.0.0.1", port)).map_err(Error::Io)?;
+    stream.set_read_timeout(Some(crate::http::SILENCE_MAX)).map_err(Error::Io)?;
+    tungstenite::client(request, stream).map_err(|error| match error {
+        tungstenite::HandshakeError::Failure(error) => Box::new(error),
+        tungstenite::HandshakeError::Interrupted(_) => Box::new(Error::ConnectionClosed),
+    })
+}
