@@ -5,6 +5,7 @@
 //! Where to start reading: [`records`], then [`port`] and [`service_domain`].
 
 pub mod field_error;
+pub mod filter;
 pub mod host_label;
 pub mod launch;
 pub mod port;

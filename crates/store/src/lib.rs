@@ -1,1 +1,40 @@
-//! Records in SQLite: migrations, queries, change events.
+//! The records, in SQLite: migrations, queries, change events. The only crate that knows SQL.
+//!
+//! What it is for: keeping requests, containers, links, users, tokens and single-use codes so that
+//! nothing acknowledged is lost, and telling whoever asks what changed. Constraints live in the
+//! database; a step that touches several records is one transaction.
+//!
+//! What it does not do: decide what users may ask for (that is `model::request_rules` and `api`),
+//! or start containers (`dispatch`).
+//!
+//! ```text
+//! readers (pool) ──► SQLite, WAL ◄── one writer ──► commit ──► Change to everybody listening
+//! ```
+//!
+//! Start reading at [`Store`], then [`requests`] and [`containers`].
+
+mod changes;
+pub mod codes;
+pub mod containers;
+mod database;
+mod error;
+mod filter_sql;
+pub mod links;
+pub mod list;
+mod random;
+pub mod requests;
+pub mod schema;
+mod sql;
+pub mod targets;
+pub mod tokens;
+pub mod users;
+
+pub use changes::{Change, ChangeKind, Changes, Notice};
+pub use codes::{CodeGrant, NewCode, Purpose};
+pub use database::{Clock, Store, StoreOptions};
+pub use error::StoreError;
+pub use list::{Page, Reader};
+pub use schema::Resource;
+pub use targets::{TargetKey, TargetRecord};
+pub use tokens::{Identity, NewToken};
+pub use users::NewUser;

@@ -1,0 +1,118 @@
+//! Change events: sent after commit, to everybody who listens in this process.
+//!
+//! A hint to look again, never the data itself: a listener that falls behind is told that
+//! everything may have changed, and loses nothing by it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use model::UserUuid;
+use tokio::sync::broadcast;
+
+/// Changes a slow listener may be behind before it is told to look at everything. A start of a
+/// service makes about five.
+const BACKLOG: usize = 1024;
+
+/// The kind of record that changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ChangeKind {
+    /// A container request.
+    Request,
+    /// A container.
+    Container,
+    /// A link.
+    Link,
+    /// A user.
+    User,
+    /// An API token.
+    Token,
+}
+
+impl ChangeKind {
+    /// The word on the event stream.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Request => "container_request",
+            Self::Container => "container",
+            Self::Link => "link",
+            Self::User => "user",
+            Self::Token => "token",
+        }
+    }
+}
+
+/// One record was created, changed or deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// What kind of record.
+    pub kind: ChangeKind,
+    /// Its identifier.
+    pub uuid: String,
+    /// Rises with each change in this process; starts at 1.
+    pub seq: u64,
+    /// The users who may know of it, besides administrators.
+    pub owners: Arc<[UserUuid]>,
+}
+
+/// What a listener hears.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// This record changed.
+    Changed(Change),
+    /// The listener fell behind: look at everything.
+    Everything,
+}
+
+/// A listener. Cancel-safe: dropping [`Changes::next`] loses nothing.
+#[derive(Debug)]
+pub struct Changes(broadcast::Receiver<Change>);
+
+impl Changes {
+    /// Waits for the next change; `None` once the store is gone.
+    pub async fn next(&mut self) -> Option<Notice> {
+        match self.0.recv().await {
+            Ok(change) => Some(Notice::Changed(change)),
+            Err(broadcast::error::RecvError::Lagged(_)) => Some(Notice::Everything),
+            Err(broadcast::error::RecvError::Closed) => None,
+        }
+    }
+}
+
+/// A change that waits for its transaction to be committed.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub(crate) kind: ChangeKind,
+    pub(crate) uuid: String,
+    pub(crate) owners: Vec<UserUuid>,
+}
+
+/// The sending side.
+#[derive(Debug)]
+pub(crate) struct Announcer {
+    sender: broadcast::Sender<Change>,
+    last_seq: AtomicU64,
+}
+
+impl Announcer {
+    pub(crate) fn new() -> Self {
+        Self { sender: broadcast::Sender::new(BACKLOG), last_seq: AtomicU64::new(0) }
+    }
+
+    pub(crate) fn listen(&self) -> Changes {
+        Changes(self.sender.subscribe())
+    }
+
+    /// Sends what a committed transaction changed, each record once.
+    pub(crate) fn announce(&self, pending: Vec<Pending>) {
+        let mut sent: Vec<(ChangeKind, String)> = Vec::with_capacity(pending.len());
+        for Pending { kind, uuid, owners } in pending {
+            if sent.iter().any(|(k, u)| *k == kind && *u == uuid) {
+                continue;
+            }
+            sent.push((kind, uuid.clone()));
+            let seq = self.last_seq.fetch_add(1, Ordering::Relaxed) + 1;
+            // Nobody listening is no error.
+            let _heard = self.sender.send(Change { kind, uuid, seq, owners: owners.into() });
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! The database file: opening, migrations, readers, and the one writer.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use model::{ClusterId, Timestamp, UserUuid};
+use sqlx::SqlSafeStr as _;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::pool::PoolConnection;
+use sqlx::sqlite::{
+    Sqlite, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool,
+    SqlitePoolOptions, SqliteSynchronous,
+};
+
+use crate::changes::{Announcer, ChangeKind, Changes, Pending};
+use crate::error::StoreError;
+
+/// How long a request waits for a connection before it is told that the database is busy.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long SQLite itself waits for another process's lock (a backup tool, say).
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The migrations, oldest first; a released file never changes.
+const MIGRATIONS: &[(i64, &str, &str)] =
+    &[(1, "records", include_str!("../migrations/sqlite/0001_records.sql"))];
+
+/// Where the time comes from; tests bring their own.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
+
+impl Clock {
+    /// A clock that asks this function.
+    pub fn new(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    /// The time now.
+    pub fn now(&self) -> Timestamp {
+        (self.0)()
+    }
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self::new(|| Timestamp::from_jiff(jiff::Timestamp::now()))
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Clock")
+    }
+}
+
+/// How to open a store.
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    /// The cluster in new identifiers.
+    pub cluster: ClusterId,
+    /// Connections for reading; more than cores brings nothing.
+    pub readers: u32,
+    /// How long a released host name is kept from other users; zero frees it at once.
+    pub tombstone: Duration,
+    /// Most host names one user may have.
+    pub names_per_user_max: u32,
+    /// The clock.
+    pub clock: Clock,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self {
+            cluster: ClusterId::default(),
+            readers: 4,
+            tombstone: Duration::ZERO,
+            names_per_user_max: 100,
+            clock: Clock::default(),
+        }
+    }
+}
+
+/// The records. Cheap to clone; all clones share the connections and the change events.
+#[derive(Debug, Clone)]
+pub struct Store {
+    readers: SqlitePool,
+    writer: SqlitePool,
+    pub(crate) options: Arc<StoreOptions>,
+    announcer: Arc<Announcer>,
+}
+
+impl Store {
+    /// Opens the database file, making and migrating it where needed. `:memory:` keeps the
+    /// records in memory, for tests.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, or was written by a newer version.
+    pub async fn open(path: &Path, options: StoreOptions) -> Result<Self, StoreError> {
+        let in_memory = path.as_os_str() == ":memory:";
+        let connect = if in_memory {
+            SqliteConnectOptions::new().in_memory(true)
+        } else {
+            // WAL lets readers go on beside the writer; FULL syncs each commit, so that what was
+            // acknowledged survives power loss.
+            SqliteConnectOptions::new()
+                .filename(path)
+                .create_if_missing(true)
+                .journal_mode(SqliteJournalMode::Wal)
+        }
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT);
+        let opened = |source| StoreError::Open { path: path.display().to_string(), source };
+        // No idle or life timeout: a memory database lives as long as its connection.
+        let pool = || {
+            SqlitePoolOptions::new()
+                .acquire_timeout(ACQUIRE_TIMEOUT)
+                .idle_timeout(None)
+                .max_lifetime(None)
+        };
+        let writer =
+            pool().max_connections(1).connect_with(connect.clone()).await.map_err(opened)?;
+        migrate(&writer).await?;
+        let readers = if in_memory {
+            writer.clone()
+        } else {
+            pool()
+                .max_connections(options.readers.max(1))
+                .connect_with(connect.read_only(true))
+                .await
+                .map_err(opened)?
+        };
+        Ok(Self {
+            readers,
+            writer,
+            options: Arc::new(options),
+            announcer: Arc::new(Announcer::new()),
+        })
+    }
+
+    /// The cluster in new identifiers.
+    pub fn cluster(&self) -> ClusterId {
+        self.options.cluster
+    }
+
+    /// The time by the store's clock.
+    pub fn now(&self) -> Timestamp {
+        self.options.clock.now()
+    }
+
+    /// A listener for changes from now on.
+    pub fn changes(&self) -> Changes {
+        self.announcer.listen()
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT 1").execute(&mut *self.reader().await?).await?;
+        Ok(())
+    }
+
+    /// Waits for what is under way and closes the file.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+
+    /// A connection for reading.
+    pub(crate) async fn reader(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
+        Ok(self.readers.acquire().await?)
+    }
+
+    /// Runs `work` in the one write transaction there is, commits it, and tells the listeners.
+    ///
+    /// In a task of its own: a caller that goes away in the middle (a client hangs up) must not
+    /// leave a commit without its change event.
+    pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + 'static,
+    {
+        let store = self.clone();
+        let task = tokio::spawn(async move {
+            let mut tx = Tx {
+                // Takes the write lock at once, so that a later read cannot end in a deadlock.
+                transaction: store.writer.begin_with("BEGIN IMMEDIATE").await?,
+                pending: Vec::new(),
+                options: store.options.clone(),
+                now: store.now(),
+            };
+            let answer = work(&mut tx).await?;
+            let Tx { transaction, pending, .. } = tx;
+            transaction.commit().await?;
+            store.announcer.announce(pending);
+            Ok(answer)
+        });
+        task.await.map_err(|_panicked_or_going_down| StoreError::Interrupted)?
+    }
+}
+
+async fn migrate(writer: &SqlitePool) -> Result<(), StoreError> {
+    let migrations = MIGRATIONS
+        .iter()
+        .map(|&(version, name, sql)| {
+            Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+        })
+        .collect();
+    Migrator::with_migrations(migrations).run(writer).await.map_err(StoreError::Migrate)
+}
+
+/// The write transaction: a connection, the time, and what will have changed.
+pub(crate) struct Tx {
+    transaction: sqlx::Transaction<'static, Sqlite>,
+    pending: Vec<Pending>,
+    pub(crate) options: Arc<StoreOptions>,
+    /// One time for everything the transaction writes.
+    pub(crate) now: Timestamp,
+}
+
+impl Tx {
+    /// The connection.
+    pub(crate) fn conn(&mut self) -> &mut SqliteConnection {
+        &mut self.transaction
+    }
+
+    /// Notes a change, to be told after commit.
+    pub(crate) fn changed(
+        &mut self,
+        kind: ChangeKind,
+        uuid: &impl ToString,
+        owners: Vec<UserUuid>,
+    ) {
+        self.pending.push(Pending { kind, uuid: uuid.to_string(), owners });
+    }
+}
+
+/// The users among owner identifiers (projects are for a later issue).
+pub(crate) fn owner_users<'o>(owners: impl IntoIterator<Item = &'o str>) -> Vec<UserUuid> {
+    owners.into_iter().filter_map(|owner| UserUuid::parse(owner).ok()).collect()
+}

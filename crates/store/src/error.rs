@@ -1,0 +1,96 @@
+//! What can go wrong with records.
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database's directory or file cannot be used.
+    #[error("cannot open the database {path}")]
+    Open {
+        /// The file.
+        path: String,
+        /// Why.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// A migration failed, or the file was written by a newer version.
+    #[error("cannot bring the database to this version's form")]
+    Migrate(#[source] sqlx::migrate::MigrateError),
+    /// The disk that holds the database is full; nothing was changed.
+    #[error("the disk that holds the database is full: free some space and try again")]
+    Full,
+    /// The database could not be reached in time; nothing was changed.
+    #[error("the database is busy, try again")]
+    Busy,
+    /// A query failed for another reason.
+    #[error("a query failed")]
+    Database(#[source] sqlx::Error),
+    /// What was to be changed does not exist (any more).
+    #[error("{0} does not exist")]
+    NotFound(String),
+    /// The record was changed by somebody else between reading and writing; read again.
+    #[error("{0} was changed by somebody else at the same time")]
+    Changed(String),
+    /// The host name belongs to another link.
+    #[error("the host name {0:?} is taken")]
+    NameTaken(String),
+    /// The host name was released by another user a short while ago.
+    #[error("the host name {0:?} was released a short while ago and is kept from others until {1}")]
+    NameResting(String, String),
+    /// The owner has as many host names as one may have.
+    #[error("the owner has {0} host names already, which is the most one may have: release one")]
+    NamesMax(u32),
+    /// The user name belongs to another user.
+    #[error("the user name {0:?} is taken")]
+    UsernameTaken(String),
+    /// A stored record does not have the form it was written in.
+    #[error("the stored {what} cannot be read")]
+    Corrupt {
+        /// Table and identifier.
+        what: String,
+        /// How it is wrong.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The system gave no random bytes.
+    #[error("the system gives no random bytes")]
+    Random,
+    /// The write ended without an answer (a panic, or the runtime is going down).
+    #[error("the write was interrupted")]
+    Interrupted,
+}
+
+impl StoreError {
+    /// Whether trying again later can help.
+    pub fn is_temporary(&self) -> bool {
+        matches!(self, Self::Full | Self::Busy | Self::Interrupted)
+    }
+
+    /// Whether this is a clash with a unique index.
+    pub(crate) fn is_unique_violation(&self) -> bool {
+        match self {
+            Self::Database(sqlx::Error::Database(error)) => error.is_unique_violation(),
+            _ => false,
+        }
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        if matches!(error, sqlx::Error::PoolTimedOut) {
+            return Self::Busy;
+        }
+        // Extended result codes keep the primary code in the low byte:
+        // SQLITE_BUSY 5, SQLITE_LOCKED 6, SQLITE_FULL 13 (sqlite.org/rescode.html).
+        let primary = match &error {
+            sqlx::Error::Database(error) => {
+                error.code().and_then(|code| code.parse::<u32>().ok()).map(|code| code & 0xff)
+            }
+            _ => None,
+        };
+        match primary {
+            Some(5 | 6) => Self::Busy,
+            Some(13) => Self::Full,
+            _ => Self::Database(error),
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Container requests: keeping them, committing them (which makes their container), and
+//! cancelling them. Each is one transaction.
+
+use std::collections::BTreeMap;
+
+use model::{ContainerRequest, JsonMap, Link, RequestState, RequestUuid, UserUuid};
+use sea_query::{Alias, Expr, ExprTrait as _};
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteConnection;
+
+use crate::changes::ChangeKind;
+use crate::containers;
+use crate::database::{Store, Tx, owner_users};
+use crate::error::StoreError;
+use crate::links::later;
+use crate::random;
+use crate::schema::{CONTAINER_REQUESTS, LINKS};
+use crate::sql::{self, Hidden};
+
+mod commit;
+
+impl Store {
+    /// A new request's identifier.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub fn new_request_uuid(&self) -> Result<RequestUuid, StoreError> {
+        random::uuid(&self.options.cluster)
+    }
+
+    /// Keeps a new request, checked by the caller. One that is Committed gets its container in
+    /// the same transaction; its `container_image` is the resolved image's id.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn create_request(
+        &self,
+        mut request: ContainerRequest,
+        by: UserUuid,
+    ) -> Result<ContainerRequest, StoreError> {
+        self.write(move |tx| {
+            Box::pin(async move {
+                (request.created_at, request.modified_at) = (tx.now, tx.now);
+                request.modified_by_user_uuid = by;
+                let mut hidden: Hidden = vec![secrets(&request)];
+                if request.state == RequestState::Committed {
+                    commit::commit(tx, &mut request, by).await?;
+                    hidden.push(("submitted_by_uuid", by.to_string().into()));
+                }
+                sql::insert(&CONTAINER_REQUESTS, &request, hidden)?.execute(tx.conn()).await?;
+                saved(tx, &request, &[]).await?;
+                Ok(request)
+            })
+        })
+        .await
+    }
+
+    /// Replaces `before`, as it was read, by `after`, whose changes the caller has checked.
+    ///
+    /// A request that becomes Committed gets its container. One whose priority falls to 0 ends
+    /// its container at once while that is Queued; the dispatcher stops one that runs.
+    ///
+    /// # Errors
+    /// [`StoreError::Changed`] where the request is not as it was read: read it again.
+    pub async fn update_request(
+        &self,
+        before: ContainerRequest,
+        mut after: ContainerRequest,
+        by: UserUuid,
+    ) -> Result<ContainerRequest, StoreError> {
+        self.write(move |tx| {
+            Box::pin(async move {
+                let uuid = before.uuid;
+                let stored = load(tx.conn(), uuid).await?.ok_or_else(|| not_found(uuid))?;
+                if stored.modified_at != before.modified_at {
+                    return Err(StoreError::Changed(format!("container request {uuid}")));
+                }
+                after.modified_at = later(tx.now, before.modified_at);
+                after.modified_by_user_uuid = by;
+                let mut hidden: Hidden = vec![secrets(&after)];
+                if before.state == RequestState::Uncommitted
+                    && after.state == RequestState::Committed
+                {
+                    commit::commit(tx, &mut after, by).await?;
+                    hidden.push(("submitted_by_uuid", by.to_string().into()));
+                }
+                let statement = sql::update(&CONTAINER_REQUESTS, uuid.as_str(), &after, hidden)?;
+                statement.execute(tx.conn()).await?;
+                saved(tx, &after, &[before.owner_uuid.as_str()]).await?;
+                if before.priority > 0 && after.priority == 0 {
+                    containers::cancel_if_queued(tx, after.container_uuid).await?;
+                }
+                // What cancelling did to the request itself is part of the answer.
+                load(tx.conn(), uuid).await?.ok_or_else(|| not_found(uuid))
+            })
+        })
+        .await
+    }
+
+    /// The request with this identifier, its secret mounts included.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn request(&self, uuid: RequestUuid) -> Result<Option<ContainerRequest>, StoreError> {
+        load(&mut *self.reader().await?, uuid).await
+    }
+
+    /// Deletes a request and the links that lead to it; false where there was none. A container
+    /// that nobody else wants is cancelled.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn delete_request(&self, uuid: RequestUuid) -> Result<bool, StoreError> {
+        self.write(move |tx| {
+            Box::pin(async move {
+                let Some(request) = load(tx.conn(), uuid).await? else { return Ok(false) };
+                let links: Vec<Link> =
+                    sql::select_where(tx.conn(), &LINKS, "WHERE head_uuid = $1", &[uuid.as_str()])
+                        .await?;
+                for link in &links {
+                    crate::links::delete(tx, link).await?;
+                }
+                sqlx::query("DELETE FROM container_requests WHERE uuid = $1")
+                    .bind(uuid.to_string())
+                    .execute(tx.conn())
+                    .await?;
+                let owners = owner_users([request.owner_uuid.as_str()]);
+                tx.changed(ChangeKind::Request, &uuid, owners);
+                if let Some(container) = request.container_uuid {
+                    containers::recompute_priority(tx, container).await?;
+                    containers::cancel_if_queued(tx, Some(container)).await?;
+                }
+                Ok(true)
+            })
+        })
+        .await
+    }
+
+    /// How many requests there are in each state.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn count_requests(&self) -> Result<BTreeMap<String, i64>, StoreError> {
+        let mut conn = self.reader().await?;
+        let rows = sqlx::query("SELECT state, COUNT(*) FROM container_requests GROUP BY state")
+            .fetch_all(&mut *conn)
+            .await?;
+        rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+    }
+}
+
+fn not_found(uuid: RequestUuid) -> StoreError {
+    StoreError::NotFound(format!("container request {uuid}"))
+}
+
+/// After a request was written: its container's priority, and who hears of it.
+async fn saved(
+    tx: &mut Tx,
+    request: &ContainerRequest,
+    other_owners: &[&str],
+) -> Result<(), StoreError> {
+    let owners = other_owners.iter().copied().chain([request.owner_uuid.as_str()]);
+    tx.changed(ChangeKind::Request, &request.uuid, owner_users(owners));
+    match request.container_uuid {
+        Some(container) => containers::recompute_priority(tx, container).await,
+        None => Ok(()),
+    }
+}
+
+/// Secret mounts are written apart: they are no attribute. Final requests have none.
+fn secrets(request: &ContainerRequest) -> (&'static str, sea_query::Value) {
+    let kept = if request.state == RequestState::Final {
+        "{}".to_owned()
+    } else {
+        serde_json::Value::Object(request.secret_mounts.clone()).to_string()
+    };
+    ("secret_mounts", kept.into())
+}
+
+/// The request with its secret mounts.
+pub(crate) async fn load(
+    conn: &mut SqliteConnection,
+    uuid: RequestUuid,
+) -> Result<Option<ContainerRequest>, StoreError> {
+    let built = {
+        let mut statement = sql::select_all(&CONTAINER_REQUESTS);
+        statement
+            .column(Alias::new("secret_mounts"))
+            .and_where(Expr::col(Alias::new("uuid")).eq(uuid.as_str()));
+        sql::build(&statement)
+    };
+    let rows = built.fetch_all(conn).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let mut request: ContainerRequest = sql::row_to_record(&CONTAINER_REQUESTS, row)?;
+    let secrets: String = row.try_get("secret_mounts")?;
+    request.secret_mounts = serde_json::from_str::<JsonMap>(&secrets).map_err(|source| {
+        StoreError::Corrupt { what: format!("container request {uuid}"), source }
+    })?;
+    Ok(Some(request))
+}

@@ -1,0 +1,190 @@
+//! What a service host leads to: for the proxy's directory.
+
+use model::{
+    Container, ContainerPort, ContainerRequest, ContainerUuid, Link, RequestUuid, UserUuid,
+};
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteConnection;
+
+use crate::containers;
+use crate::database::{Store, owner_users};
+use crate::error::StoreError;
+use crate::requests;
+use crate::schema::{CONTAINER_REQUESTS, LINKS};
+use crate::sql;
+
+/// The parsed label of a service host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TargetKey {
+    /// A container.
+    Container(ContainerUuid),
+    /// A request.
+    Request(RequestUuid),
+    /// A host name, lower case.
+    Name(String),
+    /// A port of the controller's host.
+    ExternalPort(u16),
+}
+
+/// What is behind a service host.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TargetRecord {
+    /// The container, where there is one yet.
+    pub container: Option<Container>,
+    /// The request, by the host or else the container's newest.
+    pub request: Option<ContainerRequest>,
+    /// The port that a host name or an external port leads to.
+    pub port: Option<ContainerPort>,
+    /// Who may open it, besides administrators: those who submitted all the container's requests
+    /// and still own them.
+    pub submitters: Vec<UserUuid>,
+    /// Place in the queue, from 1, while it waits.
+    pub queue_place: Option<u64>,
+    /// Why it waits, in the dispatcher's words; may be empty.
+    pub scheduling_status: String,
+}
+
+impl Store {
+    /// What a service host leads to; none where there is no such container, request or name.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn find_target(&self, key: &TargetKey) -> Result<Option<TargetRecord>, StoreError> {
+        let mut conn = self.reader().await?;
+        let (request, container, port) = match key {
+            TargetKey::Container(uuid) => (None, Some(*uuid), None),
+            TargetKey::Request(uuid) => (Some(*uuid), None, None),
+            TargetKey::Name(name) => match named(&mut conn, name).await? {
+                Some((request, port)) => (Some(request), None, port),
+                None => return Ok(None),
+            },
+            TargetKey::ExternalPort(port) => match at_external(&mut conn, *port).await? {
+                Some((container, port)) => (None, Some(container), port),
+                None => return Ok(None),
+            },
+        };
+        let request = match request {
+            Some(uuid) => requests::load(&mut conn, uuid).await?,
+            None => None,
+        };
+        let uuid = container.or(request.as_ref().and_then(|request| request.container_uuid));
+        let container = match uuid {
+            Some(uuid) => containers::load(&mut conn, uuid).await?,
+            None => None,
+        };
+        if container.is_none() && request.is_none() {
+            return Ok(None);
+        }
+        complete(&mut conn, request, container, port).await.map(Some)
+    }
+}
+
+async fn complete(
+    conn: &mut SqliteConnection,
+    request: Option<ContainerRequest>,
+    container: Option<Container>,
+    port: Option<ContainerPort>,
+) -> Result<TargetRecord, StoreError> {
+    let Some(container) = container else {
+        // A draft: only its owner may know that it is one.
+        let submitters =
+            request.iter().flat_map(|r| owner_users([r.owner_uuid.as_str()])).collect();
+        return Ok(TargetRecord {
+            container: None,
+            request,
+            port,
+            submitters,
+            queue_place: None,
+            scheduling_status: String::new(),
+        });
+    };
+    let request = match request {
+        Some(request) => Some(request),
+        None => newest_request(conn, container.uuid).await?,
+    };
+    let submitters = submitters(conn, container.uuid).await?;
+    let (queue_place, scheduling_status) = waiting(conn, &container).await?;
+    let container = Some(container);
+    Ok(TargetRecord { container, request, port, submitters, queue_place, scheduling_status })
+}
+
+async fn named(
+    conn: &mut SqliteConnection,
+    name: &str,
+) -> Result<Option<(RequestUuid, Option<ContainerPort>)>, StoreError> {
+    let links: Vec<Link> = sql::select_where(
+        conn,
+        &LINKS,
+        "WHERE name = $1 AND link_class IN ('hostname', 'published_port')",
+        &[name],
+    )
+    .await?;
+    Ok(links.first().and_then(|link| {
+        let request = RequestUuid::parse(link.head_uuid.as_deref()?).ok()?;
+        Some((request, link.port()))
+    }))
+}
+
+async fn at_external(
+    conn: &mut SqliteConnection,
+    port: u16,
+) -> Result<Option<(ContainerUuid, Option<ContainerPort>)>, StoreError> {
+    let row =
+        sqlx::query("SELECT container_uuid, container_port FROM external_ports WHERE port = $1")
+            .bind(i64::from(port))
+            .fetch_optional(conn)
+            .await?;
+    let Some(row) = row else { return Ok(None) };
+    let port = u16::try_from(row.try_get::<i64, _>(1)?).ok().and_then(ContainerPort::new);
+    let uuid = ContainerUuid::parse(&row.try_get::<String, _>(0)?).ok();
+    Ok(uuid.map(|uuid| (uuid, port)))
+}
+
+async fn newest_request(
+    conn: &mut SqliteConnection,
+    uuid: ContainerUuid,
+) -> Result<Option<ContainerRequest>, StoreError> {
+    let mut requests = sql::select_where(
+        conn,
+        &CONTAINER_REQUESTS,
+        "WHERE container_uuid = $1 ORDER BY created_at DESC, uuid DESC LIMIT 1",
+        &[uuid.as_str()],
+    )
+    .await?;
+    Ok(requests.pop())
+}
+
+/// The user who submitted all of a container's requests, while they belong to that user.
+async fn submitters(
+    conn: &mut SqliteConnection,
+    uuid: ContainerUuid,
+) -> Result<Vec<UserUuid>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT DISTINCT submitted_by_uuid, owner_uuid FROM container_requests \
+         WHERE container_uuid = $1",
+    )
+    .bind(uuid.to_string())
+    .fetch_all(conn)
+    .await?;
+    let [row] = rows.as_slice() else { return Ok(Vec::new()) };
+    let (submitter, owner): (Option<String>, String) = (row.try_get(0)?, row.try_get(1)?);
+    Ok(owner_users(submitter.as_deref().filter(|submitter| *submitter == owner)))
+}
+
+async fn waiting(
+    conn: &mut SqliteConnection,
+    container: &Container,
+) -> Result<(Option<u64>, String), StoreError> {
+    let row = sqlx::query(
+        "SELECT scheduling_status, (SELECT COUNT(*) FROM containers AS other \
+         WHERE other.state = 'Queued' AND other.priority > containers.priority) \
+         FROM containers WHERE uuid = $1",
+    )
+    .bind(container.uuid.to_string())
+    .fetch_one(conn)
+    .await?;
+    let ahead: i64 = row.try_get(1)?;
+    let waits = container.state == model::ContainerState::Queued && container.priority > 0;
+    let place = if waits { u64::try_from(ahead + 1).ok() } else { None };
+    Ok((place, row.try_get(0)?))
+}

@@ -1,0 +1,154 @@
+//! API tokens: only the hash of the secret is kept.
+
+use model::{ApiToken, Timestamp, TokenHash, TokenRecord, TokenUuid, User, UserUuid};
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteConnection;
+
+use crate::changes::ChangeKind;
+use crate::database::Store;
+use crate::error::StoreError;
+use crate::random;
+use crate::schema::{TOKENS, USERS};
+use crate::sql;
+
+/// A token to be made.
+#[derive(Debug, Clone)]
+pub struct NewToken {
+    /// The user it acts for.
+    pub owner: UserUuid,
+    /// What it may do: `["all"]`, or entries such as `GET /arvados/v1/containers/`.
+    pub scopes: Vec<String>,
+    /// When it lapses; none means never.
+    pub expires_at: Option<Timestamp>,
+    /// Who makes it.
+    pub made_by: UserUuid,
+}
+
+/// Who acts, and by which token.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Identity {
+    /// The user, who is active.
+    pub user: User,
+    /// The token, which has not expired.
+    pub token: TokenRecord,
+}
+
+impl Store {
+    /// Makes a token. The answer is the only place where its secret ever is.
+    ///
+    /// # Errors
+    /// When the owner does not exist, or the database fails.
+    pub async fn create_token(&self, new: NewToken) -> Result<(ApiToken, TokenRecord), StoreError> {
+        let token = ApiToken::new(random::uuid(&self.options.cluster)?, random::secret()?);
+        let (uuid, hash) = (token.uuid(), TokenHash::of(token.secret()));
+        let record = self
+            .write(move |tx| {
+                Box::pin(async move {
+                    let record = TokenRecord {
+                        uuid,
+                        owner_uuid: new.owner,
+                        created_at: tx.now,
+                        modified_at: tx.now,
+                        modified_by_user_uuid: new.made_by,
+                        scopes: new.scopes,
+                        expires_at: new.expires_at,
+                    };
+                    let owner: Option<User> =
+                        sql::by_uuid(tx.conn(), &USERS, new.owner.as_str()).await?;
+                    if owner.is_none() {
+                        return Err(StoreError::NotFound(format!("user {}", new.owner)));
+                    }
+                    let hidden = vec![("secret_hash", hash.hex().into())];
+                    sql::insert(&TOKENS, &record, hidden)?.execute(tx.conn()).await?;
+                    tx.changed(ChangeKind::Token, &uuid, vec![new.owner]);
+                    Ok(record)
+                })
+            })
+            .await?;
+        Ok((token, record))
+    }
+
+    /// Who presents this token; none where it is unknown, wrong, expired, or its user inactive.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn authenticate(&self, token: &ApiToken) -> Result<Option<Identity>, StoreError> {
+        let mut conn = self.reader().await?;
+        let row = sqlx::query("SELECT secret_hash FROM api_client_authorizations WHERE uuid = $1")
+            .bind(token.uuid().to_string())
+            .fetch_optional(&mut *conn)
+            .await?;
+        let hash = row.map(|row| row.try_get::<String, _>(0)).transpose()?;
+        // Compared in constant time; an unknown identifier costs the same computation.
+        let hash = hash.and_then(|hex| TokenHash::from_hex(&hex)).unwrap_or(TokenHash::of(""));
+        if !hash.matches(token.secret()) {
+            return Ok(None);
+        }
+        identity(&mut conn, token.uuid(), self.now()).await
+    }
+
+    /// Who presents this secret alone (Arvados's v1 form).
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn authenticate_secret(&self, secret: &str) -> Result<Option<Identity>, StoreError> {
+        let mut conn = self.reader().await?;
+        // Looked up by its hash, so that timing tells nothing about the secret.
+        let row = sqlx::query("SELECT uuid FROM api_client_authorizations WHERE secret_hash = $1")
+            .bind(TokenHash::of(secret).hex())
+            .fetch_optional(&mut *conn)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let uuid: String = row.try_get(0)?;
+        let Ok(uuid) = TokenUuid::parse(&uuid) else { return Ok(None) };
+        identity(&mut conn, uuid, self.now()).await
+    }
+
+    /// Who acts by the token with this identifier, for sealed cookies that carry no secret.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn token_by_uuid(&self, uuid: TokenUuid) -> Result<Option<Identity>, StoreError> {
+        identity(&mut *self.reader().await?, uuid, self.now()).await
+    }
+
+    /// Revokes a token; false where there was none.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn delete_token(&self, uuid: TokenUuid) -> Result<bool, StoreError> {
+        self.write(move |tx| {
+            Box::pin(async move {
+                let token: Option<TokenRecord> =
+                    sql::by_uuid(tx.conn(), &TOKENS, uuid.as_str()).await?;
+                let Some(token) = token else { return Ok(false) };
+                sqlx::query("DELETE FROM api_client_authorizations WHERE uuid = $1")
+                    .bind(uuid.to_string())
+                    .execute(&mut *tx.conn())
+                    .await?;
+                sqlx::query("DELETE FROM one_time_codes WHERE token_uuid = $1")
+                    .bind(uuid.to_string())
+                    .execute(&mut *tx.conn())
+                    .await?;
+                tx.changed(ChangeKind::Token, &uuid, vec![token.owner_uuid]);
+                Ok(true)
+            })
+        })
+        .await
+    }
+}
+
+/// The user behind a token that holds at `now`.
+pub(crate) async fn identity(
+    conn: &mut SqliteConnection,
+    uuid: TokenUuid,
+    now: Timestamp,
+) -> Result<Option<Identity>, StoreError> {
+    let token: Option<TokenRecord> = sql::by_uuid(conn, &TOKENS, uuid.as_str()).await?;
+    let Some(token) = token else { return Ok(None) };
+    if token.expires_at.is_some_and(|at| at <= now) {
+        return Ok(None);
+    }
+    let user: Option<User> = sql::by_uuid(conn, &USERS, token.owner_uuid.as_str()).await?;
+    Ok(user.filter(|user| user.is_active).map(|user| Identity { user, token }))
+}
