@@ -1,1 +1,36 @@
-//! Typed API calls, over HTTP or straight into a router in memory.
+//! Typed calls of the API: over HTTP from the command line, or straight into a router in memory
+//! from the dashboard, with the same types and the same errors.
+//!
+//! One [`Client`] speaks to one API with one token; clones share connections, and
+//! [`Client::with_token`] acts for somebody else over the same ones. Bodies stream: an image is
+//! never held in memory, logs and events arrive as they happen. Every wait has a deadline
+//! ([`Deadlines`]). This crate reads no environment and no credentials; `config` does.
+//!
+//! Start reading at [`Client`]; one file per kind of record follows.
+
+mod body;
+mod call;
+mod error;
+mod events;
+mod handoff;
+mod images;
+mod links;
+mod list;
+mod logs;
+mod requests;
+mod status;
+mod transport;
+mod users;
+
+pub use body::{BodyStream, RequestBody};
+pub use call::{Client, Deadlines};
+pub use error::{ClientError, ErrorKind};
+pub use events::{ApiEvent, EventStream};
+pub use handoff::{LoginLink, LoginSession};
+pub use images::{ImageSummary, UploadProgress};
+pub use list::{ListQuery, Page};
+pub use logs::{LogSelection, LogStreamName};
+pub use requests::NewRequest;
+pub use status::{QueueEntry, ServerStatus};
+pub use transport::TlsTrust;
+pub use users::NewToken;

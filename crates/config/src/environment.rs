@@ -14,6 +14,8 @@ pub struct Environment {
     pub insecure: bool,
     /// `SSL_CERT_FILE`: roots to trust instead of the distribution's.
     pub ca_file: Option<PathBuf>,
+    /// `WHARF_DATA`: the data directory, as `--data` has it.
+    pub data_dir: Option<PathBuf>,
     /// `XDG_DATA_HOME`.
     pub data_home: Option<PathBuf>,
     /// `HOME`.
@@ -44,6 +46,7 @@ impl Environment {
             api_token: text("ARVADOS_API_TOKEN"),
             insecure: text("ARVADOS_API_HOST_INSECURE").is_some_and(|word| is_yes(&word)),
             ca_file: path("SSL_CERT_FILE"),
+            data_dir: path("WHARF_DATA"),
             data_home: path("XDG_DATA_HOME").filter(|path| path.is_absolute()),
             home: path("HOME"),
             search_path: set("PATH")
@@ -82,9 +85,12 @@ fn is_yes(word: &str) -> bool {
     matches!(word.to_ascii_lowercase().as_str(), "1" | "yes" | "true")
 }
 
-/// Where `wharf up` keeps its data unless told otherwise: the system's place for root, else the
-/// user's own (XDG base directories).
+/// Where `wharf up` keeps its data unless `--data` says otherwise: `WHARF_DATA`, else the system's
+/// place for root and the user's own (XDG base directories) for others.
 pub fn default_data_dir(environment: &Environment) -> PathBuf {
+    if let Some(dir) = &environment.data_dir {
+        return dir.clone();
+    }
     if rustix::process::geteuid().is_root() {
         return Path::new("/var/lib/wharf").to_owned();
     }

@@ -1,0 +1,47 @@
+//! What the server says about itself.
+
+use std::collections::BTreeMap;
+
+use model::ContainerUuid;
+use serde::{Deserialize, Serialize};
+
+use crate::call::Client;
+use crate::error::ClientError;
+
+/// Version, counts and the queue.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ServerStatus {
+    /// Of the server.
+    pub version: String,
+    /// First five characters of its identifiers.
+    pub cluster_id: String,
+    /// Containers by state.
+    #[serde(default)]
+    pub containers: BTreeMap<String, u64>,
+    /// Requests by state.
+    #[serde(default)]
+    pub requests: BTreeMap<String, u64>,
+    /// Who waits and why, first in line first.
+    #[serde(default)]
+    pub queue: Vec<QueueEntry>,
+}
+
+/// One container that waits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueEntry {
+    /// Which.
+    pub container_uuid: ContainerUuid,
+    /// 1 is next.
+    #[serde(default)]
+    pub place: Option<u64>,
+    /// In words.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+impl Client {
+    /// Asks the server how it is.
+    pub async fn status(&self) -> Result<ServerStatus, ClientError> {
+        self.get("/wharf/v1/status").await
+    }
+}

@@ -1,0 +1,149 @@
+//! Calls over sockets: kept connections to one host, plain or with TLS.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::uri::{Authority, Scheme};
+use http::{HeaderValue, Request, Response, Uri, header};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+use super::Head;
+use super::connection::{Connection, PooledBody, Unsent};
+use super::tls::TlsTrust;
+use crate::body::{BoxBody, RequestBody};
+use crate::error::ClientError;
+
+/// Connections kept for the next call: a command makes one call at a time, a wait holds two more.
+const IDLE_CONNECTIONS_MAX: usize = 8;
+
+/// Clones share the kept connections.
+#[derive(Clone)]
+pub(crate) struct HttpTransport {
+    shared: Arc<Shared>,
+}
+
+pub(super) struct Shared {
+    authority: Authority,
+    /// Scheme, host and port, for messages.
+    address: String,
+    host: HeaderValue,
+    tls: Option<TlsConnector>,
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl fmt::Debug for HttpTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("HttpTransport").field(&self.shared.address).finish()
+    }
+}
+
+impl HttpTransport {
+    /// For `http://host[:port]` or `https://host[:port]`. Loads the roots for https; connects later.
+    pub(crate) fn new(base_url: &str, trust: &TlsTrust) -> Result<Self, ClientError> {
+        let wrong = || ClientError::Address { address: base_url.to_owned() };
+        let uri: Uri = base_url.parse().map_err(|_not_a_uri| wrong())?;
+        let authority = uri.authority().ok_or_else(wrong)?.clone();
+        if uri.path() != "/" || uri.query().is_some() || authority.as_str().contains('@') {
+            return Err(wrong());
+        }
+        let tls = match uri.scheme() {
+            Some(scheme) if *scheme == Scheme::HTTP => None,
+            Some(scheme) if *scheme == Scheme::HTTPS => {
+                Some(TlsConnector::from(Arc::new(trust.client_config()?)))
+            }
+            _ => return Err(wrong()),
+        };
+        let host = HeaderValue::from_str(authority.as_str()).map_err(|_not_a_value| wrong())?;
+        let address = base_url.trim_end_matches('/').to_owned();
+        let shared = Shared { authority, address, host, tls, idle: Mutex::default() };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    pub(super) async fn send(
+        &self,
+        mut head: Head,
+        body: RequestBody,
+        connect_timeout: Duration,
+    ) -> Result<Response<BoxBody>, ClientError> {
+        head.headers.insert(header::HOST, self.shared.host.clone());
+        let what = format!("{} {}", head.method, head.uri.path());
+        let mut request = Request::from_parts(head, body.into_body());
+        // A kept connection may have been closed by the other side meanwhile; what hyper hands
+        // back as never sent goes to the next one, and at last to a fresh one.
+        while let Some(mut kept) = self.shared.take_idle() {
+            match kept.send(request).await {
+                Ok(answer) => return Ok(self.answer(answer, kept)),
+                Err(Unsent { request: Some(unsent), .. }) => request = unsent,
+                Err(Unsent { request: None, source }) => {
+                    return Err(ClientError::Broken { what, source });
+                }
+            }
+        }
+        let mut fresh = timeout(connect_timeout, self.shared.connect())
+            .await
+            .map_err(|_elapsed| self.shared.no_answer(connect_timeout))??;
+        match fresh.send(request).await {
+            Ok(answer) => Ok(self.answer(answer, fresh)),
+            Err(Unsent { source, .. }) => Err(ClientError::Broken { what, source }),
+        }
+    }
+
+    /// The connection comes back to the pool when the body was read to its end.
+    fn answer(
+        &self,
+        answer: Response<hyper::body::Incoming>,
+        connection: Connection,
+    ) -> Response<BoxBody> {
+        answer.map(|body| PooledBody::boxed(body, connection, Arc::clone(&self.shared)))
+    }
+}
+
+impl Shared {
+    async fn connect(&self) -> Result<Connection, ClientError> {
+        let default_port = if self.tls.is_some() { 443 } else { 80 };
+        let host = self.authority.host().trim_matches(['[', ']']);
+        let port = self.authority.port_u16().unwrap_or(default_port);
+        let unreachable =
+            |source| ClientError::Unreachable { address: self.address.clone(), source };
+        let socket = TcpStream::connect((host, port)).await.map_err(unreachable)?;
+        socket.set_nodelay(true).map_err(unreachable)?;
+        let refused = |source| ClientError::Tls { address: self.address.clone(), source };
+        match &self.tls {
+            None => Connection::open(socket).await.map_err(unreachable),
+            Some(tls) => {
+                let name = rustls::pki_types::ServerName::try_from(host.to_owned()).map_err(
+                    |_not_a_name| ClientError::Address { address: self.address.clone() },
+                )?;
+                let socket = tls.connect(name, socket).await.map_err(refused)?;
+                Connection::open(socket).await.map_err(unreachable)
+            }
+        }
+    }
+
+    fn no_answer(&self, bound: Duration) -> ClientError {
+        let text = format!("no answer within {bound:?}");
+        let source = std::io::Error::new(std::io::ErrorKind::TimedOut, text);
+        ClientError::Unreachable { address: self.address.clone(), source }
+    }
+
+    fn take_idle(&self) -> Option<Connection> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(connection) = idle.pop() {
+            if !connection.is_closed() {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection for the next call, or closes it when enough are kept.
+    pub(super) fn keep(&self, connection: Connection) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < IDLE_CONNECTIONS_MAX && !connection.is_closed() {
+            idle.push(connection);
+        }
+    }
+}
