@@ -1,0 +1,91 @@
+//! Whether the peer is still there, and how far away it is.
+//!
+//! A ping goes out at the start (its answer tells the round trip) and whenever nothing came in for
+//! an interval. Any byte from the peer counts as life; silence beyond the deadline is the end.
+
+use std::time::{Duration, Instant};
+
+use crate::Violation;
+use crate::frame::{FrameType, Header};
+use crate::limits::Limits;
+use crate::outbox::Outbox;
+
+#[derive(Debug)]
+pub(super) struct KeepAlive {
+    interval: Duration,
+    deadline: Duration,
+    next: Instant,
+    /// Something came in since the last tick.
+    heard: bool,
+    /// The last tick found silence.
+    doubting: bool,
+    number: u32,
+    unanswered_since: Option<Instant>,
+    round_trip: Option<Duration>,
+}
+
+#[derive(Debug)]
+pub(super) struct PeerSilent;
+
+impl KeepAlive {
+    pub(super) fn start(now: Instant, limits: &Limits, outbox: &mut Outbox) -> Self {
+        let mut keepalive = Self {
+            interval: limits.ping_interval,
+            deadline: limits.ping_deadline,
+            next: now + limits.ping_interval,
+            heard: false,
+            doubting: false,
+            number: 0,
+            unanswered_since: None,
+            round_trip: None,
+        };
+        keepalive.ping(now, outbox);
+        keepalive
+    }
+
+    pub(super) fn hear(&mut self) {
+        self.heard = true;
+    }
+
+    pub(super) fn pong(&mut self, number: u32, now: Instant) -> Result<(), Violation> {
+        let since = self.unanswered_since.filter(|_| number == self.number);
+        let round_trip = now.saturating_duration_since(since.ok_or(Violation::UnexpectedPong)?);
+        self.unanswered_since = None;
+        self.round_trip = Some(self.round_trip.map_or(round_trip, |least| least.min(round_trip)));
+        Ok(())
+    }
+
+    /// The shortest round trip seen.
+    pub(super) fn round_trip(&self) -> Option<Duration> {
+        self.round_trip
+    }
+
+    pub(super) fn tick(
+        &mut self,
+        now: Instant,
+        outbox: &mut Outbox,
+    ) -> Result<Instant, PeerSilent> {
+        if now < self.next {
+            return Ok(self.next);
+        }
+        if std::mem::take(&mut self.heard) {
+            self.doubting = false;
+            self.next = now + self.interval;
+        } else if self.doubting {
+            return Err(PeerSilent);
+        } else {
+            self.doubting = true;
+            self.next = now + self.deadline;
+            if self.unanswered_since.is_none() {
+                self.ping(now, outbox);
+            }
+        }
+        Ok(self.next)
+    }
+
+    fn ping(&mut self, now: Instant, outbox: &mut Outbox) {
+        self.number = self.number.wrapping_add(1);
+        self.unanswered_since = Some(now);
+        outbox.push_control(Header::new(FrameType::Ping, 0, self.number), &[]);
+    }
+}
