@@ -1,5 +1,6 @@
 //! The client itself, and what every call has in common: address, token, deadline, errors.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,14 +60,18 @@ pub struct Client {
 
 impl Client {
     /// For `http://host[:port]` or `https://host[:port]`. Connects with the first call.
-    pub fn http(base_url: &str, token: &ApiToken, trust: &TlsTrust) -> Result<Self, ClientError> {
+    pub fn http(
+        base_url: &str,
+        token: impl Borrow<ApiToken>,
+        trust: &TlsTrust,
+    ) -> Result<Self, ClientError> {
         let transport = Transport::Http(HttpTransport::new(base_url, trust)?);
-        Ok(Self::new(transport, base_url).with_token(token))
+        Ok(Self::new(transport, base_url).with_token(token.borrow()))
     }
 
-    /// Calls go straight into `router`. Acts for nobody until [`Client::with_token`].
-    pub fn in_memory(router: Router) -> Self {
-        Self::new(Transport::Memory(router), "http://localhost")
+    /// Calls go straight into `router`.
+    pub fn in_memory(router: Router, token: impl Borrow<ApiToken>) -> Self {
+        Self::new(Transport::Memory(router), "http://localhost").with_token(token.borrow())
     }
 
     fn new(transport: Transport, base_url: &str) -> Self {

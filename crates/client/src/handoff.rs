@@ -76,6 +76,15 @@ impl Client {
         Ok(url)
     }
 
+    /// The address `path` (with query) on exactly this service host, with a single-use code in it.
+    ///
+    /// For a sign-in that comes back to the address a person opened.
+    pub async fn handoff_to_host(&self, host: &str, path: &str) -> Result<String, ClientError> {
+        let body = json!({ "host": host, "path": path });
+        let Url { url } = self.post("/wharf/v1/handoff", &body).await?;
+        Ok(url)
+    }
+
     /// A link that signs this token's user in to the dashboard, once.
     pub async fn login_link(&self) -> Result<LoginLink, ClientError> {
         self.post("/wharf/v1/login_links", &json!({})).await

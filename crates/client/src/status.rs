@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::ContainerUuid;
+use model::{ContainerUuid, ServiceDomain};
 use serde::{Deserialize, Serialize};
 
 use crate::call::Client;
@@ -39,7 +39,27 @@ pub struct QueueEntry {
     pub reason: Option<String>,
 }
 
+/// What the cluster's exported config says that a client needs.
+#[derive(Deserialize)]
+struct ExportedConfig {
+    #[serde(rename = "Services", default)]
+    services: BTreeMap<String, ExportedService>,
+}
+
+#[derive(Deserialize)]
+struct ExportedService {
+    #[serde(rename = "ExternalURL", default)]
+    external_url: String,
+}
+
 impl Client {
+    /// Where service hosts live; `None` for a server that has none.
+    pub async fn service_domain(&self) -> Result<Option<ServiceDomain>, ClientError> {
+        let config: ExportedConfig = self.get("/arvados/v1/config").await?;
+        let service = config.services.get("ContainerWebServices");
+        Ok(service.and_then(|service| ServiceDomain::parse(&service.external_url).ok()))
+    }
+
     /// Asks the server how it is.
     pub async fn status(&self) -> Result<ServerStatus, ClientError> {
         self.get("/wharf/v1/status").await

@@ -82,7 +82,7 @@ impl std::fmt::Debug for Environment {
 
 /// The words that Arvados clients take for a yes.
 fn is_yes(word: &str) -> bool {
-    matches!(word.to_ascii_lowercase().as_str(), "1" | "yes" | "true")
+    matches!(word.to_ascii_lowercase().as_str(), "1" | "t" | "true" | "y" | "yes")
 }
 
 /// Where `wharf up` keeps its data unless `--data` says otherwise: `WHARF_DATA`, else the system's
