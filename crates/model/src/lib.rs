@@ -10,6 +10,7 @@ pub mod host_label;
 pub mod launch;
 pub mod port;
 pub mod records;
+pub mod request_rules;
 pub mod service_domain;
 pub mod state;
 pub mod timestamp;
