@@ -1,1 +1,155 @@
+use tokio::io::{DuplexStream, duplex};
 
+use super::*;
+
+const UUID: &str = "wharf-dz642-000000000000001";
+const OTHER: &str = "wharf-dz642-000000000000002";
+
+/// The controller's side, knowing one container.
+async fn accept(io: DuplexStream, secret: &LaunchSecret) -> Result<String, HandshakeError> {
+    let lookup = |uuid: String| async move { (uuid == UUID).then(|| secret.clone()) };
+    handshake_controller(io, lookup).await.map(|(_io, uuid)| uuid)
+}
+
+async fn shake(
+    uuid: &str,
+    theirs: &LaunchSecret,
+    ours: &LaunchSecret,
+) -> (Result<(), HandshakeError>, Result<String, HandshakeError>) {
+    let (near, far) = duplex(1024);
+    let (dialled, accepted) =
+        tokio::join!(handshake_supervisor(near, uuid, theirs), accept(far, ours));
+    (dialled.map(|_io| ()), accepted)
+}
+
+#[tokio::test]
+async fn both_ends_with_the_secret_agree() {
+    let secret = LaunchSecret::generate().unwrap();
+    let (dialled, accepted) = shake(UUID, &secret, &secret).await;
+    dialled.unwrap();
+    assert_eq!(accepted.unwrap(), UUID);
+}
+
+#[tokio::test]
+async fn unknown_container_is_refused() {
+    let secret = LaunchSecret::generate().unwrap();
+    let (dialled, accepted) = shake(OTHER, &secret, &secret).await;
+    assert!(matches!(dialled, Err(HandshakeError::UnknownContainer)));
+    assert!(matches!(accepted, Err(HandshakeError::UnknownContainer)));
+}
+
+#[tokio::test]
+async fn wrong_secret_is_noticed_by_the_supervisor_first() {
+    let (theirs, ours) = (LaunchSecret::generate().unwrap(), LaunchSecret::generate().unwrap());
+    let (dialled, accepted) = shake(UUID, &theirs, &ours).await;
+    assert!(matches!(dialled, Err(HandshakeError::WrongProof)));
+    assert!(matches!(accepted, Err(HandshakeError::Io(_))));
+}
+
+/// Sends `hello`, reads the controller's nonce and proof, sends `proof`; what comes back.
+async fn impostor(mut io: DuplexStream, hello: &[u8], proof: &[u8]) -> Option<u8> {
+    io.write_all(hello).await.unwrap();
+    let mut answer = [0; 1 + NONCE_BYTES + PROOF_BYTES];
+    io.read_exact(&mut answer).await.unwrap();
+    let proof = if proof.is_empty() { &answer[1 + NONCE_BYTES..] } else { proof };
+    io.write_all(proof).await.unwrap();
+    io.read_u8().await.ok()
+}
+
+fn hello(uuid: &str, nonce: &[u8]) -> Vec<u8> {
+    let mut hello = b"WTUN\0\x01".to_vec();
+    hello.push(u8::try_from(uuid.len()).unwrap());
+    hello.extend_from_slice(uuid.as_bytes());
+    hello.extend_from_slice(nonce);
+    hello
+}
+
+#[tokio::test]
+async fn replayed_or_reflected_proofs_are_refused() {
+    let secret = LaunchSecret::generate().unwrap();
+    // A recording of an honest handshake.
+    let (mut tap, near) = duplex(1024);
+    let honest = handshake_supervisor(near, UUID, &secret);
+    let record = async {
+        let mut hello = [0; 7 + UUID.len() + NONCE_BYTES];
+        tap.read_exact(&mut hello).await.unwrap();
+        let nonce: [u8; NONCE_BYTES] = hello[7 + UUID.len()..].try_into().unwrap();
+        let ours = [9; NONCE_BYTES];
+        let transcript = Transcript { uuid: UUID, supervisor: &nonce, controller: &ours };
+        tap.write_all(&[STATUS_OK]).await.unwrap();
+        tap.write_all(&ours).await.unwrap();
+        tap.write_all(transcript.prove(CONTROLLER, &secret).as_ref()).await.unwrap();
+        let mut proof = [0; PROOF_BYTES];
+        tap.read_exact(&mut proof).await.unwrap();
+        tap.write_all(&[STATUS_OK]).await.unwrap();
+        (hello, proof)
+    };
+    let (honest, (recorded, proof)) = tokio::join!(honest, record);
+    honest.unwrap();
+
+    for proof in [&proof[..], &[]] {
+        let (near, far) = duplex(1024);
+        let (status, accepted) =
+            tokio::join!(impostor(near, &recorded, proof), accept(far, &secret));
+        assert_eq!(status, Some(STATUS_WRONG_PROOF));
+        assert!(matches!(accepted, Err(HandshakeError::WrongProof)));
+    }
+}
+
+#[tokio::test]
+async fn proof_for_one_container_is_none_for_another() {
+    let secret = LaunchSecret::generate().unwrap();
+    let (mut near, far) = duplex(1024);
+    let attack = async {
+        let nonce = [4; NONCE_BYTES];
+        near.write_all(&hello(UUID, &nonce)).await.unwrap();
+        near.read_u8().await.unwrap();
+        let mut theirs = [0; NONCE_BYTES];
+        near.read_exact(&mut theirs).await.unwrap();
+        near.read_exact(&mut [0; PROOF_BYTES]).await.unwrap();
+        let other = Transcript { uuid: OTHER, supervisor: &nonce, controller: &theirs };
+        near.write_all(other.prove(SUPERVISOR, &secret).as_ref()).await.unwrap();
+        near.read_u8().await.unwrap()
+    };
+    let (status, accepted) = tokio::join!(attack, accept(far, &secret));
+    assert_eq!(status, STATUS_WRONG_PROOF);
+    assert!(matches!(accepted, Err(HandshakeError::WrongProof)));
+}
+
+#[tokio::test]
+async fn strangers_are_told_apart() {
+    let secret = LaunchSecret::generate().unwrap();
+    async fn check(bytes: &[u8], secret: &LaunchSecret) -> HandshakeError {
+        let (mut near, far) = duplex(4096);
+        near.write_all(bytes).await.unwrap();
+        let accepted = accept(far, secret).await;
+        accepted.unwrap_err()
+    }
+    assert!(matches!(check(b"GET / HTTP/1.1\r\n", &secret).await, HandshakeError::NotATunnel));
+    let newer = check(b"WTUN\x00\x02\x05rest", &secret).await;
+    assert!(matches!(newer, HandshakeError::Version { theirs: 2 }));
+    let long = hello(&"a".repeat(65), &[0; NONCE_BYTES]);
+    assert!(matches!(check(&long, &secret).await, HandshakeError::NotATunnel));
+    let path = hello("../../etc", &[0; NONCE_BYTES]);
+    assert!(matches!(check(&path, &secret).await, HandshakeError::NotATunnel));
+}
+
+#[tokio::test(start_paused = true)]
+async fn neither_end_waits_for_ever() {
+    let secret = LaunchSecret::generate().unwrap();
+    let (near, _far) = duplex(1024);
+    assert!(matches!(accept(near, &secret).await, Err(HandshakeError::TimedOut)));
+    let (near, _far) = duplex(1024);
+    let dialled = handshake_supervisor(near, UUID, &secret).await;
+    assert!(matches!(dialled, Err(HandshakeError::TimedOut)));
+}
+
+#[test]
+fn secrets_survive_hex_and_stay_out_of_debug() {
+    let secret = LaunchSecret::generate().unwrap();
+    let hex = secret.to_hex();
+    assert_eq!(LaunchSecret::from_hex(&format!("{hex}\n")).unwrap().0, secret.0);
+    assert!(LaunchSecret::from_hex("abc").is_none());
+    assert!(LaunchSecret::from_hex(&"g".repeat(64)).is_none());
+    assert!(!format!("{secret:?}").contains(&hex[..8]));
+}
