@@ -1,1 +1,42 @@
-//! Turns queued containers into supervisors and keeps records true.
+//! Turns queued containers into supervisors and keeps the records true.
+//!
+//! ```text
+//!            records ──▶ ┌────────────┐    plan     ┌─────────┐ supervise DIR   ┌────────────┐
+//!  store ◀───────────────│ dispatcher │───────────▶ │ backend │───────────────▶ │ supervisor │
+//!    ▲   change events   └────────────┘  (pure,     └─────────┘   deaths        └─────┬──────┘
+//!    │                      orders │     reconcile)                                   │
+//!    │    states   ┌─────────┐ ◀───┘                                                  │
+//!    └─────────────│ control │ ◀──────────────── tunnel, admitted by the acceptor ────┘
+//!                  └─────────┘
+//! ```
+//!
+//! Reconciled, not reacted: every event only says "look again", and each look compares all records
+//! with all supervisors. So a restart, a lost event or a crash in the middle of a launch need no
+//! code of their own. Nothing here runs containers, knows a runtime, or carries service traffic.
+//! Start reading at [`reconcile`], whose table is the whole behaviour; then `dispatcher`.
+
+pub mod addresses;
+pub mod admission;
+pub mod backend;
+pub mod config;
+pub mod images;
+pub mod layout;
+pub mod queue;
+pub mod reconcile;
+
+mod acceptor;
+mod control;
+mod control_lines;
+mod dispatcher;
+mod launch;
+mod launch_spec;
+mod orders;
+mod recorder;
+mod stops;
+
+pub use acceptor::{AdmitError, Admitted, TunnelAcceptor};
+pub use backend::local::LocalBackend;
+pub use config::DispatchConfig;
+pub use dispatcher::Dispatcher;
+pub use images::{ImageResolver, LaunchImage};
+pub use queue::{QueueEntry, QueueReport};

@@ -1,0 +1,95 @@
+//! Lets supervisors in: who knows the secret of a launch gets a tunnel and a place in the registry.
+
+use std::path::PathBuf;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use model::ContainerUuid;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tunnel::{HandshakeError, LaunchSecret, Limits, Registry, Role, Tunnel};
+
+use crate::control::Control;
+use crate::layout::ContainerDir;
+
+/// Admits connections on the controller's socket for supervisors. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct TunnelAcceptor {
+    pub(crate) data_dir: PathBuf,
+    pub(crate) registry: Registry,
+    pub(crate) control: Control,
+}
+
+/// A supervisor that was let in. The caller spawns both futures; they end with the tunnel.
+pub struct Admitted {
+    /// Whose it is.
+    pub container: ContainerUuid,
+    /// In the registry already.
+    pub tunnel: Tunnel,
+    /// Moves the bytes: belongs on the thread that carries the service traffic.
+    pub driver: BoxFuture<'static, ()>,
+    /// Keeps the record: may run on any thread.
+    pub control: BoxFuture<'static, ()>,
+}
+
+impl std::fmt::Debug for Admitted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Admitted").field("container", &self.container).finish_non_exhaustive()
+    }
+}
+
+/// Why a connection was turned away.
+#[derive(Debug, thiserror::Error)]
+pub enum AdmitError {
+    /// It did not prove itself.
+    #[error("a connection to the supervisors' socket was turned away")]
+    Handshake(#[from] HandshakeError),
+    /// The name it proved is none of a container.
+    #[error("a supervisor named {0:?}, which is no container")]
+    NoContainer(String),
+    /// The container has a live tunnel already. Worth an alarm: the secret may be stolen.
+    #[error("a second supervisor came for container {0} while the first is connected")]
+    Duplicate(ContainerUuid),
+}
+
+impl TunnelAcceptor {
+    /// Handshake, then registry. Bounded by the handshake's own deadline.
+    ///
+    /// Call it on the runtime that will spawn [`Admitted::driver`].
+    pub async fn admit<IO>(&self, io: IO) -> Result<Admitted, AdmitError>
+    where
+        IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let (io, name) = tunnel::handshake_controller(io, |name| self.secret_of(name)).await?;
+        let Ok(container) = ContainerUuid::parse(&name) else {
+            return Err(AdmitError::NoContainer(name));
+        };
+        let (tunnel, incoming, driver) = tunnel::start(io, Role::Controller, Limits::controller());
+        if self.registry.insert(&name, tunnel.clone(), incoming).is_err() {
+            // Tells the peer why; bounded by the tunnel's close deadline.
+            driver.await;
+            return Err(AdmitError::Duplicate(container));
+        }
+        let incoming = self.registry.take_incoming(&name);
+        let control = self.control.clone();
+        let serving = tunnel.clone();
+        let control = async move {
+            if let Some(incoming) = incoming {
+                control.serve(container, serving, incoming).await;
+            }
+        };
+        let driver = driver.map(move |reason| {
+            tracing::debug!(container.uuid = %container, %reason, "supervisor disconnected");
+        });
+        tracing::debug!(container.uuid = %container, "supervisor connected");
+        Ok(Admitted { container, tunnel, driver: driver.boxed(), control: control.boxed() })
+    }
+
+    /// The secret of a live launch. The name comes from outside: it becomes a path only once it is
+    /// a container's identifier.
+    async fn secret_of(&self, name: String) -> Option<LaunchSecret> {
+        let container = ContainerUuid::parse(&name).ok()?;
+        let path = ContainerDir::of(&self.data_dir, container).secret();
+        let text = tokio::fs::read_to_string(path).await.ok()?;
+        LaunchSecret::from_hex(&text)
+    }
+}

@@ -1,0 +1,75 @@
+//! Settings of the dispatcher, resolved; each limit has the name it has in the config file.
+
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::admission::Capacity;
+
+/// All that the dispatcher is told.
+#[derive(Clone, Debug)]
+pub struct DispatchConfig {
+    /// The data directory.
+    pub data_dir: PathBuf,
+    /// What the records' `locked_by_uuid` says of this dispatcher.
+    pub name: String,
+    /// Containers at a time.
+    pub containers_max: usize,
+    /// Memory of this machine in bytes.
+    pub ram_bytes: u64,
+    /// The sum of all memory limits may be this many times the memory: services seldom use theirs.
+    pub ram_overcommit: f64,
+    /// CPUs of this machine.
+    pub vcpus: u32,
+    /// The sum of all CPU wishes may be this many times the CPUs: services mostly wait.
+    pub cpu_overcommit: f64,
+    /// From SIGTERM to SIGKILL when a container is stopped.
+    pub stop_grace: Duration,
+    /// Bytes kept of each log stream of a container.
+    pub log_bytes_max: u64,
+    /// Look at everything this often even if nothing happened.
+    pub period: Duration,
+    /// Public ports for services, on sites without a wildcard name.
+    pub external_ports: Option<RangeInclusive<u16>>,
+}
+
+impl DispatchConfig {
+    /// Defaults for a machine with this memory and these CPUs.
+    pub fn for_machine(data_dir: PathBuf, ram_bytes: u64, vcpus: u32) -> Self {
+        Self {
+            data_dir,
+            name: "wharf-local-dispatch".to_owned(),
+            // Each costs three processes and some 15 MiB; more is for a cluster.
+            containers_max: 200,
+            ram_bytes,
+            ram_overcommit: 2.0,
+            vcpus,
+            cpu_overcommit: 16.0,
+            // What Docker gives; enough for JupyterLab to save.
+            stop_grace: Duration::from_secs(10),
+            // A chatty service fills this in days; a disk holds many of them.
+            log_bytes_max: 64 << 20,
+            period: Duration::from_secs(5),
+            external_ports: None,
+        }
+    }
+
+    /// The limits that admission works with.
+    pub fn capacity(&self) -> Capacity {
+        Capacity {
+            containers_max: self.containers_max,
+            ram_bytes: scale(self.ram_bytes, self.ram_overcommit),
+            vcpus: u32::try_from(scale(u64::from(self.vcpus), self.cpu_overcommit))
+                .unwrap_or(u32::MAX),
+        }
+    }
+}
+
+/// `amount * factor`, rounded down to thousandths of the factor; nonsense factors count as 1.
+fn scale(amount: u64, factor: f64) -> u64 {
+    let thousandths = if factor.is_finite() && factor > 0.0 { factor * 1000.0 } else { 1000.0 };
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped first")]
+    let thousandths = thousandths.clamp(1.0, 1e9) as u64;
+    let scaled = u128::from(amount) * u128::from(thousandths) / 1000;
+    u64::try_from(scaled).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,346 @@
+//! The loop: look at records and supervisors, plan, act, wait for the next reason to look.
+//!
+//! It owns all mutable state of dispatching: what it is busy with, how often it launched what, and
+//! since when it wants whom stopped. None of that must survive a restart: the records and the
+//! containers' directories say everything that matters.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use lifecycle::{CancellationToken, TaskScope};
+use model::{Container, ContainerState, ContainerUuid, ServiceDomain};
+use store::{ChangeKind, Notice, Store};
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::time::Instant;
+use tunnel::Registry;
+
+use crate::acceptor::TunnelAcceptor;
+use crate::backend::{Backend, Found};
+use crate::config::DispatchConfig;
+use crate::control::Control;
+use crate::images::ImageResolver;
+use crate::orders::Orders;
+use crate::queue::QueueReport;
+use crate::reconcile::{self, Action, Actual, Life, Plan, Wanted, World};
+use crate::recorder::Recorder;
+use crate::stops::Stops;
+
+mod work;
+
+/// Launches and sweeps at a time; more would only take the processors from each other.
+const WORK_AT_A_TIME: usize = 8;
+
+/// While somebody is to be stopped, look this often whether it needs more than words.
+const STOPPING_PERIOD: Duration = Duration::from_secs(1);
+
+/// How long tasks of the dispatcher may take to end with it.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Turns queued containers into supervisors; see [`Dispatcher::run`].
+#[derive(Debug)]
+pub struct Dispatcher {
+    parts: Parts,
+    queue: watch::Sender<Arc<QueueReport>>,
+    scope: TaskScope,
+    stops: Stops,
+}
+
+/// What the loop and its tasks share.
+#[derive(Clone, Debug)]
+struct Parts {
+    store: Store,
+    config: Arc<DispatchConfig>,
+    backend: Arc<dyn Backend>,
+    images: Arc<dyn ImageResolver>,
+    registry: Registry,
+    recorder: Recorder,
+    orders: Orders,
+    book: Arc<Mutex<Book>>,
+    /// A task has ended: look again.
+    nudge: Arc<Notify>,
+    places: Arc<Semaphore>,
+}
+
+/// What is being done and was tried.
+#[derive(Debug, Default)]
+struct Book {
+    /// Containers that a task works on, or that rest after a failure until the time.
+    busy: BTreeMap<ContainerUuid, Option<Instant>>,
+    n_launches: BTreeMap<ContainerUuid, u32>,
+}
+
+impl Dispatcher {
+    /// Touches nothing yet.
+    pub fn new(
+        store: Store,
+        config: DispatchConfig,
+        backend: Arc<dyn Backend>,
+        images: Arc<dyn ImageResolver>,
+        domain: ServiceDomain,
+        registry: Registry,
+    ) -> Self {
+        let recorder = Recorder::new(store.clone(), config.clone(), domain);
+        let stops = Stops::new(config.stop_grace);
+        let parts = Parts {
+            store,
+            config: Arc::new(config),
+            backend,
+            images,
+            registry,
+            recorder,
+            orders: Orders::new(),
+            book: Arc::default(),
+            nudge: Arc::default(),
+            places: Arc::new(Semaphore::new(WORK_AT_A_TIME)),
+        };
+        let queue = watch::Sender::new(Arc::default());
+        Self { parts, queue, scope: TaskScope::new("dispatch"), stops }
+    }
+
+    /// Lets supervisors in; works before and while the dispatcher runs.
+    pub fn acceptor(&self) -> TunnelAcceptor {
+        TunnelAcceptor {
+            data_dir: self.parts.config.data_dir.clone(),
+            registry: self.parts.registry.clone(),
+            control: Control {
+                recorder: self.parts.recorder.clone(),
+                orders: self.parts.orders.clone(),
+                stop_grace: self.parts.config.stop_grace,
+            },
+        }
+    }
+
+    /// Who waits and why, after each look.
+    pub fn queue(&self) -> watch::Receiver<Arc<QueueReport>> {
+        self.queue.subscribe()
+    }
+
+    /// Reconciles until cancelled. Containers go on without it.
+    pub async fn run(mut self, cancel: CancellationToken) {
+        let mut changes = self.parts.store.changes();
+        let mut deaths = self.parts.backend.changes();
+        let mut tunnels = self.parts.registry.events();
+        let nudge = Arc::clone(&self.parts.nudge);
+        while !cancel.is_cancelled() {
+            if let Err(error) = self.look().await {
+                tracing::warn!(%error, "cannot look after containers now; trying again");
+            }
+            let pause = self.pause();
+            tokio::select! {
+                () = cancel.cancelled() => break,
+                () = container_changed(&mut changes) => {}
+                // The backend outlives us, so an error cannot be; the period covers it.
+                _ = deaths.changed() => {}
+                _ = tunnels.next() => {}
+                () = nudge.notified() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+        self.scope.shutdown(SHUTDOWN_TIMEOUT).await;
+    }
+
+    fn pause(&self) -> Duration {
+        let period = self.parts.config.period;
+        if self.stops.is_empty() { period } else { period.min(STOPPING_PERIOD) }
+    }
+
+    /// One round. Takes no hint of why: a restart and an event run the same code.
+    async fn look(&mut self) -> Result<(), LookError> {
+        // This order, because each later look may only be newer: a task that ends meanwhile still
+        // counts as busy, and a supervisor leaves only after its record is over.
+        let busy = self.parts.book().busy_now();
+        let found = self.parts.backend.list().await?;
+        let records = self.parts.store.live_containers().await?;
+        let world = self.world(&busy, found, &records);
+        let plan = reconcile::plan(&world);
+        self.tell_queue(&plan).await?;
+        self.stop(&plan).await;
+        for (uuid, action) in plan.actions {
+            let record = records.iter().find(|record| record.uuid == uuid);
+            let is_dead = world.actual.iter().any(|it| it.uuid == uuid && it.life == Life::Dead);
+            self.act(uuid, action, record, is_dead).await?;
+        }
+        self.parts.book().forget_others(&records);
+        Ok(())
+    }
+
+    fn world(
+        &self,
+        busy: &BTreeSet<ContainerUuid>,
+        found: Vec<Found>,
+        records: &[Container],
+    ) -> World {
+        let mut actual: Vec<Actual> = found
+            .into_iter()
+            .map(|found| {
+                let life = match (busy.contains(&found.container), found.is_alive) {
+                    (true, _) => Life::Busy,
+                    (false, true) => Life::Alive,
+                    (false, false) => Life::Dead,
+                };
+                Actual { uuid: found.container, life, said: found.said }
+            })
+            .collect();
+        // Being launched, but with no directory yet.
+        for uuid in busy {
+            if !actual.iter().any(|it| it.uuid == *uuid) {
+                actual.push(Actual { uuid: *uuid, life: Life::Busy, said: None });
+            }
+        }
+        let book = self.parts.book();
+        let wanted = records.iter().map(|record| wanted_of(record, &book)).collect();
+        World {
+            wanted,
+            actual,
+            capacity: self.parts.config.capacity(),
+            now: self.parts.store.now(),
+        }
+    }
+
+    async fn tell_queue(&self, plan: &Plan) -> Result<(), LookError> {
+        for one in &plan.waiting {
+            self.parts.store.set_scheduling_status(one.uuid, &one.reason).await?;
+        }
+        let report = QueueReport::from_plan(&plan.waiting);
+        self.queue.send_if_modified(|now| {
+            let is_news = **now != report;
+            if is_news {
+                *now = Arc::new(report);
+            }
+            is_news
+        });
+        Ok(())
+    }
+
+    /// Orders through the tunnels; signals where those do not help.
+    async fn stop(&mut self, plan: &Plan) {
+        let wanted: BTreeSet<ContainerUuid> = plan
+            .actions
+            .iter()
+            .filter(|(_, action)| *action == Action::Stop)
+            .map(|(uuid, _)| *uuid)
+            .collect();
+        self.parts.orders.replace(wanted.clone());
+        let registry = &self.parts.registry;
+        let is_connected = |uuid: ContainerUuid| registry.get(uuid.as_str()).is_some();
+        for (uuid, how) in self.stops.next(&wanted, Instant::now(), is_connected) {
+            tracing::info!(container.uuid = %uuid, ?how, "signalling a supervisor");
+            if let Err(error) = self.parts.backend.end(uuid, how).await {
+                tracing::warn!(container.uuid = %uuid, %error, "cannot signal a supervisor");
+            }
+        }
+    }
+
+    async fn act(
+        &mut self,
+        uuid: ContainerUuid,
+        action: Action,
+        record: Option<&Container>,
+        is_dead: bool,
+    ) -> Result<(), LookError> {
+        match action {
+            // Done by `stop`, together.
+            Action::Stop => {}
+            Action::Launch => {
+                if let Some(record) = record {
+                    self.spawn_work(uuid, work::launch(self.parts.clone(), record.clone()));
+                }
+            }
+            Action::Adopt => {
+                self.parts.store.lock_container(uuid, &self.parts.config.name).await?;
+            }
+            Action::Unlock => {
+                self.parts.store.unlock_container(uuid).await?;
+            }
+            Action::Settle { started_at, end } if is_dead => {
+                self.spawn_work(uuid, work::bury(self.parts.clone(), uuid, started_at, end));
+            }
+            Action::Settle { started_at, end } => {
+                tracing::info!(container.uuid = %uuid, reason = %end.reason, "container is over");
+                self.parts.recorder.end(uuid, started_at, &end).await?;
+            }
+            Action::Sweep => self.spawn_work(uuid, work::sweep(self.parts.clone(), uuid)),
+        }
+        Ok(())
+    }
+
+    /// The container is busy until the work is done, and longer if it failed.
+    fn spawn_work(
+        &self,
+        uuid: ContainerUuid,
+        work: impl Future<Output = work::Outcome> + Send + 'static,
+    ) {
+        self.parts.book().busy.insert(uuid, None);
+        let parts = self.parts.clone();
+        self.scope.spawn("work", async move {
+            // Lives as long as the work, also when that panics: nothing may stay busy for ever.
+            let mut release = work::Release::new(parts.clone(), uuid);
+            // Closed never: the semaphore is ours.
+            let _place = parts.places.acquire().await;
+            release.outcome = work.await;
+        });
+    }
+}
+
+impl Parts {
+    /// A poisoned lock is taken as is: each entry is whole.
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Book {
+    /// Who is worked on, or rests; ends rests that are over.
+    fn busy_now(&mut self) -> BTreeSet<ContainerUuid> {
+        let now = Instant::now();
+        self.busy.retain(|_, rest| rest.is_none_or(|until| until > now));
+        self.busy.keys().copied().collect()
+    }
+
+    /// Containers that are over need no counting.
+    fn forget_others(&mut self, live: &[Container]) {
+        self.n_launches.retain(|uuid, _| live.iter().any(|record| record.uuid == *uuid));
+    }
+}
+
+fn wanted_of(record: &Container, book: &Book) -> Wanted {
+    Wanted {
+        uuid: record.uuid,
+        state: record.state,
+        priority: record.priority,
+        created_at: record.created_at,
+        needs: crate::admission::Needs {
+            ram_bytes: record.runtime_constraints.ram,
+            vcpus: record.runtime_constraints.vcpus,
+        },
+        n_launches: match record.state {
+            ContainerState::Queued => 0,
+            _ => book.n_launches.get(&record.uuid).copied().unwrap_or(0),
+        },
+    }
+}
+
+/// Other records do not matter here.
+async fn container_changed(changes: &mut store::Changes) {
+    loop {
+        match changes.next().await {
+            Some(Notice::Changed(change)) if change.kind != ChangeKind::Container => {}
+            Some(_) => return,
+            // The store is going down, and we with it.
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Why a round was cut short; the next one begins anew.
+#[derive(Debug, thiserror::Error)]
+enum LookError {
+    #[error(transparent)]
+    Store(#[from] store::StoreError),
+    #[error(transparent)]
+    Backend(#[from] crate::backend::BackendError),
+}
+
+#[cfg(test)]
+mod tests;

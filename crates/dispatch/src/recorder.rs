@@ -1,0 +1,111 @@
+//! Brings a container's record in line with what its supervisor says. Every step is idempotent.
+
+use std::collections::BTreeMap;
+
+use model::{
+    Container, ContainerEnd, ContainerState, ContainerUuid, ServiceDomain, SupervisorState,
+    Timestamp,
+};
+use store::{Store, StoreError};
+
+use crate::addresses;
+use crate::config::DispatchConfig;
+
+/// Writes what supervisors report into the records.
+#[derive(Clone, Debug)]
+pub(crate) struct Recorder {
+    store: Store,
+    config: DispatchConfig,
+    domain: ServiceDomain,
+}
+
+impl Recorder {
+    pub(crate) fn new(store: Store, config: DispatchConfig, domain: ServiceDomain) -> Self {
+        Self { store, config, domain }
+    }
+
+    /// All of a supervisor's state. `Ok` means that the record has it for good, or is over.
+    pub(crate) async fn apply(
+        &self,
+        uuid: ContainerUuid,
+        state: &SupervisorState,
+    ) -> Result<(), StoreError> {
+        if let Some(end) = &state.end {
+            return self.end(uuid, state.started_at, end).await;
+        }
+        let Some(started_at) = state.started_at else { return Ok(()) };
+        let Some(container) = self.begun(uuid, started_at).await? else { return Ok(()) };
+        for (port, at) in &state.ready {
+            let is_known = container.published_ports.get(*port).is_some_and(|it| it.is_ready());
+            if !is_known {
+                self.store.set_ready(uuid, *port, *at).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How it ended, for the container and its requests. One that ran is Running first: a record
+    /// that never ran cannot be Complete.
+    pub(crate) async fn end(
+        &self,
+        uuid: ContainerUuid,
+        started_at: Option<Timestamp>,
+        end: &ContainerEnd,
+    ) -> Result<(), StoreError> {
+        if let Some(started_at) = started_at {
+            self.begun(uuid, started_at).await?;
+        }
+        match self.store.end_container(uuid, end).await {
+            // Deleted meanwhile: there is nobody left to tell.
+            Ok(_) | Err(StoreError::NotFound(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes the record Running with its ports' addresses, unless it is or was; `None` if there is
+    /// no record that runs.
+    async fn begun(
+        &self,
+        uuid: ContainerUuid,
+        started_at: Timestamp,
+    ) -> Result<Option<Container>, StoreError> {
+        let Some(container) = self.store.container(uuid).await? else { return Ok(None) };
+        if container.state == ContainerState::Queued
+            && !self.store.lock_container(uuid, &self.config.name).await?
+        {
+            return Ok(None);
+        }
+        if container.state == ContainerState::Running {
+            return Ok(Some(container));
+        }
+        self.start(container, started_at).await?;
+        let container = self.store.container(uuid).await?;
+        Ok(container.filter(|it| it.state == ContainerState::Running))
+    }
+
+    async fn start(&self, container: Container, at: Timestamp) -> Result<(), StoreError> {
+        let uuid = container.uuid;
+        let mut ports = container.published_ports;
+        let external = match &self.config.external_ports {
+            Some(range) if !self.domain.is_wildcard() && !ports.is_empty() => {
+                let wanted = ports.iter().map(|(port, _)| port).collect();
+                self.store.assign_external_ports(uuid, wanted, range.clone()).await?
+            }
+            _ => BTreeMap::new(),
+        };
+        let without = addresses::fill(&mut ports, uuid, &self.domain, &external);
+        self.store.start_container(uuid, at, ports).await?;
+        if !without.is_empty() {
+            let numbers: Vec<String> = without.iter().map(ToString::to_string).collect();
+            let mut status = container.runtime_status;
+            let words = format!(
+                "no external port is free for port {}: it cannot be opened \
+                 (Services.ContainerWebServices.ExternalPortMin, ExternalPortMax)",
+                numbers.join(", ")
+            );
+            status.insert("warning".to_owned(), words.into());
+            self.store.set_runtime_status(uuid, status).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,278 @@
+//! Performs what the machine decides: owns the container's handle, the timers and all tasks.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lifecycle::{Signals, TaskScope};
+use model::{ContainerEnd, ContainerPort, SuperviseSpec, SupervisorState};
+use runtime::{ContainerSpec, Dialer, Embedded, ExitStatus, Handle, Runtime, Signal};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::container;
+use crate::files::{self, Durability, Files};
+use crate::logs::journal::{Journal, now};
+use crate::machine::{self, Action, Event, Exit, ExitHow, Machine, Step};
+use crate::readiness;
+
+/// Events that wait for the driver; its senders wait beyond that. A hundred ports may become ready
+/// at once.
+pub(crate) const EVENTS_WAITING: usize = 128;
+
+/// How long a confirmed-less end keeps the supervisor: the controller may be down for an upgrade.
+/// After that the state file tells the end.
+const ACK_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// The app's pipes close with its last process; only a slow disk can take longer than an instant.
+const OUTPUT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Longer than the runtime's own bounds for cleaning up.
+const CLEANUP_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What stays below the shutdown of the scope at the end: only streams that ignore their end.
+const SCOPE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Everything the driver works with; see [`Driver::run`].
+#[derive(Debug)]
+pub(crate) struct Driver {
+    pub(crate) files: Files,
+    pub(crate) spec: SuperviseSpec,
+    pub(crate) journal: Journal,
+    pub(crate) scope: TaskScope,
+    /// Copies of the app's output, which end with it.
+    pub(crate) outputs: TaskScope,
+    pub(crate) events: mpsc::Sender<Event>,
+    pub(crate) state: watch::Sender<SupervisorState>,
+    pub(crate) dialer: watch::Sender<Option<Dialer>>,
+}
+
+/// How the supervisor came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Farewell {
+    /// The record says how the container ended: nothing needs to be kept.
+    Acked,
+    /// Nobody confirmed the end: a later controller reads the state file.
+    Unheard,
+}
+
+#[derive(Debug)]
+struct Run {
+    driver: Driver,
+    machine: Machine,
+    handle: Option<Arc<Handle>>,
+    probes: TaskScope,
+    grace_over: Option<Instant>,
+    ack_overdue: Option<Instant>,
+    farewell: Option<Farewell>,
+}
+
+impl Driver {
+    /// Runs the container from start to the confirmed end.
+    pub(crate) async fn run(
+        self,
+        container: ContainerSpec,
+        mut heard: mpsc::Receiver<Event>,
+        mut signals: Signals,
+    ) -> Farewell {
+        let machine = Machine::new(self.spec.ram_bytes);
+        let probes = self.scope.child("readiness");
+        let mut run = Run {
+            driver: self,
+            machine,
+            handle: None,
+            probes,
+            grace_over: None,
+            ack_overdue: None,
+            farewell: None,
+        };
+        let start = Embedded.start(container);
+        tokio::pin!(start);
+        let mut is_starting = true;
+        while run.farewell.is_none() {
+            let stop_grace = Duration::from_millis(run.driver.spec.stop_grace_ms);
+            let event = tokio::select! {
+                started = &mut start, if is_starting => {
+                    is_starting = false;
+                    run.after_start(started)
+                }
+                Some(event) = heard.recv() => event,
+                signal = signals.next() => {
+                    run.driver.journal.say(&format!("the supervisor was told to end ({signal:?})"));
+                    Event::StopAsked { grace: stop_grace }
+                }
+                () = at(run.grace_over) => Event::GraceOver,
+                () = at(run.ack_overdue) => Event::AckOverdue,
+            };
+            run.handle(event).await;
+        }
+        run.driver.scope.shutdown(SCOPE_TIMEOUT).await;
+        run.farewell.unwrap_or(Farewell::Unheard)
+    }
+}
+
+impl Run {
+    fn after_start(&mut self, started: Result<Handle, runtime::StartError>) -> Event {
+        match started {
+            Ok(handle) => {
+                let handle = Arc::new(handle);
+                self.driver.dialer.send_replace(Some(handle.dialer()));
+                self.driver.journal.say(&format!("the command runs (process {})", handle.pid()));
+                for note in handle.notes() {
+                    self.driver.journal.say(note);
+                }
+                let events = self.driver.events.clone();
+                let waiter = Arc::clone(&handle);
+                self.driver.scope.spawn("wait", async move {
+                    let exit = exit_of(waiter.wait().await);
+                    // Fails only if the driver is gone, and the container with it.
+                    let _gone = events.send(Event::Exited { at: now(), exit }).await;
+                });
+                self.handle = Some(handle);
+                Event::Started { at: now() }
+            }
+            Err(error) => Event::StartFailed { at: now(), reason: error.to_string() },
+        }
+    }
+
+    async fn handle(&mut self, event: Event) {
+        if let Event::StopAsked { grace } = &event
+            && matches!(self.machine.step, Step::Running | Step::Starting { .. })
+        {
+            self.driver
+                .journal
+                .say(&format!("asked to stop, with {} ms of grace", grace.as_millis()));
+        }
+        let is_ack = event == Event::Acked;
+        let before = std::mem::replace(&mut self.machine, Machine::new(0));
+        let (after, actions) = machine::next(before, event);
+        self.machine = after;
+        for action in actions {
+            self.perform(action, is_ack).await;
+        }
+    }
+
+    async fn perform(&mut self, action: Action, is_ack: bool) {
+        match action {
+            Action::Publish => self.publish().await,
+            Action::WatchPorts => self.watch_ports(),
+            Action::Terminate => {
+                if let Some(handle) = &self.handle {
+                    // A container that is over needs no signal; its exit is on the way.
+                    let _gone = handle.signal(Signal::TERM).await;
+                }
+            }
+            Action::ArmGrace(grace) => self.grace_over = Some(Instant::now() + grace),
+            Action::Kill => {
+                self.grace_over = None;
+                if let Some(handle) = &self.handle {
+                    handle.kill().await;
+                }
+            }
+            Action::Finish => self.finish(),
+            Action::ArmAck => self.ack_overdue = Some(Instant::now() + ACK_TIMEOUT),
+            Action::Leave => {
+                self.farewell = Some(if is_ack { Farewell::Acked } else { Farewell::Unheard });
+            }
+        }
+    }
+
+    /// The end must be on disk before it is told: once confirmed, nobody asks again. Earlier states
+    /// are as lost as the container when the power goes, so they need not wait for the disk.
+    async fn publish(&self) {
+        let state = self.machine.published();
+        let is_end = state.end.is_some();
+        let durability = if is_end { Durability::Power } else { Durability::Process };
+        let path = self.driver.files.state();
+        let json = serde_json::to_vec(&state).unwrap_or_default();
+        if !is_end {
+            self.driver.state.send_replace(state.clone());
+        }
+        let write = tokio::task::spawn_blocking(move || files::replace(&path, &json, durability));
+        match write.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                self.driver.journal.say(&format!("cannot write state.json: {error}"));
+                tracing::error!(%error, "cannot write state.json");
+            }
+            Err(error) => tracing::error!(%error, "cannot write state.json"),
+        }
+        if is_end {
+            self.driver.state.send_replace(state);
+        }
+    }
+
+    fn watch_ports(&self) {
+        let Some(handle) = &self.handle else { return };
+        for port in &self.driver.spec.published_ports {
+            self.spawn_probe(*port, handle.dialer());
+        }
+    }
+
+    fn spawn_probe(&self, port: ContainerPort, dialer: Dialer) {
+        let (events, journal) = (self.driver.events.clone(), self.driver.journal.clone());
+        let accepts = move || {
+            let dialer = dialer.clone();
+            async move { dialer.dial(port.get()).await.is_ok() }
+        };
+        self.probes.spawn_cancellable("port", readiness::watch(port, accepts, events, journal));
+    }
+
+    /// Reads the output to its end and removes leftovers, beside the loop, which goes on serving.
+    fn finish(&mut self) {
+        self.grace_over = None;
+        self.probes.cancel();
+        let words = match &self.machine.step {
+            Step::Finishing(end) => end_words(end),
+            _ => String::new(),
+        };
+        let (handle, outputs) = (self.handle.take(), self.driver.outputs.clone());
+        let (journal, dir) = (self.driver.journal.clone(), self.driver.files.dir().to_owned());
+        let events = self.driver.events.clone();
+        self.driver.scope.spawn("finish", async move {
+            if let Some(handle) = handle {
+                if timeout(CLEANUP_TIMEOUT, handle.cleanup()).await.is_err() {
+                    tracing::warn!("the container's leftovers were not removed in time");
+                }
+            }
+            if !outputs.idle(OUTPUT_TIMEOUT).await.is_clean() {
+                journal.say("the last of the command's output may be missing from the log");
+            }
+            remove_tmp_dirs(dir).await;
+            journal.say(&words);
+            journal.close();
+            let _gone = events.send(Event::Finished).await;
+        });
+    }
+}
+
+async fn remove_tmp_dirs(dir: PathBuf) {
+    let removed = tokio::task::spawn_blocking(move || container::remove_tmp_dirs(&dir)).await;
+    if let Ok(Err(error)) = removed {
+        tracing::warn!(%error, "temporary directories were not removed");
+    }
+}
+
+fn end_words(end: &ContainerEnd) -> String {
+    if end.reason.is_empty() {
+        "the command exited with code 0".to_owned()
+    } else {
+        format!("the container ended: {}", end.reason)
+    }
+}
+
+fn exit_of(exit: runtime::Exit) -> Exit {
+    let how = match exit.status {
+        ExitStatus::Code(code) => ExitHow::Code(code),
+        ExitStatus::Signal(signal) => ExitHow::Signal(signal),
+    };
+    Exit { how, oom_killed: exit.oom_killed }
+}
+
+/// Never, if there is no deadline.
+async fn at(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,165 @@
+//! Files of one container's directory; the dispatcher's `layout` module knows the same names.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::FlockOperation;
+
+/// `<data>/containers/<container uuid>`, prepared by the dispatcher.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Files(PathBuf);
+
+/// Held while this supervisor lives, so that two never run the same container.
+#[derive(Debug)]
+pub struct DirLock {
+    _file: File,
+}
+
+/// Why the directory cannot be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another supervisor has it.
+    #[error("another supervisor runs this container")]
+    Taken,
+    /// The lock file cannot be made or locked.
+    #[error("cannot lock {path:?}")]
+    Io {
+        /// The lock file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl Files {
+    /// Of this directory; touches nothing.
+    pub fn of(dir: &Path) -> Self {
+        Self(dir.to_owned())
+    }
+
+    /// The directory itself.
+    pub fn dir(&self) -> &Path {
+        &self.0
+    }
+
+    /// The [`model::SuperviseSpec`] as JSON.
+    pub fn spec(&self) -> PathBuf {
+        self.0.join("spec.json")
+    }
+
+    /// The launch secret in hex; the dispatcher takes the container as launched while it exists.
+    pub fn secret(&self) -> PathBuf {
+        self.0.join("secret")
+    }
+
+    /// The [`model::SupervisorState`] as JSON.
+    pub fn state(&self) -> PathBuf {
+        self.0.join("state.json")
+    }
+
+    /// `<pid> <start time in ticks>` of the supervisor.
+    pub fn pid(&self) -> PathBuf {
+        self.0.join("pid")
+    }
+
+    /// What the app wrote to its standard output.
+    pub fn stdout_log(&self) -> PathBuf {
+        self.0.join("log").join("stdout.txt")
+    }
+
+    /// What the app wrote to its standard error.
+    pub fn stderr_log(&self) -> PathBuf {
+        self.0.join("log").join("stderr.txt")
+    }
+
+    /// The supervisor's own words to the user.
+    pub fn crunch_run_log(&self) -> PathBuf {
+        self.0.join("log").join("crunch-run.txt")
+    }
+
+    /// Takes the directory for this process; the kernel gives it up when the process ends.
+    pub fn lock(&self) -> Result<DirLock, LockError> {
+        let path = self.0.join("lock");
+        let file = File::options().create(true).append(true).open(&path);
+        let file = file.map_err(|source| LockError::Io { path: path.clone(), source })?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(DirLock { _file: file }),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(LockError::Taken),
+            Err(errno) => Err(LockError::Io { path, source: errno.into() }),
+        }
+    }
+
+    /// Writes who we are, for a controller that is not our parent.
+    pub fn write_pid(&self) -> io::Result<()> {
+        let stat = std::fs::read_to_string("/proc/self/stat")?;
+        let ticks = start_ticks(&stat).ok_or_else(|| io::Error::other("/proc/self/stat"))?;
+        let text = format!("{} {ticks}\n", std::process::id());
+        replace(&self.pid(), text.as_bytes(), Durability::Process)
+    }
+}
+
+/// What a written file must survive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// The end of this process: the kernel has it.
+    Process,
+    /// The loss of power: the disk has it, and so has the directory.
+    Power,
+}
+
+/// Replaces a file's content, or leaves the old one whole.
+pub fn replace(path: &Path, content: &[u8], durability: Durability) -> io::Result<()> {
+    let new = path.with_extension("new");
+    let mut file = File::create(&new)?;
+    file.write_all(content)?;
+    if durability == Durability::Power {
+        file.sync_all()?;
+    }
+    std::fs::rename(&new, path)?;
+    if durability == Durability::Power
+        && let Some(dir) = path.parent()
+    {
+        File::open(dir)?.sync_all()?;
+    }
+    Ok(())
+}
+
+/// Field 22 of `/proc/<pid>/stat`. The name, field 2, may hold spaces and parentheses.
+fn start_ticks(stat: &str) -> Option<u64> {
+    let after_name = &stat[stat.rfind(')')? + 1..];
+    after_name.split_ascii_whitespace().nth(19)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_start_time_is_found_behind_any_name() {
+        let stat = "7 (a b) c) S 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4711 100 200";
+        assert_eq!(start_ticks(stat), Some(4711));
+        assert_eq!(start_ticks("7 (short) S 1"), None);
+    }
+
+    #[test]
+    fn a_directory_is_taken_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Files::of(dir.path());
+        let held = files.lock().unwrap();
+        assert!(matches!(files.lock(), Err(LockError::Taken)));
+        drop(held);
+        files.lock().unwrap();
+    }
+
+    #[test]
+    fn a_replaced_file_is_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state.json");
+        replace(&path, b"old", Durability::Process).unwrap();
+        replace(&path, b"new", Durability::Power).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+}

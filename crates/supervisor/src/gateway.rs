@@ -1,0 +1,140 @@
+//! The tunnel to the controller: kept up for as long as the supervisor lives.
+//!
+//! The controller may be restarted at any time; the gateway notices at once (the socket closes),
+//! dials again with a short, jittered wait, and tells the whole state on each new connection. The
+//! container neither notices nor waits.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use lifecycle::{Backoff, BackoffPolicy, TaskScope};
+use model::SupervisorState;
+use runtime::Dialer;
+use tokio::net::UnixStream;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, timeout};
+use tunnel::{CloseReason, LaunchSecret, Limits, Role};
+
+use crate::files::Files;
+use crate::logs::ProgressReceiver;
+use crate::logs::journal::Journal;
+use crate::machine::Event;
+
+mod control;
+mod streams;
+
+/// A local socket costs nothing to try, and a restarted controller is to be found within 2 s.
+const RECONNECT: BackoffPolicy =
+    BackoffPolicy { first: Duration::from_millis(25), max: Duration::from_millis(500) };
+
+/// A controller that is alive accepts and proves itself within milliseconds, seconds under load.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A connection that lives this long was a good one: the next loss is tried again at once.
+const STABLE_AFTER: Duration = Duration::from_secs(1);
+
+/// What the gateway serves from and reports to.
+#[derive(Debug, Clone)]
+pub struct Gateway {
+    /// The controller's socket.
+    pub socket: PathBuf,
+    /// Names the container in the handshake.
+    pub container: String,
+    /// Proves that we were launched for it.
+    pub secret: LaunchSecret,
+    /// Set once the container runs.
+    pub dialer: watch::Receiver<Option<Dialer>>,
+    /// What the controller is told, whole, on every change.
+    pub state: watch::Receiver<SupervisorState>,
+    /// Where Stop and Ack go.
+    pub events: mpsc::Sender<Event>,
+    /// Where the logs are.
+    pub logs: Logs,
+}
+
+/// The log files and how far each is.
+#[derive(Debug, Clone)]
+pub struct Logs {
+    /// Their paths.
+    pub files: Files,
+    /// Standard output.
+    pub stdout: ProgressReceiver,
+    /// Standard error.
+    pub stderr: ProgressReceiver,
+    /// Our own words.
+    pub journal: Journal,
+}
+
+/// Why one connection came to nothing.
+#[derive(Debug, thiserror::Error)]
+enum ConnectError {
+    #[error("cannot connect to {path:?}")]
+    Connect { path: PathBuf, source: std::io::Error },
+    #[error("the controller did not accept us")]
+    Handshake(#[from] tunnel::HandshakeError),
+    #[error("the controller did not answer in {} s", HANDSHAKE_TIMEOUT.as_secs())]
+    TimedOut,
+}
+
+impl Gateway {
+    /// Connects, serves, and connects again until dropped; all its tasks live in `scope`.
+    pub async fn run(self, scope: TaskScope) {
+        let mut backoff = Backoff::new(RECONNECT);
+        // The same complaint ten times a second helps nobody.
+        let mut last_complaint = String::new();
+        loop {
+            tokio::time::sleep(backoff.next_wait()).await;
+            let began = Instant::now();
+            let words = match self.connect().await {
+                Ok(io) => {
+                    last_complaint.clear();
+                    format!("tunnel ended: {}", self.session(io, &scope).await)
+                }
+                Err(error) => lines_of(&error),
+            };
+            if began.elapsed() >= STABLE_AFTER {
+                backoff.reset();
+            }
+            if words != last_complaint {
+                tracing::debug!(reason = %words, "no tunnel to the controller");
+                last_complaint = words;
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<UnixStream, ConnectError> {
+        let connecting = async {
+            let io = UnixStream::connect(&self.socket)
+                .await
+                .map_err(|source| ConnectError::Connect { path: self.socket.clone(), source })?;
+            Ok(tunnel::handshake_supervisor(io, &self.container, &self.secret).await?)
+        };
+        timeout(HANDSHAKE_TIMEOUT, connecting)
+            .await
+            .unwrap_or_else(|_elapsed| Err(ConnectError::TimedOut))
+    }
+
+    /// Serves one connection until it ends.
+    async fn session(&self, io: UnixStream, scope: &TaskScope) -> CloseReason {
+        let (tunnel, incoming, driver) = tunnel::start(io, Role::Supervisor, Limits::supervisor());
+        let scope = scope.child("tunnel");
+        let control = control::serve(tunnel.clone(), self.state.clone(), self.events.clone());
+        scope.spawn_cancellable("control", control);
+        scope.spawn_cancellable("streams", streams::serve(incoming, self.clone(), scope.clone()));
+        let reason = driver.await;
+        // Streams of a dead tunnel fail by themselves; log followers may be waiting elsewhere.
+        scope.cancel();
+        reason
+    }
+}
+
+/// The error with its sources, in one line.
+fn lines_of(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        words = format!("{words}: {error}");
+        source = error.source();
+    }
+    words
+}

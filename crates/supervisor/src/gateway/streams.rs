@@ -1,0 +1,64 @@
+//! Streams that the controller opens: app connections and logs. Nothing else is served.
+
+use lifecycle::TaskScope;
+use runtime::DialError;
+use tunnel::{Incoming, LogQuery, LogStream, RefuseReason, Request, StreamKind};
+
+use crate::gateway::{Gateway, Logs};
+use crate::logs::follow;
+
+/// Serves requests until the tunnel ends; each in a task of its own.
+pub(super) async fn serve(mut incoming: Incoming, gateway: Gateway, scope: TaskScope) {
+    while let Some(request) = incoming.next().await {
+        match request.kind.clone() {
+            StreamKind::App(port) => {
+                scope.spawn_cancellable("app", app(request, port, gateway.clone()));
+            }
+            StreamKind::Log(query) => {
+                scope.spawn_cancellable("log", log(request, query, gateway.logs.clone()));
+            }
+            // The control stream is ours to open; terminals are not built yet.
+            StreamKind::Control => request.refuse(RefuseReason::NotAllowed),
+            StreamKind::Shell => request.refuse(RefuseReason::Unsupported),
+        }
+    }
+}
+
+/// Bytes between the controller and a port inside the container, half-closes included.
+async fn app(request: Request, port: u16, gateway: Gateway) {
+    let dialer = gateway.dialer.borrow().clone();
+    let Some(dialer) = dialer else {
+        // The container is being made: nothing listens in it yet.
+        return request.refuse(RefuseReason::PortClosed);
+    };
+    match dialer.dial(port).await {
+        Ok(socket) => {
+            let relayed = tunnel::relay(request.accept(), socket).await;
+            if let Err(error) = relayed {
+                tracing::debug!(port, %error, "app stream ended early");
+            }
+        }
+        Err(DialError::Refused) => request.refuse(RefuseReason::PortClosed),
+        Err(DialError::Gone) => request.refuse(RefuseReason::Gone),
+        Err(DialError::Io(error)) => {
+            // A full listen queue, or no file descriptors left: either passes.
+            tracing::debug!(port, %error, "cannot connect in the container");
+            request.refuse(RefuseReason::Busy);
+        }
+    }
+}
+
+/// A log file from an offset, and what is appended later if wanted.
+async fn log(request: Request, query: LogQuery, logs: Logs) {
+    let files = &logs.files;
+    let (path, progress) = match query.stream {
+        LogStream::Stdout => (files.stdout_log(), logs.stdout),
+        LogStream::Stderr => (files.stderr_log(), logs.stderr),
+        LogStream::CrunchRun => (files.crunch_run_log(), logs.journal.progress()),
+    };
+    let mut stream = request.accept();
+    let progress = query.follow.then_some(progress);
+    if let Err(error) = follow::serve(&path, query.offset, progress, &mut stream).await {
+        tracing::debug!(%error, log = query.stream.as_str(), "log stream ended early");
+    }
+}
