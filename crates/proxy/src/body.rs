@@ -1,30 +1,139 @@
-//! The body of an answer: nothing, a page of ours, or what the app sends.
+//! The body of an answer: a page of ours, or what the app sends, as it comes.
 
-use std::convert::Infallible;
+use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http_body::{Body, Frame};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
 
-/// What [`Proxy::serve`](crate::Proxy::serve) answers with.
+use crate::access_log::AccessLine;
+use crate::standing::Revoked;
+use crate::upstream::Lease;
+
+/// What [`Proxy::serve`](crate::Proxy::serve) answers with. Dropping it early closes the connection to the app.
 #[derive(Debug)]
-pub struct ProxyBody(Option<Bytes>);
+pub struct ProxyBody {
+    content: Content,
+    /// Written when the body is dropped, with what was sent of it.
+    line: Option<Box<AccessLine>>,
+}
+
+#[derive(Debug)]
+enum Content {
+    Page(Option<Bytes>),
+    App(AppBody),
+}
+
+/// What an app sends, and the connection that it comes over.
+#[derive(Debug)]
+pub(crate) struct AppBody {
+    body: Incoming,
+    lease: Option<Lease>,
+    revoked: Option<Revoked>,
+    is_read: bool,
+}
+
+/// Why the body of an answer broke off.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// The app's connection ended in the middle.
+    #[error("the app's answer broke off")]
+    App(#[source] hyper::Error),
+    /// Whoever asked may not read on: signed out, not the owner any more, or the container was stopped.
+    #[error("access was withdrawn")]
+    Revoked,
+}
 
 impl ProxyBody {
-    pub(crate) fn full(bytes: impl Into<Bytes>) -> Self {
-        Self(Some(bytes.into()))
+    /// Nothing.
+    pub(crate) fn empty() -> Self {
+        Self { content: Content::Page(None), line: None }
+    }
+
+    /// A text of ours.
+    pub(crate) fn page(bytes: impl Into<Bytes>) -> Self {
+        Self { content: Content::Page(Some(bytes.into())), line: None }
+    }
+
+    /// An app's answer. `lease`: the connection to give back at its end; `revoked`: ends it before.
+    pub(crate) fn app(body: Incoming, lease: Option<Lease>, revoked: Option<Revoked>) -> Self {
+        let app = AppBody { body, lease, revoked, is_read: false };
+        Self { content: Content::App(app), line: None }
+    }
+
+    /// Has the access line written when the body ends.
+    pub(crate) fn logged(mut self, line: Option<Box<AccessLine>>) -> Self {
+        self.line = line;
+        self
+    }
+}
+
+impl AppBody {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match Pin::new(&mut self.body).poll_frame(cx) {
+            Poll::Ready(Some(frame)) => Poll::Ready(Some(frame.map_err(BodyError::App))),
+            Poll::Ready(None) => {
+                self.is_read = true;
+                Poll::Ready(None)
+            }
+            // Only a stream that makes us wait is worth a look at whether it may go on.
+            Poll::Pending => match &mut self.revoked {
+                Some(revoked) => Pin::new(revoked).poll(cx).map(|()| {
+                    self.lease = None;
+                    Some(Err(BodyError::Revoked))
+                }),
+                None => Poll::Pending,
+            },
+        }
+    }
+}
+
+impl Drop for AppBody {
+    fn drop(&mut self) {
+        if (self.is_read || self.body.is_end_stream())
+            && let Some(lease) = self.lease.take()
+        {
+            lease.give_back();
+        }
     }
 }
 
 impl Body for ProxyBody {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = BodyError;
 
     fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.0.take().map(|bytes| Ok(Frame::data(bytes))))
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        let polled = match &mut this.content {
+            Content::Page(page) => Poll::Ready(page.take().map(|page| Ok(Frame::data(page)))),
+            Content::App(app) => app.poll(cx),
+        };
+        if let (Some(line), Poll::Ready(Some(Ok(frame)))) = (&mut this.line, &polled)
+            && let Some(data) = frame.data_ref()
+        {
+            line.add_sent(data.len());
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Page(page) => page.is_none(),
+            Content::App(app) => app.body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Page(page) => {
+                SizeHint::with_exact(page.as_ref().map_or(0, |page| page.len() as u64))
+            }
+            Content::App(app) => app.body.size_hint(),
+        }
     }
 }

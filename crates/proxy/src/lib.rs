@@ -1,12 +1,48 @@
 //! Service hosts: from a request for a name to bytes of the app.
-mod body;
+//!
+//! What it is for: reading the host, finding the service, letting in who may come in, and carrying HTTP and WebSocket
+//! both ways. What it does not do: accept connections, keep records, reach into containers; for the last two it states
+//! what it needs ([`Directory`], [`Dial`]) and the executable plugs in who provides it.
+//!
+//! ```text
+//! request ─► host ─► session ─► authorize ─► route ─► headers ─► upstream ─► relay ─► answer
+//!             │400      (ours      │403        │503      (ours       │502        (streams)
+//!             │404      taken out) │303        │410      put in)     │503
+//!             └────────────────────┴───────────┴─────────────────────┴──► pages
+//! ```
+//!
+//! Where to start reading: [`Proxy::serve`] and what it calls, then the modules in the order below.
+
 pub mod config;
 pub mod dial;
 pub mod directory;
 pub mod host;
+
+mod exchange;
+mod origin;
+mod session;
+
+mod authorize;
+mod route;
+mod tenant;
+
+mod headers;
+mod request_body;
+mod upstream;
+
+mod pump;
+mod relay;
+mod socket;
+mod standing;
+
+mod access_log;
+mod body;
+mod pages;
+mod refusal;
+
 mod proxy;
 
-pub use body::ProxyBody;
+pub use body::{BodyError, ProxyBody};
 pub use config::{ProxyConfig, SessionKey};
 pub use dial::{Dial, DialError, Io};
 pub use directory::{

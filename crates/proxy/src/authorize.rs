@@ -1,0 +1,137 @@
+//! Who asks, and whether they may: the one place where a service is opened to somebody.
+//!
+//! A public port needs no one. A private one needs a user who submitted every request behind the container, or
+//! an administrator, with a token for everything. The credentials count in their order: query, cookie, bearer.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use model::UserUuid;
+
+use crate::directory::{Credential, Directory, DirectoryError, Principal, Target};
+use crate::origin::Origin;
+use crate::session::seal::{Seal, Session};
+use crate::session::{Credentials, QueryCredential};
+
+/// Who a request is made for.
+#[derive(Debug, Clone)]
+pub(crate) enum Caller {
+    /// Nobody in particular: the port is public.
+    Anyone,
+    /// A user who may open the service.
+    User {
+        user: UserUuid,
+        /// A browser attached the credential by itself, so another site may be behind the request.
+        by_cookie: bool,
+        /// What to ask with whether the user still may.
+        proof: Credential,
+    },
+}
+
+/// Why nobody is let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Denied {
+    /// No credential at all: signing in may help.
+    NoCredentials,
+    /// None that opens this service.
+    NotAllowed,
+}
+
+/// The gate's answer for one request.
+pub(crate) async fn caller(
+    directory: &dyn Directory,
+    seal: &Seal,
+    target: &Target,
+    credentials: &Credentials,
+    origin: &Origin,
+) -> Result<Result<Caller, Denied>, DirectoryError> {
+    if target.is_public() {
+        return Ok(Ok(Caller::Anyone));
+    }
+    if let Some(query) = &credentials.query {
+        // Somebody put it there on purpose, so nothing else is tried when it is wrong.
+        let Some(credential) = of_query(query, target, origin) else {
+            return Ok(Err(Denied::NotAllowed));
+        };
+        let user = allowed(directory, target, credential).await?;
+        return Ok(user.ok_or(Denied::NotAllowed).map(|principal| by_token(&principal)));
+    }
+    let mut denied = Denied::NoCredentials;
+    if let Some(session) = opened(seal, credentials, origin) {
+        denied = Denied::NotAllowed;
+        let proof = Credential::Session { token_uuid: session.token, user_uuid: session.user };
+        if let Some(principal) = allowed(directory, target, proof.clone()).await?
+            && principal.user == session.user
+        {
+            return Ok(Ok(Caller::User { user: principal.user, by_cookie: true, proof }));
+        }
+    }
+    if let Some(token) = &credentials.bearer {
+        denied = Denied::NotAllowed;
+        if let Some(principal) =
+            allowed(directory, target, Credential::Token(token.clone())).await?
+        {
+            return Ok(Ok(by_token(&principal)));
+        }
+    }
+    Ok(Err(denied))
+}
+
+/// What `?api_token=` stands for; a code is good for this service host alone.
+pub(crate) fn of_query(
+    query: &QueryCredential,
+    target: &Target,
+    origin: &Origin,
+) -> Option<Credential> {
+    match query {
+        QueryCredential::Token(token) => Some(Credential::Token(token.clone())),
+        QueryCredential::Code(code) => Some(Credential::Code {
+            code: code.clone(),
+            service_host: origin.host.clone(),
+            container: target.container,
+            request: target.request,
+            port: target.port,
+        }),
+        QueryCredential::Nonsense => None,
+    }
+}
+
+/// The principal of a credential, if that may open the target.
+pub(crate) async fn allowed(
+    directory: &dyn Directory,
+    target: &Target,
+    credential: Credential,
+) -> Result<Option<Principal>, DirectoryError> {
+    let principal = directory.principal(credential).await?;
+    Ok(principal.filter(|principal| may_open(target, principal, now_s())))
+}
+
+/// The rule.
+pub(crate) fn may_open(target: &Target, principal: &Principal, now_s: u64) -> bool {
+    if !principal.unscoped || expires_at_s(principal).is_some_and(|at| at <= now_s) {
+        return false;
+    }
+    let submitted_all = !target.submitters.is_empty()
+        && target.submitters.iter().all(|submitter| *submitter == principal.user);
+    target.is_public() || principal.is_admin || submitted_all
+}
+
+/// When a principal's token ends, in seconds since 1970.
+pub(crate) fn expires_at_s(principal: &Principal) -> Option<u64> {
+    principal.expires_at.map(|at| u64::try_from(at.as_jiff().as_second()).unwrap_or(0))
+}
+
+fn by_token(principal: &Principal) -> Caller {
+    // From here on the token stands for itself: a code is used up, and a secret need not be kept.
+    let proof = Credential::Session { token_uuid: principal.token, user_uuid: principal.user };
+    Caller::User { user: principal.user, by_cookie: false, proof }
+}
+
+fn opened(seal: &Seal, credentials: &Credentials, origin: &Origin) -> Option<Session> {
+    let text = credentials.cookies.session.as_deref()?;
+    seal.open(text, &origin.text(), now_s())
+}
+
+/// Seconds since 1970.
+pub(crate) fn now_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

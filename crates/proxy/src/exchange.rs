@@ -1,0 +1,128 @@
+//! One request and its answer, seen from outside: when it began, who asked, under which number it is found in logs.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use http::header::ACCEPT;
+use http::{HeaderMap, HeaderValue, Method, Request, Uri};
+use ring::rand::{SecureRandom, SystemRandom};
+
+use crate::proxy::Peer;
+
+/// What pages, logs and forwarded headers need to know of a request once its head has been changed.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    pub(crate) request_id: RequestId,
+    pub(crate) begun: Instant,
+    pub(crate) method: Method,
+    /// As sent, so it may hold a token: for our own use, only its path is ever shown.
+    pub(crate) uri: Uri,
+    pub(crate) peer: Peer,
+    pub(crate) wants_html: bool,
+}
+
+impl Exchange {
+    pub(crate) fn begin<B>(request: &Request<B>, peer: Peer, ids: &RequestIds) -> Self {
+        Self {
+            request_id: ids.next(),
+            begun: Instant::now(),
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            peer,
+            wants_html: wants_html(request.headers()),
+        }
+    }
+
+    /// Whether a repeat of the request asks for nothing but to see.
+    pub(crate) fn is_get_or_head(&self) -> bool {
+        matches!(self.method, Method::GET | Method::HEAD)
+    }
+
+    /// The socket's address, which nobody can make up.
+    pub(crate) fn peer_ip(&self) -> IpAddr {
+        self.peer.addr.ip()
+    }
+}
+
+/// Browsers name `text/html` when they navigate; programs and scripts do not.
+fn wants_html(headers: &HeaderMap) -> bool {
+    headers.get_all(ACCEPT).iter().any(|value| {
+        value.as_bytes().windows(9).any(|window| window.eq_ignore_ascii_case(b"text/html"))
+    })
+}
+
+/// `req-` and 20 characters of `0-9a-z`, as Arvados names requests.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RequestId([u8; 24]);
+
+impl RequestId {
+    pub(crate) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or("req-")
+    }
+
+    pub(crate) fn header(&self) -> HeaderValue {
+        HeaderValue::from_bytes(&self.0)
+            .unwrap_or_else(|_impossible| HeaderValue::from_static("req-"))
+    }
+}
+
+/// Makes numbers that differ within and between processes. They are names and no secrets, so no system call each.
+#[derive(Debug)]
+pub(crate) struct RequestIds {
+    seed: u64,
+    n_made: AtomicU64,
+}
+
+impl RequestIds {
+    pub(crate) fn new() -> Self {
+        let mut seed = [0; 8];
+        // Without randomness the numbers still differ within this process.
+        let _filled = SystemRandom::new().fill(&mut seed);
+        Self { seed: u64::from_le_bytes(seed), n_made: AtomicU64::new(0) }
+    }
+
+    fn next(&self) -> RequestId {
+        const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+        let number = self.n_made.fetch_add(1, Ordering::Relaxed);
+        let mut text = *b"req-00000000000000000000";
+        for (half, slots) in text[4..].chunks_mut(10).enumerate() {
+            let mut rest = mix(self.seed ^ mix(number.wrapping_mul(2) + half as u64));
+            for slot in slots {
+                *slot = DIGITS[(rest % 36) as usize];
+                rest /= 36;
+            }
+        }
+        RequestId(text)
+    }
+}
+
+/// The finaliser of SplitMix64: a bijection, so different numbers stay different.
+fn mix(number: u64) -> u64 {
+    let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn request_numbers_differ_and_look_like_arvados_ones() {
+        let ids = RequestIds::new();
+        let made: HashSet<String> = (0..10_000).map(|_| ids.next().as_str().to_owned()).collect();
+        assert_eq!(made.len(), 10_000);
+        assert!(made.iter().all(|id| id.starts_with("req-") && id.len() == 24));
+    }
+
+    #[test]
+    fn only_a_client_that_names_html_gets_pages() {
+        let accept = |text| HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(text))]);
+        assert!(wants_html(&accept("application/xml,Text/HTML;q=0.9")));
+        assert!(!wants_html(&accept("*/*")) && !wants_html(&HeaderMap::new()));
+    }
+}

@@ -1,0 +1,117 @@
+//! Every answer that is ours and not the app's, as a value; [`pages`](crate::pages) turns it into a response.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+
+use crate::authorize::Denied;
+use crate::directory::{StartInfo, Target};
+use crate::host::HostError;
+
+/// Why a request does not reach the app, or the app's answer not the client.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// No service host, or none that can be read.
+    Host(HostError),
+    /// The request contradicts itself or HTTP.
+    Malformed(&'static str),
+    /// No such container, request, name or port; nothing under our reserved prefix.
+    NotFound,
+    /// Nobody who may open it.
+    Denied(Denied),
+    /// A cookie vouches for it, but another site made it.
+    ForeignOrigin,
+    /// `CONNECT`, or an upgrade over HTTP/2 that is no WebSocket.
+    UnknownProtocol,
+    /// Waits, starts, or the published port does not listen yet.
+    Starting(Arc<Target>, Box<StartInfo>),
+    /// Its supervisor is not connected.
+    Unreachable(Arc<Target>, Box<StartInfo>),
+    /// The container is over.
+    Stopped(Arc<Target>),
+    /// Another container was served on this port before; the client still means that one.
+    Replaced,
+    /// The app did not answer as it should.
+    Gateway(GatewayProblem),
+    /// The app took longer to begin its answer than this site allows.
+    TooSlow,
+    /// The records cannot be asked.
+    NoRecords,
+}
+
+/// What is wrong with the app's side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum GatewayProblem {
+    /// Nothing listens on the port (any more).
+    Refused(u16),
+    /// The connection could not be made.
+    NotConnected,
+    /// The connection ended before an answer.
+    ClosedEarly,
+    /// The answer is not HTTP, or an HTTP error of its own.
+    BadResponse,
+    /// A switch of protocols that nobody asked for, or not as asked for.
+    BadUpgrade,
+}
+
+impl Refusal {
+    /// The status of the answer (table in the contract, section 3).
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Self::Host(HostError::NotAService) | Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Host(_) | Self::Malformed(_) => StatusCode::BAD_REQUEST,
+            Self::Denied(_) | Self::ForeignOrigin => StatusCode::FORBIDDEN,
+            Self::UnknownProtocol => StatusCode::NOT_IMPLEMENTED,
+            Self::Starting(..) | Self::Unreachable(..) | Self::NoRecords => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Self::Stopped(_) | Self::Replaced => StatusCode::GONE,
+            Self::Gateway(_) => StatusCode::BAD_GATEWAY,
+            Self::TooSlow => StatusCode::GATEWAY_TIMEOUT,
+        }
+    }
+
+    /// One sentence, safe for everybody who gets this answer: what happened and what to do.
+    pub(crate) fn message(&self) -> String {
+        match self {
+            Self::Host(error) => format!("{error}: check the address"),
+            Self::Malformed(problem) => format!("{problem}: send the request anew"),
+            Self::NotFound => "there is no such service: check the address, or list services with `wharf ps`".to_owned(),
+            Self::Denied(Denied::NoCredentials) => "this service is private: sign in, or send `Authorization: Bearer <token>` of the user who started it".to_owned(),
+            Self::Denied(Denied::NotAllowed) => "this service is private: the credentials are invalid, expired or limited, or belong to somebody else".to_owned(),
+            Self::ForeignOrigin => "this request came from another site: send it from the service's own pages, or with a token instead of a cookie".to_owned(),
+            Self::UnknownProtocol => "this protocol is not carried here: use HTTP or WebSocket, or `wharf forward` for anything else".to_owned(),
+            Self::Starting(target, _) => format!("the service is not ready (container {}): try again shortly", target.state.as_str()),
+            Self::Unreachable(..) => "the machine that the service runs on is not connected: try again shortly".to_owned(),
+            Self::Stopped(target) if target.exit_words.is_empty() => format!("the service is over (container {}): run it again", target.state.as_str()),
+            Self::Stopped(target) => format!("the service is over ({}): run it again", target.exit_words),
+            Self::Replaced => "this address served another container before: reload the page".to_owned(),
+            Self::Gateway(problem) => problem.message(),
+            Self::TooSlow => "the application did not begin its answer in time: try again, or look at its log".to_owned(),
+            Self::NoRecords => "the records cannot be read at the moment: try again shortly".to_owned(),
+        }
+    }
+}
+
+impl GatewayProblem {
+    fn message(self) -> String {
+        match self {
+            Self::Refused(port) => format!(
+                "nothing listens on port {port} of the container: look at the application's log"
+            ),
+            Self::NotConnected => {
+                "the application could not be reached: look at its log".to_owned()
+            }
+            Self::ClosedEarly => {
+                "the application closed the connection without an answer: look at its log"
+                    .to_owned()
+            }
+            Self::BadResponse => {
+                "the application's answer is not valid HTTP: look at its log".to_owned()
+            }
+            Self::BadUpgrade => {
+                "the application switched protocols in a way that was not asked for".to_owned()
+            }
+        }
+    }
+}

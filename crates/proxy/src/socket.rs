@@ -1,0 +1,152 @@
+//! A WebSocket: one handshake checked on both sides, then bytes.
+//!
+//! Nothing is copied before the app has answered 101 *and* proved that it speaks WebSocket; any other answer stays
+//! an HTTP answer (T20). Over HTTP/2 (RFC 8441) the client sends no key, so we make one for the app.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION,
+    UPGRADE,
+};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use ring::digest;
+use ring::rand::{SecureRandom, SystemRandom};
+
+use crate::pump::pump;
+use crate::refusal::{GatewayProblem, Refusal};
+use crate::route::has_token;
+use crate::standing::Revoked;
+use crate::upstream::Connection;
+
+/// What every accept key is made with (RFC 6455 §1.3).
+const ACCEPT_SALT: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/// The client's side of a handshake.
+#[derive(Debug)]
+pub(crate) struct Handshake {
+    /// Becomes the client's bytes once our answer is out.
+    client: OnUpgrade,
+    /// The key that the app must answer.
+    key: HeaderValue,
+    over_http2: bool,
+}
+
+impl Handshake {
+    /// Turns a prepared head into the request that asks the app for a WebSocket.
+    pub(crate) fn begin(
+        parts: &mut Parts,
+        client_key: Option<HeaderValue>,
+    ) -> Result<Self, Refusal> {
+        let client = parts.extensions.remove::<OnUpgrade>();
+        let client = client.ok_or(Refusal::Malformed("this connection cannot switch protocols"))?;
+        let over_http2 = client_key.is_none();
+        let key = match client_key {
+            Some(key) => key,
+            None => new_key().ok_or(Refusal::Malformed("no randomness for a WebSocket key"))?,
+        };
+        parts.method = Method::GET;
+        parts.version = Version::HTTP_11;
+        let headers = &mut parts.headers;
+        // A handshake has no body; a length would have the app wait for one.
+        headers.remove(CONTENT_LENGTH);
+        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        headers.insert(SEC_WEBSOCKET_KEY, key.clone());
+        Ok(Self { client, key, over_http2 })
+    }
+
+    /// Checks the app's 101 and makes the client's answer of it, and the task that carries the bytes.
+    pub(crate) fn complete(
+        self,
+        mut answer: Response<Incoming>,
+        connection: Connection,
+        revoked: Option<Revoked>,
+    ) -> Result<(Response<()>, impl Future<Output = ()> + Send + use<>), Refusal> {
+        if !accepts(answer.headers(), &self.key) {
+            return Err(Refusal::Gateway(GatewayProblem::BadUpgrade));
+        }
+        let app = hyper::upgrade::on(&mut answer);
+        let (mut head, _no_body) = answer.into_parts();
+        crate::headers::prepare_response(&mut head.headers);
+        head.extensions.clear();
+        if self.over_http2 {
+            head.status = StatusCode::OK;
+            head.version = Version::HTTP_2;
+            head.headers.remove(SEC_WEBSOCKET_ACCEPT);
+        } else {
+            head.headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+            head.headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        }
+        let carrying = carry(self.client, app, connection, revoked);
+        Ok((Response::from_parts(head, ()), carrying))
+    }
+}
+
+/// Carries bytes until both sides have ended, one breaks off, or access is withdrawn.
+async fn carry(
+    client: OnUpgrade,
+    app: OnUpgrade,
+    connection: Connection,
+    revoked: Option<Revoked>,
+) {
+    let (client, app) = match tokio::try_join!(client, app) {
+        Ok(both) => both,
+        Err(error) => {
+            tracing::debug!(error = %error, "a socket ended before it began");
+            return;
+        }
+    };
+    // The connection's own task has let go of the stream by now.
+    drop(connection);
+    let pumping = pump(TokioIo::new(client), TokioIo::new(app));
+    let ended = match revoked {
+        None => pumping.await,
+        Some(revoked) => tokio::select! {
+            ended = pumping => ended,
+            () = revoked => {
+                tracing::debug!("socket closed: access was withdrawn");
+                return;
+            }
+        },
+    };
+    if let Err(error) = ended {
+        tracing::debug!(error = %error, "socket broke off");
+    }
+}
+
+/// Whether an answer switches to WebSocket and proves it for this key.
+fn accepts(headers: &HeaderMap, key: &HeaderValue) -> bool {
+    let mut proofs = headers.get_all(SEC_WEBSOCKET_ACCEPT).iter();
+    let proof = proofs.next().is_some_and(|value| value.as_bytes() == accept_of(key).as_bytes());
+    proof && proofs.next().is_none() && has_token(headers, UPGRADE, b"websocket")
+}
+
+fn accept_of(key: &HeaderValue) -> String {
+    let mut hash = digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY);
+    hash.update(key.as_bytes());
+    hash.update(ACCEPT_SALT);
+    STANDARD.encode(hash.finish())
+}
+
+fn new_key() -> Option<HeaderValue> {
+    let mut nonce = [0; 16];
+    SystemRandom::new().fill(&mut nonce).ok()?;
+    HeaderValue::try_from(STANDARD.encode(nonce)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_accept_key_is_the_one_of_the_rfc() {
+        let key = HeaderValue::from_static("dGhlIHNhbXBsZSBub25jZQ==");
+        assert_eq!(accept_of(&key), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
+}
