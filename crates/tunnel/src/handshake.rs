@@ -47,7 +47,7 @@ impl LaunchSecret {
     /// # Errors
     /// When the system has no randomness to give.
     pub fn generate() -> io::Result<Self> {
-        random().map(Self).map_err(|_| io::Error::other("the system's random source failed"))
+        random().map(Self).map_err(io::Error::other)
     }
 
     /// Reads 64 hexadecimal digits; surrounding white space is allowed.

@@ -5,7 +5,7 @@
 //! by itself.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, timeout_at};
@@ -78,6 +78,7 @@ impl Registry {
         tunnel: Tunnel,
         incoming: Incoming,
     ) -> Result<(), DuplicateTunnel> {
+        let shared = Arc::clone(&tunnel.shared);
         {
             let mut live = self.shared.lock();
             if live.get(container_uuid).is_some_and(|older| !older.tunnel.is_closed()) {
@@ -85,7 +86,7 @@ impl Registry {
                 tunnel.close_with(GoAway::Duplicate);
                 return Err(DuplicateTunnel);
             }
-            let entered = Live { tunnel: tunnel.clone(), incoming: Some(incoming) };
+            let entered = Live { tunnel, incoming: Some(incoming) };
             let older = live.insert(container_uuid.to_owned(), entered);
             drop(live);
             if older.is_some() {
@@ -95,8 +96,8 @@ impl Registry {
         self.shared.announce(RegistryEvent::Appeared(container_uuid.to_owned()));
         let registry = Arc::downgrade(&self.shared);
         let uuid = container_uuid.to_owned();
-        let ended = tunnel.clone().downgrade();
-        tunnel.shared.on_end(Box::new(move || {
+        let ended = Arc::downgrade(&shared);
+        shared.on_end(Box::new(move || {
             if let (Some(registry), Some(ended)) = (registry.upgrade(), ended.upgrade()) {
                 registry.leave(&uuid, &Tunnel { shared: ended });
             }
@@ -190,12 +191,6 @@ impl RegistryEvents {
             Err(broadcast::error::RecvError::Lagged(_)) => Some(RegistryEvent::Resync),
             Err(broadcast::error::RecvError::Closed) => None,
         }
-    }
-}
-
-impl Tunnel {
-    fn downgrade(self) -> Weak<crate::shared::Shared> {
-        Arc::downgrade(&self.shared)
     }
 }
 

@@ -40,11 +40,11 @@ where
     let mut receiving = Direction::Copying;
     poll_fn(|cx| {
         let sent = poll_from_io(cx, &mut stream, &mut io, &mut sending, &mut relayed.sent)?;
+        let received = poll_to_io(cx, &mut stream, &mut io, &mut receiving, &mut relayed.received)?;
         if sent.is_pending() && receiving == Direction::Done {
             // Nothing else would tell that the peer has dropped its end.
             stream.check_alive(cx)?;
         }
-        let received = poll_to_io(cx, &mut stream, &mut io, &mut receiving, &mut relayed.received)?;
         match (sent, received) {
             (Poll::Ready(()), Poll::Ready(())) => Poll::Ready(Ok(())),
             _ => Poll::Pending::<io::Result<()>>,
