@@ -21,6 +21,8 @@ pub struct Options {
     pub uid: Option<u32>,
     /// The data folder, where it must be a certain one (a small file system, say).
     pub data: Option<PathBuf>,
+    /// The config file's text.
+    pub config: Option<String>,
     /// More words after `wharf up ...`.
     pub arguments: Vec<String>,
     /// More environment.
@@ -103,6 +105,12 @@ impl Wharf {
         wharf
     }
 
+    /// With a config file of this text.
+    #[must_use]
+    pub fn start_configured(text: &str) -> Self {
+        Self::start_with(Options { config: Some(text.to_owned()), ..Options::default() })
+    }
+
     /// The data folder.
     #[must_use]
     pub fn data(&self) -> PathBuf {
@@ -155,6 +163,11 @@ impl Wharf {
         let mut command = self.command();
         command.args(["up", "--listen", listen, "--data"]).arg(self.data());
         command.arg("--ready-file").arg(&ready).args(&self.options.arguments);
+        if let Some(text) = &self.options.config {
+            let file = self.home.path().join("config.yml");
+            std::fs::write(&file, text).expect("writing the config file");
+            command.arg("--config").arg(file);
+        }
         command.envs(self.options.environment.iter().cloned());
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("a second handle")).stderr(log);
         let mut child = command.spawn().expect("starting wharf");

@@ -1,0 +1,25 @@
+//! The whole system, seen from outside: one module per point of what must work.
+//!
+//! Each test starts a Wharf of its own and takes it down again; taking it down fails the test
+//! where a process, a mount, a cgroup or a folder is left. Tests named `tNN_...` are the rows of
+//! the threat list (docs/testing.md) that need a whole system.
+
+mod app_answers;
+mod app_isolation;
+mod bad_input;
+mod command_line;
+mod crashes;
+mod credentials;
+mod failures;
+mod gate;
+mod hosts;
+mod images;
+mod jupyter;
+mod links;
+mod protocols;
+mod readiness;
+mod records;
+mod rootless;
+mod smuggling;
+mod transfers;
+mod websockets;

@@ -1,0 +1,91 @@
+//! Large bodies, whole and without collecting them anywhere.
+
+use std::io::Write;
+
+use testkit::pattern::{self, Digest};
+use testkit::{Service, Wharf};
+
+const GIB: u64 = 1 << 30;
+
+/// Resident memory of a process in KiB.
+fn resident_kib(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a live process");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    number.expect("a process has a resident set")
+}
+
+fn download(service: &Service, n_bytes: u64) {
+    let mut connection = service.ask("GET", &format!("/download?bytes={n_bytes}")).start();
+    let head = connection.read_head();
+    assert_eq!(head.header("Content-Length"), Some(n_bytes.to_string().as_str()));
+    let (mut digest, mut n_read) = (Digest::new(), 0);
+    while n_read < n_bytes {
+        let piece = connection.read_some().expect("the body goes on");
+        assert!(!piece.is_empty(), "cut off after {n_read} bytes");
+        n_read += piece.len() as u64;
+        digest.update(&piece);
+    }
+    assert_eq!((n_read, digest.hex()), (n_bytes, pattern::digest(n_bytes)));
+}
+
+fn upload(service: &Service, n_bytes: u64) {
+    let request = service.ask("POST", "/upload").header("Content-Length", &n_bytes.to_string());
+    let mut connection = request.start();
+    pattern::each_block(n_bytes, |bytes| connection.try_send(bytes)).expect("the body is taken");
+    let said = connection.read_reply().expect(200).json();
+    assert_eq!(
+        (&said["bytes"], &said["sha256"]),
+        (&n_bytes.into(), &pattern::digest(n_bytes).into())
+    );
+}
+
+#[test]
+fn one_gib_arrives_whole_both_ways_and_is_never_held() {
+    let wharf = Wharf::start();
+    let service = wharf.app();
+    download(&service, GIB);
+    upload(&service, GIB);
+    let controller = resident_kib(wharf.controller_pid());
+    let supervisor = resident_kib(wharf.supervisor_pid(&service.container).expect("a supervisor"));
+    assert!(
+        controller < 200 * 1024 && supervisor < 100 * 1024,
+        "{controller} and {supervisor} KiB"
+    );
+    wharf.finish();
+}
+
+#[test]
+fn a_reader_that_stalls_does_not_stop_the_others() {
+    let wharf = Wharf::start();
+    let service = wharf.app();
+    let stalled: Vec<_> = (0..20)
+        .map(|_| {
+            let mut connection = service.ask("GET", "/download?bytes=100000000").start();
+            assert_eq!(connection.read_head().status, 200);
+            connection
+        })
+        .collect();
+    for number in 0..100 {
+        let reply = service.get(&format!("/{number}")).expect(200);
+        assert!(reply.text().starts_with(&format!("GET /{number} ")));
+    }
+    drop(stalled);
+    wharf.finish();
+}
+
+#[test]
+fn an_upload_that_breaks_off_breaks_off_at_the_app_too() {
+    let wharf = Wharf::start();
+    let service = wharf.app();
+    let mut connection = service.ask("POST", "/upload").header("Content-Length", "1000000").start();
+    connection.send(&[b'x'; 1000]);
+    let mut stream = connection.into_stream();
+    stream.flush().expect("flushed");
+    drop(stream);
+    // The app is free again: it answers, and no thread of it waits for the rest.
+    testkit::wait_for("the app to give the upload up", testkit::BOUND, || {
+        service.shell("ls /proc/$PPID/task | wc -l").trim().parse::<u32>().is_ok_and(|n| n <= 4)
+    });
+    wharf.finish();
+}
