@@ -118,3 +118,33 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(kind: io::ErrorKind, expected: &str) {
+        let error = step_failed("/data/containers".into(), io::Error::from(kind));
+        assert!(error.words().starts_with(expected), "{}", error.words());
+    }
+
+    #[test]
+    fn a_full_disk_is_told_apart_from_other_faults() {
+        let full = "no space left on the disk of \"/data/containers\": free some space";
+        check(io::ErrorKind::StorageFull, full);
+        check(io::ErrorKind::QuotaExceeded, full);
+        check(io::ErrorKind::PermissionDenied, "cannot prepare \"/data/containers\": permission");
+    }
+
+    #[test]
+    fn files_are_for_our_eyes_only_and_replace_what_a_crash_left() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("secret");
+        std::fs::write(path.with_extension("new"), "half-writ").unwrap();
+        write(&path, b"whole").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"whole");
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+}

@@ -98,7 +98,7 @@ fn mounts_of(mounts: &JsonMap) -> Result<(Vec<BindMount>, Vec<String>), SpecErro
 mod tests {
     use super::*;
 
-    fn check(mounts: Value, expected: &str) {
+    fn check(mounts: &Value, expected: &str) {
         let map = mounts.as_object().unwrap().clone();
         let words = match mounts_of(&map) {
             Ok((binds, tmps)) => format!("{binds:?} {tmps:?}"),
@@ -109,12 +109,12 @@ mod tests {
 
     #[test]
     fn mounts_are_understood_or_refused_by_name() {
-        check(serde_json::json!({"/tmp": {"kind": "tmp", "capacity": 1}}), "[] [\"/tmp\"]");
+        check(&serde_json::json!({"/tmp": {"kind": "tmp", "capacity": 1}}), "[] [\"/tmp\"]");
         let bind = serde_json::json!({"/d": {"kind": "bind", "path": "/srv/d"}});
-        check(bind, "source: \"/srv/d\", target: \"/d\", writable: false");
-        check(serde_json::json!({"/d": {"kind": "bind", "path": "d"}}), "absolute `path`");
-        check(serde_json::json!({"/k": {"kind": "collection"}}), "mounts[\"/k\"] has kind");
-        check(serde_json::json!({"stdout": {"kind": "file"}}), "mounts[\"stdout\"] is not");
-        check(serde_json::json!({"/k": {}}), "has no `kind`");
+        check(&bind, "source: \"/srv/d\", target: \"/d\", writable: false");
+        check(&serde_json::json!({"/d": {"kind": "bind", "path": "d"}}), "absolute `path`");
+        check(&serde_json::json!({"/k": {"kind": "collection"}}), "mounts[\"/k\"] has kind");
+        check(&serde_json::json!({"stdout": {"kind": "file"}}), "mounts[\"stdout\"] is not");
+        check(&serde_json::json!({"/k": {}}), "has no `kind`");
     }
 }

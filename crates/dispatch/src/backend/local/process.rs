@@ -1,5 +1,7 @@
 //! A process that may not be our child, held by a descriptor: its number cannot be reused under us.
 
+#![expect(unsafe_code, reason = "tokio registers a process descriptor only through an unsafe call")]
+
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
@@ -32,8 +34,12 @@ impl ProcessRef {
 
     /// Waits for its end; of a stranger too.
     pub(super) async fn ended(&self) {
-        let Ok(fd) = AsyncFd::register_with_interest(Arc::clone(&self.0), Interest::READABLE)
-        else {
+        // SAFETY: the descriptor is owned by the Arc, which the registration holds, and nothing
+        // takes it out or closes it before the registration is dropped. There is no safe way to
+        // await readiness of a descriptor that is no socket or pipe.
+        let registered =
+            unsafe { AsyncFd::register_with_interest(Arc::clone(&self.0), Interest::READABLE) };
+        let Ok(fd) = registered else {
             // No descriptors left to wait with: the periodic look finds out.
             return std::future::pending().await;
         };
