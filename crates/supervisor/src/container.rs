@@ -14,7 +14,7 @@ use runtime::{ContainerSpec, Limits, Mount, UserSpec};
 const PIDS_MAX: u64 = 16_384;
 
 /// Puts together the container; `output` is its standard output and error.
-pub fn spec_of(
+pub(crate) fn spec_of(
     spec: &SuperviseSpec,
     dir: &Path,
     tmp: Vec<Mount>,
@@ -49,7 +49,7 @@ pub fn spec_of(
 
 /// A command replaces the image's entry point, as crunch-run with Singularity does; without one the
 /// image's own runs.
-pub fn argv_of(spec: &SuperviseSpec) -> Vec<String> {
+pub(crate) fn argv_of(spec: &SuperviseSpec) -> Vec<String> {
     if !spec.command.is_empty() {
         return spec.command.clone();
     }
@@ -75,7 +75,7 @@ fn in_mounting_order(mut mounts: Vec<Mount>) -> Vec<Mount> {
 }
 
 /// Makes an empty directory on the host for each temporary mount, writable for any user inside.
-pub fn make_tmp_dirs(dir: &Path, targets: &[String]) -> io::Result<Vec<Mount>> {
+pub(crate) fn make_tmp_dirs(dir: &Path, targets: &[String]) -> io::Result<Vec<Mount>> {
     let mut mounts = Vec::new();
     for (n, target) in targets.iter().enumerate() {
         let source = tmp_dir(dir).join(n.to_string());
@@ -88,7 +88,7 @@ pub fn make_tmp_dirs(dir: &Path, targets: &[String]) -> io::Result<Vec<Mount>> {
 }
 
 /// Removes them with all they hold; fine if there are none.
-pub fn remove_tmp_dirs(dir: &Path) -> io::Result<()> {
+pub(crate) fn remove_tmp_dirs(dir: &Path) -> io::Result<()> {
     match std::fs::remove_dir_all(tmp_dir(dir)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),

@@ -5,10 +5,12 @@ use std::io;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 
 /// Longest line, its newline included. A whole state with a hundred ports takes 6 KiB.
-pub const LINE_BYTES_MAX: u64 = 64 << 10;
+pub(crate) const LINE_BYTES_MAX: u64 = 64 << 10;
 
 /// The next line without its newline; `None` at the end of the stream. Not cancel-safe.
-pub async fn next_line(from: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<Vec<u8>>> {
+pub(crate) async fn next_line(
+    from: &mut (impl AsyncBufRead + Unpin),
+) -> io::Result<Option<Vec<u8>>> {
     let mut line = Vec::new();
     from.take(LINE_BYTES_MAX).read_until(b'\n', &mut line).await?;
     match line.pop() {

@@ -8,17 +8,17 @@ use rustix::fs::FlockOperation;
 
 /// `<data>/containers/<container uuid>`, prepared by the dispatcher.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Files(PathBuf);
+pub(crate) struct Files(PathBuf);
 
 /// Held while this supervisor lives, so that two never run the same container.
 #[derive(Debug)]
-pub struct DirLock {
+pub(crate) struct DirLock {
     _file: File,
 }
 
 /// Why the directory cannot be taken.
 #[derive(Debug, thiserror::Error)]
-pub enum LockError {
+pub(crate) enum LockError {
     /// Another supervisor has it.
     #[error("another supervisor runs this container")]
     Taken,
@@ -35,52 +35,52 @@ pub enum LockError {
 
 impl Files {
     /// Of this directory; touches nothing.
-    pub fn of(dir: &Path) -> Self {
+    pub(crate) fn of(dir: &Path) -> Self {
         Self(dir.to_owned())
     }
 
     /// The directory itself.
-    pub fn dir(&self) -> &Path {
+    pub(crate) fn dir(&self) -> &Path {
         &self.0
     }
 
     /// The [`model::SuperviseSpec`] as JSON.
-    pub fn spec(&self) -> PathBuf {
+    pub(crate) fn spec(&self) -> PathBuf {
         self.0.join("spec.json")
     }
 
     /// The launch secret in hex; the dispatcher takes the container as launched while it exists.
-    pub fn secret(&self) -> PathBuf {
+    pub(crate) fn secret(&self) -> PathBuf {
         self.0.join("secret")
     }
 
     /// The [`model::SupervisorState`] as JSON.
-    pub fn state(&self) -> PathBuf {
+    pub(crate) fn state(&self) -> PathBuf {
         self.0.join("state.json")
     }
 
     /// `<pid> <start time in ticks>` of the supervisor.
-    pub fn pid(&self) -> PathBuf {
+    pub(crate) fn pid(&self) -> PathBuf {
         self.0.join("pid")
     }
 
     /// What the app wrote to its standard output.
-    pub fn stdout_log(&self) -> PathBuf {
+    pub(crate) fn stdout_log(&self) -> PathBuf {
         self.0.join("log").join("stdout.txt")
     }
 
     /// What the app wrote to its standard error.
-    pub fn stderr_log(&self) -> PathBuf {
+    pub(crate) fn stderr_log(&self) -> PathBuf {
         self.0.join("log").join("stderr.txt")
     }
 
     /// The supervisor's own words to the user.
-    pub fn crunch_run_log(&self) -> PathBuf {
+    pub(crate) fn crunch_run_log(&self) -> PathBuf {
         self.0.join("log").join("crunch-run.txt")
     }
 
     /// Takes the directory for this process; the kernel gives it up when the process ends.
-    pub fn lock(&self) -> Result<DirLock, LockError> {
+    pub(crate) fn lock(&self) -> Result<DirLock, LockError> {
         let path = self.0.join("lock");
         let file = File::options().create(true).append(true).open(&path);
         let file = file.map_err(|source| LockError::Io { path: path.clone(), source })?;
@@ -92,7 +92,7 @@ impl Files {
     }
 
     /// Writes who we are, for a controller that is not our parent.
-    pub fn write_pid(&self) -> io::Result<()> {
+    pub(crate) fn write_pid(&self) -> io::Result<()> {
         let stat = std::fs::read_to_string("/proc/self/stat")?;
         let ticks = start_ticks(&stat).ok_or_else(|| io::Error::other("/proc/self/stat"))?;
         let text = format!("{} {ticks}\n", std::process::id());
@@ -102,7 +102,7 @@ impl Files {
 
 /// What a written file must survive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Durability {
+pub(crate) enum Durability {
     /// The end of this process: the kernel has it.
     Process,
     /// The loss of power: the disk has it, and so has the directory.
@@ -110,7 +110,7 @@ pub enum Durability {
 }
 
 /// Replaces a file's content, or leaves the old one whole.
-pub fn replace(path: &Path, content: &[u8], durability: Durability) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, content: &[u8], durability: Durability) -> io::Result<()> {
     let new = path.with_extension("new");
     let mut file = File::create(&new)?;
     file.write_all(content)?;

@@ -35,34 +35,34 @@ const STABLE_AFTER: Duration = Duration::from_secs(1);
 
 /// What the gateway serves from and reports to.
 #[derive(Debug, Clone)]
-pub struct Gateway {
+pub(crate) struct Gateway {
     /// The controller's socket.
-    pub socket: PathBuf,
+    pub(crate) socket: PathBuf,
     /// Names the container in the handshake.
-    pub container: String,
+    pub(crate) container: String,
     /// Proves that we were launched for it.
-    pub secret: LaunchSecret,
+    pub(crate) secret: LaunchSecret,
     /// Set once the container runs.
-    pub dialer: watch::Receiver<Option<Dialer>>,
+    pub(crate) dialer: watch::Receiver<Option<Dialer>>,
     /// What the controller is told, whole, on every change.
-    pub state: watch::Receiver<SupervisorState>,
+    pub(crate) state: watch::Receiver<SupervisorState>,
     /// Where Stop and Ack go.
-    pub events: mpsc::Sender<Event>,
+    pub(crate) events: mpsc::Sender<Event>,
     /// Where the logs are.
-    pub logs: Logs,
+    pub(crate) logs: Logs,
 }
 
 /// The log files and how far each is.
 #[derive(Debug, Clone)]
-pub struct Logs {
+pub(crate) struct Logs {
     /// Their paths.
-    pub files: Files,
+    pub(crate) files: Files,
     /// Standard output.
-    pub stdout: ProgressReceiver,
+    pub(crate) stdout: ProgressReceiver,
     /// Standard error.
-    pub stderr: ProgressReceiver,
+    pub(crate) stderr: ProgressReceiver,
     /// Our own words.
-    pub journal: Journal,
+    pub(crate) journal: Journal,
 }
 
 /// Why one connection came to nothing.
@@ -78,7 +78,7 @@ enum ConnectError {
 
 impl Gateway {
     /// Connects, serves, and connects again until dropped; all its tasks live in `scope`.
-    pub async fn run(self, scope: TaskScope) {
+    pub(crate) async fn run(self, scope: TaskScope) {
         let mut backoff = Backoff::new(RECONNECT);
         // The same complaint ten times a second helps nobody.
         let mut last_complaint = String::new();

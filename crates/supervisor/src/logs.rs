@@ -7,21 +7,21 @@
 
 use tokio::sync::watch;
 
-pub mod follow;
-pub mod frame;
-pub mod journal;
-pub mod stream;
+pub(crate) mod follow;
+pub(crate) mod frame;
+pub(crate) mod journal;
+pub(crate) mod stream;
 
 /// How far a log is; readers that follow it wait for the next change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
+pub(crate) struct Progress {
     /// Length of the file.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
     /// True once nothing more will come.
-    pub is_closed: bool,
+    pub(crate) is_closed: bool,
 }
 
 /// One end of a log's progress.
-pub type ProgressSender = watch::Sender<Progress>;
+pub(crate) type ProgressSender = watch::Sender<Progress>;
 /// The other.
-pub type ProgressReceiver = watch::Receiver<Progress>;
+pub(crate) type ProgressReceiver = watch::Receiver<Progress>;

@@ -20,7 +20,7 @@ const SILENT_AFTER: Duration = Duration::from_secs(60);
 /// port that was ready still answers is told by each connection to it.
 ///
 /// Ends when dropped; the driver aborts it with the container.
-pub async fn watch<A>(
+pub(crate) async fn watch<A>(
     port: ContainerPort,
     accepts: impl Fn() -> A,
     events: mpsc::Sender<Event>,

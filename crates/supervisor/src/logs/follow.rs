@@ -14,7 +14,7 @@ const CHUNK_BYTES: usize = 32 << 10;
 /// Writes the log's bytes from `offset` on; with `progress`, goes on until the log is closed.
 ///
 /// Ends early if the reader goes away. An offset past the end begins at the end.
-pub async fn serve(
+pub(crate) async fn serve(
     path: &Path,
     offset: u64,
     mut progress: Option<ProgressReceiver>,

@@ -3,11 +3,11 @@
 use model::Timestamp;
 
 /// Longer lines are split here, so that a reader never needs more memory than this for one.
-pub const LINE_BYTES_MAX: usize = 16 << 10;
+pub(crate) const LINE_BYTES_MAX: usize = 16 << 10;
 
 /// Cuts a byte stream into lines and prefixes each; keeps count of what it let through.
 #[derive(Debug)]
-pub struct Framer {
+pub(crate) struct Framer {
     /// Bytes of the unfinished line, prefix not counted; `None` at the start of a line.
     line_bytes: Option<usize>,
     written: u64,
@@ -17,7 +17,7 @@ pub struct Framer {
 
 impl Framer {
     /// For a file that has `written` bytes already and may have `bytes_max`.
-    pub fn new(written: u64, bytes_max: u64) -> Self {
+    pub(crate) fn new(written: u64, bytes_max: u64) -> Self {
         Self { line_bytes: None, written, bytes_max, is_truncated: written >= bytes_max }
     }
 
@@ -25,7 +25,7 @@ impl Framer {
     ///
     /// A line's time is that of its first byte; an unfinished line is written at once, because a
     /// prompt or a progress dot is worth seeing.
-    pub fn feed(&mut self, bytes: &[u8], at: Timestamp) -> Vec<u8> {
+    pub(crate) fn feed(&mut self, bytes: &[u8], at: Timestamp) -> Vec<u8> {
         if self.is_truncated {
             return Vec::new();
         }
@@ -39,17 +39,17 @@ impl Framer {
     }
 
     /// What to append when nothing more comes: ends an unfinished line.
-    pub fn finish(&mut self) -> Vec<u8> {
+    pub(crate) fn finish(&mut self) -> Vec<u8> {
         if self.line_bytes.take().is_some() && !self.is_truncated { vec![b'\n'] } else { vec![] }
     }
 
     /// Whether the file is full.
-    pub fn is_truncated(&self) -> bool {
+    pub(crate) fn is_truncated(&self) -> bool {
         self.is_truncated
     }
 
     /// A line of our own between the app's, ending an unfinished one first.
-    pub fn notice(&mut self, words: &str, at: Timestamp) -> Vec<u8> {
+    pub(crate) fn notice(&mut self, words: &str, at: Timestamp) -> Vec<u8> {
         let line_end = if self.line_bytes.take().is_some() { "\n" } else { "" };
         format!("{line_end}{at} {words}\n").into_bytes()
     }

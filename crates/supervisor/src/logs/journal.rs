@@ -18,7 +18,7 @@ const PENDING_BYTES_MAX: usize = 16 << 10;
 
 /// Clones write to the same file.
 #[derive(Clone, Debug)]
-pub struct Journal(Arc<Inner>);
+pub(crate) struct Journal(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -35,7 +35,7 @@ struct Pending {
 
 impl Journal {
     /// Appends to this file.
-    pub fn open(path: &Path) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let file = File::options().create(true).append(true).open(path)?;
         let bytes = file.metadata()?.len();
         let progress = watch::Sender::new(Progress { bytes, is_closed: false });
@@ -46,7 +46,7 @@ impl Journal {
     /// Writes one line; if the disk is full it is tried again with the next.
     ///
     /// Blocks for one small write: these lines come a few per container.
-    pub fn say(&self, words: &str) {
+    pub(crate) fn say(&self, words: &str) {
         let line = format!("{} {}\n", now(), words.replace('\n', " "));
         let mut pending = self.0.file.lock().unwrap_or_else(PoisonError::into_inner);
         if pending.unwritten.len() + line.len() <= PENDING_BYTES_MAX
@@ -61,12 +61,12 @@ impl Journal {
     }
 
     /// No more words will come; readers that follow may leave.
-    pub fn close(&self) {
+    pub(crate) fn close(&self) {
         self.0.progress.send_modify(|progress| progress.is_closed = true);
     }
 
     /// How far the file is.
-    pub fn progress(&self) -> ProgressReceiver {
+    pub(crate) fn progress(&self) -> ProgressReceiver {
         self.0.progress.subscribe()
     }
 }

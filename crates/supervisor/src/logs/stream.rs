@@ -20,7 +20,7 @@ const CHUNK_BYTES: usize = 64 << 10;
 /// A log file with the pipe that fills it. The app has the other end, [`OutputLog::open`]'s second
 /// result; the log ends when every process that holds it is gone.
 #[derive(Debug)]
-pub struct OutputLog {
+pub(crate) struct OutputLog {
     name: &'static str,
     pipe: pipe::Receiver,
     file: File,
@@ -34,7 +34,7 @@ pub struct OutputLog {
 
 impl OutputLog {
     /// Opens the file for appending and makes the pipe; needs the tokio runtime.
-    pub fn open(
+    pub(crate) fn open(
         name: &'static str,
         path: &Path,
         bytes_max: u64,
@@ -57,12 +57,12 @@ impl OutputLog {
     }
 
     /// How far the file is.
-    pub fn progress(&self) -> ProgressReceiver {
+    pub(crate) fn progress(&self) -> ProgressReceiver {
         self.progress.subscribe()
     }
 
     /// Copies until the last writer is gone. A full file or disk loses bytes, never stops the app.
-    pub async fn copy(mut self) {
+    pub(crate) async fn copy(mut self) {
         let mut chunk = vec![0; CHUNK_BYTES];
         loop {
             match self.pipe.read(&mut chunk).await {
