@@ -1,1 +1,27 @@
-//! The Arvados v1 API and what Wharf adds beside it.
+//! The Arvados v1 API, and what Wharf adds beside it under `/wharf/v1`.
+//!
+//! What it is for: translating HTTP to records and back: credentials, parameters, bodies, rules,
+//! errors, as Arvados's own clients expect them. What it does not do: SQL (that is `store`), the
+//! rules of container requests (`model::request_rules`), traffic of services (`proxy`).
+//!
+//! One call: request id → limits → method override → route → caller (token, scope) → resource →
+//! store → wire JSON. Start reading at [`Api`], then `call` and `resources`.
+
+mod call;
+mod caller;
+mod config;
+mod error;
+mod images;
+mod logs;
+mod method_override;
+mod ours;
+mod render;
+mod request_id;
+mod resources;
+mod router;
+
+pub use config::{ApiConfig, BindMounts};
+pub use error::ApiError;
+pub use images::{ByteStream, ImageFault, ImageSummary, Images, ResolvedImage};
+pub use logs::{LogQuery, LogSource, LogStream};
+pub use router::Api;

@@ -5,6 +5,7 @@ use model::{JsonMap, User, UserUuid};
 use crate::changes::ChangeKind;
 use crate::database::{Store, Tx};
 use crate::error::StoreError;
+use crate::links::later;
 use crate::random;
 use crate::schema::USERS;
 use crate::sql;
@@ -86,28 +87,37 @@ impl Store {
         Ok(sql::select_where(&mut conn, &USERS, "WHERE username = $1", &[name]).await?.pop())
     }
 
-    /// Lets a user act, or not any more; takes effect on open streams through the change event.
+    /// Replaces `before`, as it was read, by `after`; who may not act any more loses open streams
+    /// through the change event.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], or when the database fails.
-    pub async fn set_user_flags(
+    /// [`StoreError::Changed`] where the user is not as it was read; [`StoreError::UsernameTaken`].
+    pub async fn update_user(
         &self,
-        uuid: UserUuid,
-        is_active: bool,
-        is_admin: bool,
+        before: User,
+        mut after: User,
         by: UserUuid,
     ) -> Result<User, StoreError> {
         self.write(move |tx| {
             Box::pin(async move {
-                let mut user: User = sql::by_uuid(tx.conn(), &USERS, uuid.as_str())
+                let uuid = before.uuid;
+                let stored: User = sql::by_uuid(tx.conn(), &USERS, uuid.as_str())
                     .await?
                     .ok_or_else(|| StoreError::NotFound(format!("user {uuid}")))?;
-                (user.is_active, user.is_admin) = (is_active, is_admin);
-                (user.modified_at, user.modified_by_user_uuid) = (tx.now, by);
-                let statement = sql::update(&USERS, uuid.as_str(), &user, Vec::new())?;
-                statement.execute(tx.conn()).await?;
+                if stored.modified_at != before.modified_at {
+                    return Err(StoreError::Changed(format!("user {uuid}")));
+                }
+                after.modified_at = later(tx.now, before.modified_at);
+                after.modified_by_user_uuid = by;
+                let statement = sql::update(&USERS, uuid.as_str(), &after, Vec::new())?;
+                match statement.execute(tx.conn()).await {
+                    Err(error) if error.is_unique_violation() => {
+                        return Err(StoreError::UsernameTaken(after.username));
+                    }
+                    other => other?,
+                };
                 tx.changed(ChangeKind::User, &uuid, vec![uuid]);
-                Ok(user)
+                Ok(after)
             })
         })
         .await

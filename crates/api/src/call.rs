@@ -1,0 +1,192 @@
+//! One call as the resources see it: the caller, the parameters, the attributes in the body.
+
+use std::collections::HashMap;
+
+use axum::extract::{FromRequest, Request};
+use http::header;
+use model::JsonMap;
+use model::filter::{self, ListQuery};
+use serde_json::Value;
+use store::Resource;
+
+use crate::caller::{Caller, authenticate};
+use crate::error::ApiError;
+use crate::method_override::{LongQuery, read_body};
+use crate::router::Api;
+
+/// Rows of a list unless the client asks for another number (Arvados).
+const LIMIT_DEFAULT: u32 = 100;
+/// Most rows of a list; more is cut down to it (Arvados: `MaxItemsPerResponse`).
+pub(crate) const LIMIT_MAX: u32 = 1000;
+
+/// The parameters of a call: from the query string, or the body beside the object.
+#[derive(Debug, Default)]
+pub(crate) struct Parameters(HashMap<String, String>);
+
+impl Parameters {
+    pub(crate) fn parse(query: &str) -> Self {
+        let pairs = form_urlencoded::parse(query.as_bytes());
+        Self(pairs.map(|(name, value)| (name.into_owned(), value.into_owned())).collect())
+    }
+
+    /// The text of a parameter; `null` and nothing mean that it was not sent.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|text| !matches!(*text, "" | "null"))
+    }
+
+    /// A parameter that is JSON.
+    fn json(&self, name: &str) -> Result<Value, ApiError> {
+        match self.text(name) {
+            None => Ok(Value::Null),
+            Some(text) => serde_json::from_str(text)
+                .map_err(|error| ApiError::field(name, format!("is no JSON: {error}"))),
+        }
+    }
+
+    /// A number that is not negative.
+    pub(crate) fn number(&self, name: &str) -> Result<Option<u32>, ApiError> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        // Beyond 32 bits it is as good as endless.
+        let number: u64 = text.trim().parse().map_err(|_not_a_number| {
+            let shown: String = text.chars().take(40).collect();
+            ApiError::field(name, format!("must be a number that is not negative, is {shown:?}"))
+        })?;
+        Ok(Some(u32::try_from(number).unwrap_or(u32::MAX)))
+    }
+
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, ApiError> {
+        match self.text(name) {
+            None | Some("false" | "0") => Ok(false),
+            Some("true" | "1") => Ok(true),
+            Some(_) => Err(ApiError::field(name, "must be true or false")),
+        }
+    }
+
+    /// The `select` parameter, without the names that are always answered.
+    pub(crate) fn select(&self, resource: Resource) -> Result<Option<Vec<&'static str>>, ApiError> {
+        let mut select = match self.text("select") {
+            // Also one name, or several with commas.
+            Some(text) if !text.trim_start().starts_with('[') => {
+                text.split(',').map(|name| Value::from(name.trim())).collect()
+            }
+            _ => self.json("select")?,
+        };
+        if let Value::Array(names) = &mut select {
+            let computed = crate::render::computed(resource);
+            names.retain(|name| !name.as_str().is_some_and(|name| computed.contains(&name)));
+        }
+        Ok(filter::parse_select(resource.schema(), &select)?)
+    }
+
+    /// Everything a list understands.
+    pub(crate) fn list_query(&self, resource: Resource) -> Result<ListQuery, ApiError> {
+        let schema = resource.schema();
+        let mut filters = match self.json("filters")? {
+            Value::Null => Vec::new(),
+            filters => filter::parse_filters(schema, &filters)?,
+        };
+        if let Value::Object(equal) = self.json("where")? {
+            let equal: Value = equal
+                .into_iter()
+                .map(|(name, value)| Value::from(vec![name.into(), "=".into(), value]))
+                .collect();
+            filters.extend(filter::parse_filters(schema, &equal)?);
+        }
+        // Plain text, or JSON: a list or a text.
+        let order = match self.text("order") {
+            Some(text) if !text.trim_start().starts_with(['[', '"']) => text.into(),
+            _ => self.json("order")?,
+        };
+        let count = match self.text("count") {
+            None | Some("exact") => true,
+            Some("none") => false,
+            Some(_) => return Err(ApiError::field("count", "must be exact or none")),
+        };
+        Ok(ListQuery {
+            filters,
+            order: filter::parse_order(schema, &order)?,
+            select: self.select(resource)?,
+            distinct: self.flag("distinct")?,
+            limit: self.number("limit")?.unwrap_or(LIMIT_DEFAULT).min(LIMIT_MAX),
+            offset: self.number("offset")?.unwrap_or(0),
+            count,
+        })
+    }
+}
+
+/// A call by somebody with a token.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) caller: Caller,
+    pub(crate) parameters: Parameters,
+    /// The body as an object, empty where there was none.
+    body: JsonMap,
+}
+
+impl Call {
+    /// The attributes of an object: under its own key where that is present, else the whole body.
+    ///
+    /// # Errors
+    /// 422 where what is under the key is no object.
+    pub(crate) fn attributes(&self, resource: Resource) -> Result<JsonMap, ApiError> {
+        let key = resource.singular();
+        match self.body.get(key) {
+            None => Ok(self.body.clone()),
+            Some(Value::Object(attributes)) => Ok(attributes.clone()),
+            // Form bodies carry the object as JSON text.
+            Some(Value::String(text)) => serde_json::from_str(text)
+                .map_err(|error| ApiError::field(key, format!("must be a JSON object: {error}"))),
+            Some(_) => Err(ApiError::field(key, "must be an object")),
+        }
+    }
+
+    /// The body, for calls that are ours.
+    pub(crate) fn body(&self) -> &JsonMap {
+        &self.body
+    }
+}
+
+impl FromRequest<Api> for Call {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, api: &Api) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        // The token first: nobody else's body is worth reading.
+        let caller =
+            authenticate(api.store(), &parts.headers, &parts.method, parts.uri.path()).await?;
+        let query = match parts.extensions.get::<LongQuery>() {
+            Some(LongQuery(query)) => query.clone(),
+            None => parts.uri.query().unwrap_or_default().to_owned(),
+        };
+        let mut parameters = Parameters::parse(&query);
+        let bytes = read_body(body, api.config().request_bytes_max).await?;
+        let is_form = parts.headers.get(header::CONTENT_TYPE).is_some_and(|value| {
+            value.as_bytes().starts_with(b"application/x-www-form-urlencoded")
+        });
+        let body = parse_body(&bytes, is_form)?;
+        // Options also come beside the object in the body.
+        for name in ["select", "ensure_unique_name"] {
+            if let (Some(value), None) = (body.get(name), parameters.text(name)) {
+                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                parameters.0.insert(name.to_owned(), text);
+            }
+        }
+        Ok(Self { caller, parameters, body })
+    }
+}
+
+/// A body as an object.
+pub(crate) fn parse_body(bytes: &[u8], is_form: bool) -> Result<JsonMap, ApiError> {
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Ok(JsonMap::new());
+    }
+    if is_form {
+        let pairs = form_urlencoded::parse(bytes);
+        return Ok(pairs.map(|(name, value)| (name.into_owned(), value.into())).collect());
+    }
+    match serde_json::from_slice(bytes) {
+        Ok(Value::Object(body)) => Ok(body),
+        Ok(_) => Err(ApiError::field("body", "must be a JSON object")),
+        Err(error) => Err(ApiError::field("body", format!("is no JSON: {error}"))),
+    }
+}

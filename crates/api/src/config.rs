@@ -1,0 +1,63 @@
+//! What the API needs to know of its site, all of it resolved.
+
+use std::time::Duration;
+
+use model::{ReservedNames, ServiceDomain};
+
+/// Who may show paths of the host in containers (mounts of kind `bind`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BindMounts {
+    /// Administrators: on a machine of one's own that is the owner.
+    AdminsOnly,
+    /// Everybody who may submit requests.
+    Everyone,
+    /// Nobody.
+    Nobody,
+}
+
+/// The API's settings.
+#[derive(Debug, Clone)]
+pub struct ApiConfig {
+    /// Our version, for the status.
+    pub version: String,
+    /// Where the API and the dashboard are, ends with `/`.
+    pub external_url: String,
+    /// Where service hosts are.
+    pub service_domain: ServiceDomain,
+    /// Names nobody may claim.
+    pub reserved_names: ReservedNames,
+    /// Who may bind paths of the host.
+    pub bind_mounts: BindMounts,
+    /// Largest body of a record call; a request with a whole workflow inside has some 10 MB.
+    pub request_bytes_max: usize,
+    /// Largest image archive.
+    pub image_bytes_max: u64,
+    /// How long a hand-off code holds: a browser follows the link at once.
+    pub handoff_ttl: Duration,
+    /// How long a sign-in link holds: a person copies it from a terminal.
+    pub login_ttl: Duration,
+    /// How long a dashboard session holds.
+    pub session_ttl: Duration,
+}
+
+impl ApiConfig {
+    /// Defaults for the rest.
+    pub fn new(external_url: impl Into<String>, service_domain: ServiceDomain) -> Self {
+        let mut external_url = external_url.into();
+        if !external_url.ends_with('/') {
+            external_url.push('/');
+        }
+        Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            external_url,
+            service_domain,
+            reserved_names: ReservedNames::default(),
+            bind_mounts: BindMounts::AdminsOnly,
+            request_bytes_max: 128 << 20,
+            image_bytes_max: 64 << 30,
+            handoff_ttl: Duration::from_secs(60),
+            login_ttl: Duration::from_secs(600),
+            session_ttl: Duration::from_secs(24 * 3600),
+        }
+    }
+}

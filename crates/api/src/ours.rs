@@ -1,0 +1,8 @@
+//! What Wharf has beside Arvados's API, under `/wharf/v1`.
+
+pub(crate) mod events;
+pub(crate) mod handoff;
+pub(crate) mod images;
+pub(crate) mod login;
+pub(crate) mod logs;
+pub(crate) mod status;

@@ -1,0 +1,143 @@
+//! Container requests: submitting, changing, cancelling.
+
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use model::request_rules::{self, BindPolicy, Origin};
+use model::{ContainerRequest, RequestState, RequestUuid};
+use serde_json::json;
+use store::{Resource, StoreError};
+
+use super::{TRIES_MAX, check_owner, reads};
+use crate::call::Call;
+use crate::config::BindMounts;
+use crate::error::ApiError;
+use crate::render;
+use crate::router::Api;
+
+const RESOURCE: Resource = Resource::ContainerRequests;
+
+pub(super) fn routes() -> Router<Api> {
+    Router::new()
+        .route("/arvados/v1/container_requests", get(list).post(create))
+        .route(
+            "/arvados/v1/container_requests/{uuid}",
+            get(read).put(update).patch(update).delete(remove),
+        )
+        .route("/arvados/v1/container_requests/{uuid}/container_status", get(container_status))
+}
+
+reads!(RESOURCE);
+
+async fn create(State(api): State<Api>, call: Call) -> Result<Response, ApiError> {
+    let select = call.parameters.select(RESOURCE)?;
+    let attributes = call.attributes(RESOURCE)?;
+    let by = call.caller.user.uuid;
+    let origin = Origin { uuid: api.store().new_request_uuid()?, by, at: api.store().now() };
+    let mut request = request_rules::new_request(&attributes, &origin)?;
+    check_owner(&api, &call, &request.owner_uuid).await?;
+    if request.state == RequestState::Committed {
+        prepare_commit(&api, &call, &mut request).await?;
+    }
+    let request = api.store().create_request(request, by).await?;
+    render::record(RESOURCE, &request, select.as_deref(), &call.caller)
+}
+
+async fn update(
+    State(api): State<Api>,
+    Path(path): Path<super::ByUuid>,
+    call: Call,
+) -> Result<Response, ApiError> {
+    let select = call.parameters.select(RESOURCE)?;
+    let attributes = call.attributes(RESOURCE)?;
+    let by = call.caller.user.uuid;
+    for _try in 0..TRIES_MAX {
+        let before = writable(&api, &call, &path.uuid).await?;
+        let mut after = request_rules::change_request(&before, &attributes)?;
+        if after.owner_uuid != before.owner_uuid {
+            check_owner(&api, &call, &after.owner_uuid).await?;
+        }
+        if before.state == RequestState::Uncommitted && after.state == RequestState::Committed {
+            prepare_commit(&api, &call, &mut after).await?;
+        }
+        if after == before {
+            return render::record(RESOURCE, &before, select.as_deref(), &call.caller);
+        }
+        match api.store().update_request(before, after, by).await {
+            Err(StoreError::Changed(_)) => {}
+            other => return render::record(RESOURCE, &other?, select.as_deref(), &call.caller),
+        }
+    }
+    Err(ApiError::Store(StoreError::Busy))
+}
+
+async fn remove(
+    State(api): State<Api>,
+    Path(path): Path<super::ByUuid>,
+    call: Call,
+) -> Result<Response, ApiError> {
+    let request = writable(&api, &call, &path.uuid).await?;
+    api.store().delete_request(request.uuid).await?;
+    render::record(RESOURCE, &request, None, &call.caller)
+}
+
+/// How far the container is, and why it waits.
+async fn container_status(
+    State(api): State<Api>,
+    Path(path): Path<super::ByUuid>,
+    call: Call,
+) -> Result<Response, ApiError> {
+    let request = writable(&api, &call, &path.uuid).await?;
+    let Some(uuid) = request.container_uuid else {
+        return Ok(
+            Json(json!({ "uuid": null, "state": null, "scheduling_status": "" })).into_response()
+        );
+    };
+    let container = api.store().container(uuid).await?;
+    let status = api.store().scheduling_status(uuid).await?;
+    let state = container.map(|container| container.state);
+    Ok(Json(json!({ "uuid": uuid, "state": state, "scheduling_status": status })).into_response())
+}
+
+/// The request, where the caller may write it: until projects can be shared, whoever reads may.
+pub(crate) async fn writable(
+    api: &Api,
+    call: &Call,
+    uuid: &str,
+) -> Result<ContainerRequest, ApiError> {
+    let no_such = || ApiError::no_such("container request", uuid);
+    let parsed = RequestUuid::parse(uuid).map_err(|_not_one| no_such())?;
+    let found = api.store().request(parsed).await?;
+    found.filter(|request| call.caller.may_write(&request.owner_uuid)).ok_or_else(no_such)
+}
+
+/// What committing checks and resolves: resources, mounts, the image.
+async fn prepare_commit(
+    api: &Api,
+    call: &Call,
+    request: &mut ContainerRequest,
+) -> Result<(), ApiError> {
+    let binds = match (api.config().bind_mounts, call.caller.user.is_admin) {
+        (BindMounts::Everyone, _) | (BindMounts::AdminsOnly, true) => BindPolicy::Allowed,
+        (BindMounts::AdminsOnly, false) => {
+            BindPolicy::Refused("only administrators may mount paths of the host here")
+        }
+        (BindMounts::Nobody, _) => {
+            BindPolicy::Refused("this site does not let containers see paths of the host")
+        }
+    };
+    request_rules::check_commit(request, binds)?;
+    request_rules::mark_supervisor(request);
+    let name = &request.container_image;
+    match api.images().resolve(name).await {
+        Ok(Some(image)) => {
+            request.container_image = image.id;
+            Ok(())
+        }
+        Ok(None) => Err(ApiError::Unprocessable(vec![format!(
+            "container_image: no image named {name}; import it with `wharf image import`"
+        )])),
+        Err(words) => Err(ApiError::Failed(format!("cannot look up the image {name}: {words}"))),
+    }
+}

@@ -1,0 +1,182 @@
+//! Users.
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use axum::routing::get;
+use model::{FieldError, JsonMap, User, UserUuid};
+use serde_json::Value;
+use store::{NewUser, Resource, StoreError};
+
+use super::{TRIES_MAX, reads};
+use crate::call::Call;
+use crate::error::ApiError;
+use crate::render;
+use crate::router::Api;
+
+const RESOURCE: Resource = Resource::Users;
+/// Longest name or address.
+const TEXT_BYTES_MAX: usize = 255;
+/// Attributes that the user may change; the rest is for administrators.
+const OWN: &[&str] = &["prefs", "first_name", "last_name"];
+/// Attributes clients send back as they got them.
+const READ_ONLY: &[&str] = &[
+    "uuid",
+    "kind",
+    "etag",
+    "href",
+    "owner_uuid",
+    "created_at",
+    "modified_at",
+    "modified_by_user_uuid",
+    "modified_by_client_uuid",
+    "identity_url",
+    "full_name",
+    "is_invited",
+    "writable_by",
+    "can_write",
+    "can_manage",
+];
+
+pub(super) fn routes() -> Router<Api> {
+    Router::new()
+        .route("/arvados/v1/users", get(list).post(create))
+        .route("/arvados/v1/users/current", get(current))
+        .route("/arvados/v1/users/{uuid}", get(read).put(update).patch(update))
+}
+
+reads!(RESOURCE);
+
+async fn current(call: Call) -> Result<Response, ApiError> {
+    let select = call.parameters.select(RESOURCE)?;
+    render::record(RESOURCE, &call.caller.user, select.as_deref(), &call.caller)
+}
+
+async fn create(State(api): State<Api>, call: Call) -> Result<Response, ApiError> {
+    call.caller.require_admin("make users")?;
+    let attributes = call.attributes(RESOURCE)?;
+    let mut user = User { is_active: true, ..blank(&call.caller.user) };
+    apply(&mut user, &attributes)?;
+    if user.username.is_empty() {
+        let problem = "must not be empty: letters, digits, - and _, such as \"ada\"";
+        return Err(ApiError::field("username", problem));
+    }
+    let User { email, username, first_name, last_name, is_admin, is_active, .. } = user;
+    let new = NewUser { email, username, first_name, last_name, is_admin, is_active };
+    let user = api.store().create_user(new).await?;
+    render::record(RESOURCE, &user, None, &call.caller)
+}
+
+async fn update(
+    State(api): State<Api>,
+    Path(path): Path<super::ByUuid>,
+    call: Call,
+) -> Result<Response, ApiError> {
+    let attributes = call.attributes(RESOURCE)?;
+    let no_such = || ApiError::no_such("user", &path.uuid);
+    let uuid = UserUuid::parse(&path.uuid).map_err(|_not_one| no_such())?;
+    for _try in 0..TRIES_MAX {
+        let before = api.store().user(uuid).await?.ok_or_else(no_such)?;
+        let mut after = before.clone();
+        apply(&mut after, &attributes)?;
+        if !call.caller.user.is_admin {
+            check_own(&before, &after, call.caller.user.uuid)?;
+        }
+        if uuid == api.store().system_user() && !(after.is_active && after.is_admin) {
+            let words = "the system user is always active and an administrator";
+            return Err(ApiError::Forbidden(words.to_owned()));
+        }
+        if after == before {
+            return render::record(RESOURCE, &before, None, &call.caller);
+        }
+        match api.store().update_user(before, after, call.caller.user.uuid).await {
+            Err(StoreError::Changed(_)) => {}
+            other => return render::record(RESOURCE, &other?, None, &call.caller),
+        }
+    }
+    Err(ApiError::Store(StoreError::Busy))
+}
+
+/// What a user may change: their own settings and name.
+fn check_own(before: &User, after: &User, caller: UserUuid) -> Result<(), ApiError> {
+    let allowed = User {
+        prefs: after.prefs.clone(),
+        first_name: after.first_name.clone(),
+        last_name: after.last_name.clone(),
+        ..before.clone()
+    };
+    if before.uuid == caller && allowed == *after {
+        return Ok(());
+    }
+    let words = format!("only an administrator may change more of a user than their own {OWN:?}");
+    Err(ApiError::Forbidden(words))
+}
+
+fn blank(like: &User) -> User {
+    User {
+        email: String::new(),
+        username: String::new(),
+        first_name: String::new(),
+        last_name: String::new(),
+        identity_url: None,
+        is_active: false,
+        is_admin: false,
+        prefs: JsonMap::new(),
+        ..like.clone()
+    }
+}
+
+fn apply(user: &mut User, attributes: &JsonMap) -> Result<(), ApiError> {
+    let mut problems = Vec::new();
+    for (name, value) in attributes {
+        let result = match name.as_str() {
+            "email" => text(value, &mut user.email),
+            "username" => text(value, &mut user.username).and_then(|()| {
+                let sound = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+                if user.username.chars().all(sound) {
+                    Ok(())
+                } else {
+                    Err("may have letters, digits, hyphens, underscores and dots only")
+                }
+            }),
+            "first_name" => text(value, &mut user.first_name),
+            "last_name" => text(value, &mut user.last_name),
+            "is_active" => flag(value, &mut user.is_active),
+            "is_admin" => flag(value, &mut user.is_admin),
+            "prefs" => match value {
+                Value::Object(map) => {
+                    user.prefs.clone_from(map);
+                    Ok(())
+                }
+                _ => Err("must be an object"),
+            },
+            read_only if READ_ONLY.contains(&read_only) => Ok(()),
+            _ => Err("is no attribute of users"),
+        };
+        if let Err(problem) = result {
+            let name: String = name.chars().take(60).collect();
+            problems.push(FieldError::new(name, problem));
+        }
+    }
+    if problems.is_empty() { Ok(()) } else { Err(problems.into()) }
+}
+
+fn text(value: &Value, into: &mut String) -> Result<(), &'static str> {
+    match value {
+        Value::Null => into.clear(),
+        Value::String(text) if text.len() > TEXT_BYTES_MAX => {
+            return Err("is longer than 255 bytes");
+        }
+        Value::String(text) if text.chars().any(char::is_control) => {
+            return Err("must not contain control characters");
+        }
+        Value::String(text) => into.clone_from(text),
+        _ => return Err("must be text"),
+    }
+    Ok(())
+}
+
+fn flag(value: &Value, into: &mut bool) -> Result<(), &'static str> {
+    *into = value.as_bool().ok_or("must be true or false")?;
+    Ok(())
+}
