@@ -1,0 +1,187 @@
+//! The supervisor's end of the socket to a shim. Requests may come from many tasks; one task reads.
+
+use crate::error::Gone;
+use crate::spec::Exit;
+use crate::wire::{self, FromShim, ToShim};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
+use std::collections::VecDeque;
+use std::io::{self, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::sync::{Mutex, PoisonError};
+use tokio::io::Interest;
+use tokio::net::UnixStream;
+use tokio::sync::{oneshot, watch};
+
+/// What became of a request for a socket: the socket, or the error number of making it.
+type SocketReply = oneshot::Sender<Result<OwnedFd, i32>>;
+
+/// Most requests for a socket under way at once; far above what a supervisor's tunnel lets in.
+const SOCKETS_PENDING_MAX: usize = 4096;
+
+/// What is known of the container.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Progress {
+    /// How it ended.
+    pub(crate) exit: Option<Exit>,
+    /// The shim has closed its end: it is gone or about to be.
+    pub(crate) gone: bool,
+}
+
+/// One socket to one shim.
+#[derive(Debug)]
+pub(crate) struct Link {
+    socket: UnixStream,
+    /// Who waits for a socket, in order of asking. Held while a request is written, so that
+    /// the order here is the order on the wire.
+    pending: Mutex<VecDeque<SocketReply>>,
+    progress: watch::Sender<Progress>,
+}
+
+impl Link {
+    pub(crate) fn new(socket: UnixStream) -> Self {
+        Self { socket, pending: Mutex::default(), progress: watch::Sender::default() }
+    }
+
+    pub(crate) fn progress(&self) -> watch::Receiver<Progress> {
+        self.progress.subscribe()
+    }
+
+    /// Sends the first message, which may be longer than the socket's buffer.
+    pub(crate) async fn send_start(&self, frame: &[u8]) -> io::Result<()> {
+        let mut sent = 0;
+        while sent < frame.len() {
+            self.socket.writable().await?;
+            match self.socket.try_write(&frame[sent..]) {
+                Ok(n) => sent += n,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a short message. Cancel-safe: it is sent whole or not at all.
+    pub(crate) async fn send(&self, message: &ToShim) -> Result<(), Gone> {
+        self.send_expecting(message, None).await
+    }
+
+    /// Asks for a TCP socket in the container's network namespace. Cancel-safe.
+    pub(crate) async fn request_socket(&self, v6: bool) -> Result<Result<OwnedFd, i32>, Gone> {
+        let (reply, answer) = oneshot::channel();
+        self.send_expecting(&ToShim::Socket { v6 }, Some(reply)).await?;
+        answer.await.map_err(|_closed| Gone)
+    }
+
+    async fn send_expecting(
+        &self,
+        message: &ToShim,
+        mut reply: Option<SocketReply>,
+    ) -> Result<(), Gone> {
+        let frame = wire::encode(message).map_err(|_impossible| Gone)?;
+        loop {
+            self.socket.writable().await.map_err(|_closed| Gone)?;
+            let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+            let Progress { exit, gone } = *self.progress.borrow();
+            // An ended container still takes `Cleanup`, but has no sockets to give.
+            let no_sockets = exit.is_some() || pending.len() >= SOCKETS_PENDING_MAX;
+            if gone || (reply.is_some() && no_sockets) {
+                return Err(Gone);
+            }
+            match self.socket.try_write(&frame) {
+                // A stream socket of this family takes a frame this short whole or not at all.
+                Ok(n) if n == frame.len() => {
+                    pending.extend(reply.take());
+                    return Ok(());
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Ok(_) | Err(_) => {
+                    self.close();
+                    return Err(Gone);
+                }
+            }
+        }
+    }
+
+    /// Ends the connection; the shim then kills and removes the container.
+    pub(crate) fn close(&self) {
+        // It fails only when the connection has ended already.
+        let _already_ended = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Both);
+    }
+
+    /// The next message from the shim, with its descriptor; `None` when the shim has closed.
+    pub(crate) async fn receive(&self, inbox: &mut Inbox) -> io::Result<Option<FromShim>> {
+        loop {
+            if let Some(message) = wire::decode(&mut inbox.bytes)? {
+                return Ok(Some(message));
+            }
+            let n = self.socket.async_io(Interest::READABLE, || self.receive_some(inbox)).await?;
+            if n == 0 {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Applies messages until the shim closes.
+    pub(crate) async fn run(&self, mut inbox: Inbox) {
+        loop {
+            match self.receive(&mut inbox).await {
+                Ok(Some(message)) => self.apply(message, &mut inbox),
+                Ok(None) => break,
+                Err(error) => {
+                    tracing::debug!(%error, "connection to the container's helper failed");
+                    break;
+                }
+            }
+        }
+        self.progress.send_modify(|progress| progress.gone = true);
+        // Dropping the senders tells everyone who still waits.
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    fn apply(&self, message: FromShim, inbox: &mut Inbox) {
+        match message {
+            FromShim::Socket { errno } => {
+                let reply = self.pending.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+                let result = match errno {
+                    None => inbox.descriptors.pop_front().ok_or(libc::EBADMSG),
+                    Some(errno) => Err(errno),
+                };
+                // Whoever asked may have given up; the socket is closed then.
+                reply.map(|reply| drop(reply.send(result)));
+            }
+            FromShim::Exited(exit) => {
+                self.progress.send_modify(|progress| progress.exit = Some(exit));
+            }
+            FromShim::Started { .. } | FromShim::StartFailed(_) => {
+                tracing::warn!("a container's helper reported a second start");
+            }
+        }
+    }
+
+    fn receive_some(&self, inbox: &mut Inbox) -> io::Result<usize> {
+        let mut buffer = [0; 4096];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let received = rustix::net::recvmsg(
+            &self.socket,
+            &mut [IoSliceMut::new(&mut buffer)],
+            &mut control,
+            RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT,
+        )?;
+        for message in control.drain() {
+            if let RecvAncillaryMessage::ScmRights(descriptors) = message {
+                inbox.descriptors.extend(descriptors);
+            }
+        }
+        inbox.bytes.extend_from_slice(&buffer[..received.bytes]);
+        Ok(received.bytes)
+    }
+}
+
+/// What has arrived and is not used up.
+#[derive(Debug, Default)]
+pub(crate) struct Inbox {
+    bytes: Vec<u8>,
+    descriptors: VecDeque<OwnedFd>,
+}
