@@ -1,0 +1,61 @@
+//! The routes, and what every handler shares.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware;
+use axum::routing::{get, post};
+use model::Timestamp;
+
+use crate::config::DashboardConfig;
+use crate::session::Sealer;
+use crate::{assets, guard, pages};
+
+/// The largest form: a pasted token and a few words.
+const FORM_BYTES_MAX: usize = 16 * 1024;
+
+/// What every handler shares. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct App(pub(crate) Arc<Shared>);
+
+pub(crate) struct Shared {
+    pub(crate) config: DashboardConfig,
+    pub(crate) sealer: Sealer,
+    /// Without a token; each request adds the signed-in person's.
+    pub(crate) client: client::Client,
+}
+
+impl App {
+    pub(crate) fn now() -> Timestamp {
+        Timestamp::from_jiff(jiff::Timestamp::now())
+    }
+
+    pub(crate) fn now_seconds() -> i64 {
+        jiff::Timestamp::now().as_second()
+    }
+}
+
+/// The dashboard's routes, to be merged beside the API's. `client` reaches the API; its own token,
+/// if it has one, is never used.
+pub fn router(config: DashboardConfig, client: client::Client) -> Router {
+    let sealer = Sealer::new(&config.session_key);
+    let app = App(Arc::new(Shared { config, sealer, client: client.without_token() }));
+    Router::new()
+        .route("/", get(pages::services::page))
+        .route("/services/{uuid}", get(pages::service::page))
+        .route("/services/{uuid}/stop", get(pages::stop::ask).post(pages::stop::stop))
+        .route("/open/{uuid}/{port}", get(pages::open::port))
+        .route("/open", get(pages::open::host))
+        .route("/host-names", get(pages::host_names::page))
+        .route("/host-names/set", post(pages::host_names::set))
+        .route("/host-names/remove", get(pages::host_names::ask).post(pages::host_names::remove))
+        .route("/account", get(pages::account::page))
+        .route("/sign-in", get(pages::sign_in::page).post(pages::sign_in::submit))
+        .route("/sign-out", post(pages::sign_in::sign_out))
+        .route("/events", get(pages::events::events))
+        .route("/assets/{file}", get(assets::serve))
+        .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
+        .layer(middleware::from_fn(guard::guard))
+        .with_state(app)
+}

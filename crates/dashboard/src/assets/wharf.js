@@ -1,0 +1,217 @@
+// Keeps an open page right: on each change event it asks for the page again and carries over what
+// differs. Everything works without it. No HTML text is ever turned into elements here: the browser
+// parses the answer as a document (XMLHttpRequest), in which nothing runs.
+"use strict";
+
+const SETTLE_MS = 150; // several events in a row make one look
+const POLL_MS = 5000; // while the event stream is down
+const ASK_DEADLINE_MS = 15000;
+
+const byId = (id) => document.getElementById(id);
+
+// ---- Times that tick; the same words as the server's (view/time.rs)
+function length(seconds) {
+  const minutes = Math.floor(seconds / 60);
+  const hours = Math.floor(minutes / 60);
+  if (seconds < 60) return `${seconds} s`;
+  if (minutes < 60) return `${minutes} min`;
+  if (hours < 24) return minutes % 60 ? `${hours} h ${minutes % 60} min` : `${hours} h`;
+  return hours < 48 ? "1 day" : `${Math.floor(hours / 24)} days`;
+}
+
+// The server's clock counts, not this machine's: it is read off each answer.
+let clockAhead = 0;
+function tick() {
+  for (const element of document.querySelectorAll("time[data-ago], time[data-for]")) {
+    const passed = Math.floor((Date.now() + clockAhead - Date.parse(element.dateTime)) / 1000);
+    const seconds = Math.max(passed, 0);
+    const ago = seconds < 10 ? "just now" : `${length(seconds)} ago`;
+    const text = element.dataset.for === undefined ? ago : length(seconds);
+    if (element.textContent !== text) element.textContent = text;
+  }
+}
+
+// ---- Carrying over: elements stay where they are, so focus, selection and scrolling do too
+const keyOf = (node) => (node.nodeType === 1 ? node.id || node.dataset.key || "" : "");
+const alike = (a, b) => a.nodeType === b.nodeType && a.nodeName === b.nodeName && keyOf(a) === keyOf(b);
+
+function carryOver(from, to) {
+  if (from.nodeType !== 1) {
+    if (from.nodeValue !== to.nodeValue) from.nodeValue = to.nodeValue;
+    return;
+  }
+  if (from.matches("time[data-ago], time[data-for]") && from.dateTime === to.dateTime) return;
+  for (const { name, value } of to.attributes) if (from.getAttribute(name) !== value) from.setAttribute(name, value);
+  for (const { name } of [...from.attributes]) if (!to.hasAttribute(name)) from.removeAttribute(name);
+  const atEnd = from.matches(".log") && from.scrollTop + from.clientHeight >= from.scrollHeight - 4;
+  let old = from.firstChild;
+  for (const wanted of [...to.childNodes]) {
+    let match = old;
+    while (match && !alike(match, wanted)) match = match.nextSibling;
+    if (!match) {
+      from.insertBefore(document.importNode(wanted, true), old);
+    } else if (keyOf(wanted) || match === old) {
+      if (match !== old) from.insertBefore(match, old);
+      else old = old.nextSibling;
+      carryOver(match, wanted);
+    } else {
+      from.insertBefore(document.importNode(wanted, true), old);
+    }
+  }
+  while (old) {
+    const next = old.nextSibling;
+    old.remove();
+    old = next;
+  }
+  if (atEnd) from.scrollTop = from.scrollHeight;
+}
+
+// ---- Saying aloud what changed its state
+function spoken() {
+  return new Map([...document.querySelectorAll("[data-say]")].map((e) => [e.dataset.key, e.dataset.say]));
+}
+
+function announce(text) {
+  byId("announcer").textContent = text;
+}
+
+// ---- Asking
+function say(trouble) {
+  const banner = byId("connection");
+  banner.hidden = !trouble;
+  banner.textContent = trouble || "";
+}
+
+let asking = false;
+let askAgain = false;
+let lastAnswer = Date.now();
+
+function ask() {
+  if (asking) {
+    askAgain = true;
+    return;
+  }
+  asking = true;
+  const request = new XMLHttpRequest();
+  request.open("GET", location.pathname + location.search);
+  request.responseType = "document";
+  request.timeout = ASK_DEADLINE_MS;
+  request.onloadend = () => {
+    asking = false;
+    const page = request.response;
+    if (page && request.status === 200) {
+      if (new URL(request.responseURL).pathname !== location.pathname) return location.reload();
+      take(page, request.getResponseHeader("date"));
+    } else if (request.status === 404) {
+      say("This is not there any more.");
+    } else {
+      const seconds = Math.round((Date.now() - lastAnswer) / 1000);
+      say(`Wharf does not answer. What you see is ${length(seconds)} old; trying again…`);
+    }
+    if (askAgain) {
+      askAgain = false;
+      soon();
+    }
+  };
+  request.send();
+}
+
+function take(page, date) {
+  lastAnswer = Date.now();
+  if (date) clockAhead = Date.parse(date) - Date.now();
+  say("");
+  const before = spoken();
+  for (const part of document.querySelectorAll("[data-live]")) {
+    const fresh = page.getElementById(part.id);
+    if (fresh) carryOver(part, fresh);
+  }
+  prepare(document);
+  tick();
+  const news = [...spoken()].filter(([key, text]) => before.get(key) !== text).map(([, text]) => text);
+  if (news.length) announce(news.join(". "));
+}
+
+let waiting = 0;
+function soon() {
+  clearTimeout(waiting);
+  waiting = setTimeout(ask, SETTLE_MS);
+}
+
+// ---- Hearing of changes
+function follow(address, beatSeconds) {
+  let source = null;
+  let timer = 0;
+  const every = (ms) => {
+    clearInterval(timer);
+    timer = ms ? setInterval(ask, ms) : 0;
+  };
+  const beat = beatSeconds ? beatSeconds * 1000 : 0;
+  const open = () => {
+    source = new EventSource(address);
+    // Whatever happened before the stream was open is in this first look.
+    source.addEventListener("hello", () => {
+      every(beat);
+      soon();
+    });
+    source.addEventListener("change", soon);
+    source.onerror = () => {
+      every(POLL_MS);
+      // A refusal closes it for good; try a new one as long as the page is looked at.
+      if (source.readyState === EventSource.CLOSED) setTimeout(() => source && open(), POLL_MS);
+    };
+  };
+  const shut = () => {
+    if (source) source.close();
+    source = null;
+    every(0);
+  };
+  // A page nobody looks at holds no connection: browsers allow few of them per host.
+  const look = () => {
+    if (document.hidden) shut();
+    else if (!source) open();
+  };
+  document.addEventListener("visibilitychange", look);
+  addEventListener("pagehide", shut);
+  addEventListener("pageshow", look);
+  look();
+}
+
+// ---- Small comforts
+async function copy(button) {
+  try {
+    await navigator.clipboard.writeText(button.dataset.copy);
+    button.textContent = "Copied";
+    announce("Copied");
+  } catch {
+    button.textContent = "Not allowed";
+  }
+  setTimeout(() => (button.textContent = "Copy"), 2000);
+}
+
+function prepare(root) {
+  if (navigator.clipboard) for (const button of root.querySelectorAll("[data-copy]")) button.hidden = false;
+}
+
+document.addEventListener("click", (event) => {
+  const target = event.target.closest("[data-copy], [data-dialog], dialog [data-close]");
+  if (!target || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  if (target.dataset.copy !== undefined) {
+    copy(target);
+  } else if (target.dataset.dialog !== undefined) {
+    const dialog = byId(target.dataset.dialog);
+    if (!dialog || !dialog.showModal) return; // the link's own page asks instead
+    event.preventDefault();
+    dialog.showModal();
+  } else {
+    event.preventDefault();
+    target.closest("dialog").close(); // the browser gives the focus back
+  }
+});
+
+prepare(document);
+tick();
+setInterval(tick, 5000);
+const { events, beat } = document.body.dataset;
+if (events) follow(events, Number(beat));
+const log = document.querySelector(".log");
+if (log) log.scrollTop = log.scrollHeight;

@@ -1,0 +1,36 @@
+//! What the dashboard is told at start and per connection.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use model::ServiceDomain;
+
+/// Settings of the dashboard, complete.
+#[derive(Clone)]
+pub struct DashboardConfig {
+    /// Seals the session cookies; changing it signs everybody out.
+    pub session_key: [u8; 32],
+    /// Where service hosts live: links lead there and nowhere else.
+    pub service_domain: ServiceDomain,
+    /// `host[:port]` that clients of the API use, shown on the account page.
+    pub api_host: String,
+    /// Certificate authority that clients need, shown on the account page.
+    pub ca_file: Option<PathBuf>,
+}
+
+impl fmt::Debug for DashboardConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DashboardConfig")
+            .field("service_domain", &self.service_domain)
+            .field("api_host", &self.api_host)
+            .field("ca_file", &self.ca_file)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How a request came in; the listener puts it into the request's extensions. Absent means plain.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Transport {
+    /// Whether the connection to the browser is TLS.
+    pub tls: bool,
+}

@@ -1,0 +1,101 @@
+//! The frame: head, skip link, navigation, main, foot.
+
+use axum::response::{Html, IntoResponse as _, Response};
+use maud::{DOCTYPE, Markup, html};
+
+use super::icons;
+use crate::assets;
+
+/// Where a page stands in the navigation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    Services,
+    HostNames,
+    Account,
+    /// Sign-in and problems: not in the navigation.
+    Outside,
+}
+
+/// Whether a page follows changes while it is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Live {
+    No,
+    /// On each change event; without script every 15 s.
+    Events,
+    /// Also every few seconds, for what makes no event (log lines).
+    EventsAndBeat,
+}
+
+/// One page.
+pub(crate) struct Page<'p> {
+    pub(crate) title: &'p str,
+    pub(crate) place: Place,
+    pub(crate) live: Live,
+    /// The signed-in person's name; `None` leaves the navigation out.
+    pub(crate) person: Option<&'p str>,
+    pub(crate) body: Markup,
+}
+
+impl Page<'_> {
+    /// The whole document.
+    pub(crate) fn render(self) -> Markup {
+        let beat = (self.live == Live::EventsAndBeat).then_some("4");
+        let live = (self.live != Live::No).then_some("/events");
+        html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    meta name="color-scheme" content="light dark";
+                    meta name="robots" content="noindex";
+                    title { (self.title) " · Wharf" }
+                    link rel="icon" href=(assets::icon()) type="image/svg+xml";
+                    link rel="stylesheet" href=(assets::style());
+                    script src=(assets::script()) defer {}
+                    @if self.live != Live::No {
+                        noscript { meta http-equiv="refresh" content="15"; }
+                    }
+                }
+                body data-events=[live] data-beat=[beat] {
+                    a.skip href="#main" { "Skip to the content" }
+                    (header(self.place, self.person))
+                    main #main tabindex="-1" { (self.body) }
+                    footer.foot { p { "Wharf " (env!("CARGO_PKG_VERSION")) } }
+                    p #announcer.unseen role="status" aria-live="polite" {}
+                }
+            }
+        }
+    }
+}
+
+fn header(place: Place, person: Option<&str>) -> Markup {
+    let links = [
+        (Place::Services, "/", "Services"),
+        (Place::HostNames, "/host-names", "Host names"),
+        (Place::Account, "/account", "Account"),
+    ];
+    html! {
+        header.top {
+            div.top-inner {
+                a.brand href="/" { (icons::mark()) span { "Wharf" } }
+                @if let Some(person) = person {
+                    nav aria-label="Main" {
+                        ul {
+                            @for (at, href, text) in links {
+                                li { a href=(href) aria-current=[(at == place).then_some("page")] { (text) } }
+                            }
+                        }
+                    }
+                    p.person title=(person) { span.unseen { "Signed in as " } (person) }
+                }
+            }
+        }
+        p #connection.banner role="status" hidden {}
+    }
+}
+
+/// A page as an answer.
+pub(crate) fn respond(markup: Markup) -> Response {
+    Html(markup.into_string()).into_response()
+}

@@ -1,0 +1,138 @@
+//! Parts that several pages show: state chips, port tiles, times.
+
+use maud::{Markup, html};
+use model::{Access, Timestamp};
+
+use super::icons;
+use crate::view::service::{Port, Service};
+use crate::view::state::State;
+use crate::view::time;
+
+/// `3 min ago` with the exact time; the script keeps it ticking.
+pub(crate) fn ago(at: &Timestamp, now: &Timestamp) -> Markup {
+    html! {
+        time datetime=(time::machine(at)) title=(time::exact(at)) data-ago { (time::ago(at, now)) }
+    }
+}
+
+/// `3 min`, for "for 3 min"; the script keeps it ticking as well.
+pub(crate) fn lasting(from: &Timestamp, now: &Timestamp) -> Markup {
+    let seconds = now.as_jiff().as_second() - from.as_jiff().as_second();
+    html! {
+        time datetime=(time::machine(from)) title=(time::exact(from)) data-for { (time::length(seconds)) }
+    }
+}
+
+/// The state as shape and word.
+pub(crate) fn chip(state: &State) -> Markup {
+    html! {
+        span.chip data-kind=(state.word().to_ascii_lowercase()) { (icons::state(state)) (state.word()) }
+    }
+}
+
+/// The rest of the sentence that the chip begins.
+pub(crate) fn since(service: &Service, now: &Timestamp) -> Markup {
+    let ready_at = service.container.as_ref().and_then(|container| {
+        container.published_ports.iter().filter_map(|(_, port)| port.ready_at.flatten()).min()
+    });
+    html! {
+        @match &service.state {
+            State::Draft => "not committed yet"
+            State::Queued => { "for " (lasting(&service.request.created_at, now)) }
+            State::Starting => {
+                @match service.started_at() {
+                    Some(at) => { "its program began " (ago(at, now)) }
+                    None => "the container is being set up"
+                }
+            }
+            State::Ready => { @if let Some(at) = ready_at { "for " (lasting(&at, now)) } }
+            State::Running => { @if let Some(at) = service.started_at() { "for " (lasting(at, now)) } }
+            State::Stopping => "asked to stop, the program is given time to end"
+            State::Stopped | State::Finished | State::Failed(_) => {
+                @if let Some(at) = service.ended_at() { (ago(at, now)) }
+            }
+        }
+    }
+}
+
+/// Who may enter, in words.
+pub(crate) fn access(access: Access, mine: bool) -> Markup {
+    let (shut, words) = match access {
+        Access::Private if mine => (true, "Private: only you"),
+        Access::Private => (true, "Private: its owner and administrators"),
+        Access::Public => (false, "Public: everyone with the address"),
+    };
+    html! { span.access data-access=(access.as_str()) { (icons::lock(shut)) (words) } }
+}
+
+/// The ports of a service, each something to click.
+pub(crate) fn ports(service: &Service) -> Markup {
+    html! {
+        @if !service.ports.is_empty() && !service.state.is_over() {
+            ul.ports aria-label=(format!("Published ports of {}", service.name())) {
+                @for port in &service.ports { li { (tile(service, port)) } }
+            }
+        }
+    }
+}
+
+/// One port. A ready one is a single link as large as the tile; opening is the dashboard's business
+/// for private ports (it asks for a single-use code), public ones are linked directly.
+fn tile(service: &Service, port: &Port) -> Markup {
+    let below = html! {
+        span.address {
+            @match &port.address {
+                Some(address) => (address.shown())
+                None => { "port " (port.number) }
+            }
+        }
+        (access(port.access, service.mine))
+    };
+    html! {
+        @match (&port.open, href(service, port)) {
+            (Ok(()), Some(href)) => {
+                a.tile href=(href) target="_blank" rel="noopener noreferrer" {
+                    span.open { "Open " (port.label) (icons::new_tab()) span.unseen { " (new tab)" } }
+                    (below)
+                }
+            }
+            (Ok(()), None) => {
+                div.tile.shut {
+                    span.open { (port.label) }
+                    (below)
+                    span.why { "this port has no address" }
+                }
+            }
+            (Err(why), _) => {
+                div.tile.shut {
+                    span.open { (port.label) }
+                    (below)
+                    span.why { (why) }
+                }
+            }
+        }
+    }
+}
+
+fn href(service: &Service, port: &Port) -> Option<String> {
+    let address = port.address.as_ref()?;
+    Some(match port.access {
+        Access::Public => address.initial(&port.initial_path),
+        Access::Private => format!("/open/{}/{}", service.request.uuid, port.number),
+    })
+}
+
+/// The hidden field that every form has.
+pub(crate) fn form_token(token: &str) -> Markup {
+    html! { input type="hidden" name="form_token" value=(token); }
+}
+
+/// A command to type, with a button that copies it where there is script.
+pub(crate) fn command(text: &str) -> Markup {
+    html! {
+        div.command {
+            pre tabindex="0" { code { (text) } }
+            button.copy type="button" data-copy=(text) hidden { "Copy" }
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! One file per page. Each handler asks the API what it needs, puts a view together, renders.
+
+pub(crate) mod account;
+pub(crate) mod events;
+pub(crate) mod host_names;
+pub(crate) mod open;
+pub(crate) mod problem;
+pub(crate) mod service;
+pub(crate) mod services;
+pub(crate) mod sign_in;
+pub(crate) mod signed_in;
+pub(crate) mod stop;

@@ -1,0 +1,71 @@
+//! Stop: a page that asks, and the change itself.
+
+use axum::Form;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::problem::NoPage;
+use super::service::{load, request_uuid};
+use super::signed_in::SignedIn;
+use crate::app::App;
+use crate::html::layout::{Live, Place};
+use crate::html::parts;
+use crate::view::service::Service;
+
+#[derive(Deserialize)]
+pub(crate) struct StopForm {
+    form_token: String,
+}
+
+pub(crate) async fn ask(
+    State(app): State<App>,
+    me: SignedIn,
+    Path(uuid): Path<String>,
+) -> Result<Response, NoPage> {
+    let uuid = request_uuid(&uuid)?;
+    let service = load(&app, &me, uuid).await?;
+    if !service.state.can_stop() {
+        return Ok(Redirect::to(&format!("/services/{uuid}")).into_response());
+    }
+    let body = html! {
+        p.trail { a href="/" { "Services" } " / " a href=(format!("/services/{uuid}")) { (service.name()) } }
+        div.narrow { (question(&service, &me.session.form_token, Heading::Page)) }
+    };
+    Ok(me.page("Stop a service", Place::Services, Live::No, body))
+}
+
+/// The question's heading; a page has it as its `h1`, a dialog over a page as an `h2`.
+pub(crate) enum Heading {
+    Page,
+    Dialog,
+}
+
+/// The question, for the page and for the dialog over the service's page.
+pub(crate) fn question(service: &Service, form_token: &str, heading: Heading) -> Markup {
+    let uuid = service.request.uuid;
+    html! {
+        @match heading {
+            Heading::Page => h1 #stop-title { "Stop " (service.name()) "?" },
+            Heading::Dialog => h2 #stop-title { "Stop " (service.name()) "?" },
+        }
+        p { "Its program is asked to end and gets a little time to save. Then its addresses answer that it is over, and whoever is connected is cut off. What it kept inside the container is lost." }
+        form.choices method="post" action=(format!("/services/{uuid}/stop")) {
+            (parts::form_token(form_token))
+            button.danger type="submit" { "Stop it" }
+            a.button.plain href=(format!("/services/{uuid}")) data-close { "Keep it running" }
+        }
+    }
+}
+
+pub(crate) async fn stop(
+    me: SignedIn,
+    Path(uuid): Path<String>,
+    Form(form): Form<StopForm>,
+) -> Result<Response, NoPage> {
+    me.check_form(&form.form_token)?;
+    let uuid = request_uuid(&uuid)?;
+    me.api.stop(uuid).await.map_err(|error| me.no_page(error, "service"))?;
+    Ok(Redirect::to(&format!("/services/{uuid}")).into_response())
+}

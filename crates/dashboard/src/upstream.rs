@@ -1,0 +1,235 @@
+//! The API as one signed-in person sees it: the few questions that pages ask, with a deadline each.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use client::{Client, ClientError, Deadlines, ListQuery, LogSelection, LogStreamName, NewToken};
+use futures_util::future::{join, try_join};
+use futures_util::{Stream, StreamExt as _};
+use model::{
+    ApiToken, Container, ContainerPort, ContainerRequest, ContainerUuid, Link, LinkUuid,
+    RequestUuid, ServiceDomain, Timestamp, TokenUuid, User, UserUuid,
+};
+use tokio::time::timeout;
+
+use crate::view::log_lines::{self, LogLine};
+use crate::view::service::Service;
+
+/// How many running requests the home page looks at.
+pub(crate) const REQUESTS_MAX: usize = 500;
+/// How many that are over.
+const OVER_MAX: u32 = 50;
+/// Lines of a log that the service page shows.
+pub(crate) const LOG_LINES: usize = 100;
+/// Bytes of a log that are read for them.
+const LOG_BYTES_MAX: usize = 256 * 1024;
+/// How long a page waits for the log; it is shown without it afterwards.
+const LOG_PATIENCE: Duration = Duration::from_secs(2);
+/// How long a page waits for the API: a person reloads long before a minute is over.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Why the API gave no answer to show.
+#[derive(Debug)]
+pub(crate) enum UpstreamError {
+    /// The session's token is not accepted any more.
+    SignedOut,
+    /// There is no such record, or not for this person.
+    NotFound,
+    /// Refused, in the API's own words.
+    Refused(String),
+    /// No usable answer.
+    Unavailable(String),
+}
+
+impl From<ClientError> for UpstreamError {
+    fn from(error: ClientError) -> Self {
+        match error.status() {
+            Some(StatusCode::UNAUTHORIZED) => Self::SignedOut,
+            Some(StatusCode::NOT_FOUND) => Self::NotFound,
+            Some(status) if status.is_client_error() => Self::Refused(error.to_string()),
+            _ => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+/// The API with one person's token.
+pub(crate) struct Upstream {
+    client: Client,
+}
+
+/// Records as they came, to be put together.
+#[derive(Debug)]
+pub(crate) struct Records {
+    requests: Vec<ContainerRequest>,
+    containers: Vec<Container>,
+    host_names: Vec<Link>,
+}
+
+impl Records {
+    /// One service for each request, in the order of the requests.
+    pub(crate) fn put_together(self, domain: &ServiceDomain, me: UserUuid) -> Vec<Service> {
+        let mut containers: HashMap<ContainerUuid, Container> =
+            self.containers.into_iter().map(|container| (container.uuid, container)).collect();
+        let names = &self.host_names;
+        self.requests
+            .into_iter()
+            .map(|request| {
+                // Several requests can share one container, so it is copied, not taken.
+                let container = request.container_uuid.and_then(|uuid| containers.get_mut(&uuid));
+                Service::new(request, container.cloned(), names, domain, me)
+            })
+            .collect()
+    }
+}
+
+impl Upstream {
+    /// For one person.
+    pub(crate) fn of(client: &Client, token: &ApiToken) -> Self {
+        let deadlines = Deadlines {
+            answer: ANSWER_PATIENCE,
+            stream_head: ANSWER_PATIENCE,
+            ..Deadlines::default()
+        };
+        Self { client: client.with_token(token).with_deadlines(deadlines) }
+    }
+
+    pub(crate) async fn me(&self) -> Result<User, UpstreamError> {
+        Ok(self.client.current_user().await?)
+    }
+
+    /// What runs and what ended lately.
+    pub(crate) async fn services(&self) -> Result<Records, UpstreamError> {
+        let limit = u32::try_from(REQUESTS_MAX).unwrap_or(u32::MAX);
+        let live = ListQuery::newest_first().filter("state", "=", "Committed").limit(limit);
+        let over = ListQuery::default()
+            .order("modified_at desc")
+            .filter("state", "=", "Final")
+            .limit(OVER_MAX);
+        let (live, over) =
+            try_join(self.client.list_requests(&live), self.client.list_requests(&over)).await?;
+        let mut requests = live.items;
+        requests.extend(over.items);
+        let containers: Vec<_> = requests.iter().filter_map(|r| r.container_uuid).collect();
+        let (containers, host_names) =
+            try_join(self.client.list_containers(&containers), self.client.list_hostnames())
+                .await?;
+        Ok(Records { requests, containers, host_names })
+    }
+
+    /// One request and what belongs to it.
+    pub(crate) async fn service(&self, uuid: RequestUuid) -> Result<Records, UpstreamError> {
+        let request = self.client.get_request(uuid).await?;
+        let container = async {
+            match request.container_uuid {
+                Some(uuid) => self.client.list_containers(&[uuid]).await,
+                None => Ok(Vec::new()),
+            }
+        };
+        let (containers, host_names) = join(container, self.client.hostnames_of(&[uuid])).await;
+        Ok(Records { requests: vec![request], containers: containers?, host_names: host_names? })
+    }
+
+    /// Says that a service is not wanted any more.
+    pub(crate) async fn stop(&self, uuid: RequestUuid) -> Result<(), UpstreamError> {
+        self.client.cancel_request(uuid).await?;
+        Ok(())
+    }
+
+    /// The last lines of a request's log; `None` when it cannot be read in time.
+    pub(crate) async fn log_tail(&self, uuid: RequestUuid) -> Option<Vec<LogLine>> {
+        let read = async {
+            let selection = LogSelection {
+                stream: LogStreamName::All,
+                follow: false,
+                tail: u64::try_from(LOG_LINES).ok(),
+            };
+            let mut stream = match self.client.logs(uuid.as_str(), selection).await {
+                Ok(stream) => stream,
+                // Nothing was written yet, or nothing was kept.
+                Err(error) if error.is_not_found() => return Some(Vec::new()),
+                Err(_unreadable) => return None,
+            };
+            let mut bytes = Vec::new();
+            while let Some(piece) = stream.next().await {
+                bytes.extend_from_slice(&piece.ok()?);
+                // Only the end is shown; what came before it may go.
+                if bytes.len() > 2 * LOG_BYTES_MAX {
+                    bytes.drain(..bytes.len() - LOG_BYTES_MAX);
+                }
+            }
+            Some(log_lines::last_lines(&String::from_utf8_lossy(&bytes), LOG_LINES))
+        };
+        timeout(LOG_PATIENCE, read).await.ok().flatten()
+    }
+
+    /// The address of a port's initial path, with a single-use code.
+    pub(crate) async fn hand_off(
+        &self,
+        uuid: RequestUuid,
+        port: ContainerPort,
+    ) -> Result<String, UpstreamError> {
+        Ok(self.client.handoff(uuid.as_str(), Some(port), None).await?)
+    }
+
+    /// The address of a path on one service host, with a single-use code.
+    pub(crate) async fn hand_off_to_host(
+        &self,
+        host: &str,
+        path: &str,
+    ) -> Result<String, UpstreamError> {
+        Ok(self.client.handoff_to_host(host, path).await?)
+    }
+
+    /// Host names this person may see.
+    pub(crate) async fn host_names(&self) -> Result<Vec<Link>, UpstreamError> {
+        Ok(self.client.list_hostnames().await?)
+    }
+
+    /// One host name.
+    pub(crate) async fn host_name(&self, name: &str) -> Result<Option<Link>, UpstreamError> {
+        Ok(self.client.find_hostname(name).await?)
+    }
+
+    /// Makes a host name, or moves the one this person has.
+    pub(crate) async fn set_host_name(
+        &self,
+        name: &str,
+        request: RequestUuid,
+        port: ContainerPort,
+    ) -> Result<(), UpstreamError> {
+        match self.client.find_hostname(name).await? {
+            Some(link) => self.client.move_hostname(link.uuid, request, port).await?,
+            None => self.client.create_hostname(name, request, port).await?,
+        };
+        Ok(())
+    }
+
+    /// Frees a host name.
+    pub(crate) async fn remove_host_name(&self, link: LinkUuid) -> Result<(), UpstreamError> {
+        Ok(self.client.delete_link(link).await?)
+    }
+
+    /// One `()` for each change; ends when the API's feed does.
+    pub(crate) async fn changes(
+        &self,
+    ) -> Result<impl Stream<Item = ()> + Send + use<>, UpstreamError> {
+        let events = self.client.events().await?;
+        Ok(events.take_while(|event| std::future::ready(event.is_ok())).map(|_event| ()))
+    }
+
+    /// A token of its own for a session, made with a token that a person pasted.
+    pub(crate) async fn make_session_token(
+        &self,
+        expires_at: Timestamp,
+    ) -> Result<(ApiToken, Option<Timestamp>), UpstreamError> {
+        let new = NewToken { expires_at: Some(expires_at), scopes: None };
+        let (token, record) = self.client.create_token(&new).await?;
+        Ok((token, record.expires_at))
+    }
+
+    /// Ends the session at the API.
+    pub(crate) async fn delete_token(&self, uuid: TokenUuid) -> Result<(), UpstreamError> {
+        Ok(self.client.delete_token(uuid).await?)
+    }
+}

@@ -1,0 +1,7 @@
+//! What the pages show, worked out of the records: pure, without a clock or a call.
+
+pub(crate) mod address;
+pub(crate) mod log_lines;
+pub(crate) mod service;
+pub(crate) mod state;
+pub(crate) mod time;

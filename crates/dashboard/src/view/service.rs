@@ -1,0 +1,131 @@
+//! One service as the pages show it: request, container and host names put together.
+
+use model::{
+    Access, Container, ContainerPort, ContainerRequest, ContainerState, Link, PublishedPort,
+    ServiceDomain, UserUuid,
+};
+
+use super::address::Address;
+use super::state::State;
+
+/// A request with all that a page says about it.
+#[derive(Debug)]
+pub(crate) struct Service {
+    pub(crate) request: ContainerRequest,
+    pub(crate) container: Option<Container>,
+    pub(crate) state: State,
+    /// In order of port number.
+    pub(crate) ports: Vec<Port>,
+    /// The host names that lead to it.
+    pub(crate) host_names: Vec<Link>,
+    /// Whether the person who looks submitted it.
+    pub(crate) mine: bool,
+}
+
+/// One published port as something to click.
+#[derive(Debug)]
+pub(crate) struct Port {
+    pub(crate) number: ContainerPort,
+    pub(crate) label: String,
+    pub(crate) access: Access,
+    pub(crate) initial_path: String,
+    pub(crate) address: Option<Address>,
+    /// `Ok`: it can be opened. `Err`: why not, in words.
+    pub(crate) open: Result<(), String>,
+}
+
+impl Service {
+    /// Puts the records together. `host_names` may hold links of other requests as well.
+    pub(crate) fn new(
+        request: ContainerRequest,
+        container: Option<Container>,
+        host_names: &[Link],
+        domain: &ServiceDomain,
+        me: UserUuid,
+    ) -> Self {
+        let state = State::of(&request, container.as_ref());
+        let ports = request
+            .published_ports
+            .iter()
+            .map(|(number, wished)| {
+                // The container's copy knows addresses and readiness, the request's does not.
+                let running = container.as_ref().and_then(|c| c.published_ports.get(number));
+                let entry = running.unwrap_or(wished);
+                Port {
+                    number,
+                    label: wished.label.clone(),
+                    access: wished.access,
+                    initial_path: wished.initial_path.clone(),
+                    address: Address::of(domain, &request.uuid, number, entry, host_names),
+                    open: can_open(number, &state, container.as_ref(), entry),
+                }
+            })
+            .collect();
+        let own = |link: &&Link| link.head_uuid.as_deref() == Some(request.uuid.as_str());
+        let host_names = host_names.iter().filter(own).cloned().collect();
+        let mine = request.modified_by_user_uuid == me;
+        Self { request, container, state, ports, host_names, mine }
+    }
+
+    /// The name, or the identifier for those without one.
+    pub(crate) fn name(&self) -> &str {
+        match self.request.name.trim() {
+            "" => self.request.uuid.as_str(),
+            name => name,
+        }
+    }
+
+    /// When it began to run.
+    pub(crate) fn started_at(&self) -> Option<&model::Timestamp> {
+        self.container.as_ref()?.started_at.as_ref()
+    }
+
+    /// When it ended; for one that never ran, when it was given up.
+    pub(crate) fn ended_at(&self) -> Option<&model::Timestamp> {
+        if !self.state.is_over() {
+            return None;
+        }
+        let finished = self.container.as_ref().and_then(|c| c.finished_at.as_ref());
+        Some(finished.unwrap_or(&self.request.modified_at))
+    }
+}
+
+fn can_open(
+    number: ContainerPort,
+    state: &State,
+    container: Option<&Container>,
+    entry: &PublishedPort,
+) -> Result<(), String> {
+    let running = container.is_some_and(|c| c.state == ContainerState::Running);
+    match state {
+        State::Ready | State::Starting if running && entry.is_ready() => Ok(()),
+        State::Ready | State::Starting if running => {
+            Err(format!("opens as soon as port {number} answers"))
+        }
+        State::Queued => Err("opens once the service has started".to_owned()),
+        State::Draft => Err("the request is not committed".to_owned()),
+        State::Ready | State::Starting | State::Running => {
+            Err("opens once the service has started".to_owned())
+        }
+        State::Stopping => Err("the service is stopping".to_owned()),
+        State::Stopped | State::Finished | State::Failed(_) => {
+            Err("the service is over".to_owned())
+        }
+    }
+}
+
+/// The services of the home page in its order: those with ports first, started ones before waiting
+/// ones; then other running work, then what is over. Newest first within each, so that a card keeps
+/// its place while its service goes from Starting to Ready.
+pub(crate) fn home_order(services: &mut [Service]) {
+    services.sort_by(|a, b| {
+        let rank = |s: &Service| match (s.state.is_over(), s.ports.is_empty()) {
+            (false, false) if matches!(s.state, State::Starting | State::Ready) => 0,
+            (false, false) => 1,
+            (false, true) => 2,
+            (true, _) => 3,
+        };
+        let time = |s: &Service| *s.ended_at().unwrap_or(&s.request.created_at);
+        rank(a).cmp(&rank(b)).then_with(|| time(b).cmp(&time(a)))
+    });
+}

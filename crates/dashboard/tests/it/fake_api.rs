@@ -1,0 +1,356 @@
+//! An honest small twin of the API: the routes that the dashboard calls, with records in memory,
+//! tokens that are checked, codes that work once, and events. It renders records with the model's
+//! own types, so a field that changes there changes here.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::sse::{Event, Sse};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post};
+use axum::{Json, Router};
+use futures_util::{Stream, stream};
+use model::{ApiToken, Container, ContainerRequest, Link, User};
+use serde_json::{Value, json};
+use tokio::sync::broadcast;
+
+/// What the fake knows.
+#[derive(Clone)]
+pub(crate) struct FakeApi {
+    records: Arc<Mutex<Records>>,
+    changed: broadcast::Sender<()>,
+}
+
+#[derive(Default)]
+pub(crate) struct Records {
+    pub(crate) requests: Vec<ContainerRequest>,
+    pub(crate) containers: Vec<Container>,
+    pub(crate) links: Vec<Link>,
+    pub(crate) log: String,
+    /// Valid tokens, whole text.
+    pub(crate) tokens: Vec<String>,
+    /// One-time sign-in codes that are still good.
+    pub(crate) codes: Vec<String>,
+    /// What the next hand-off answers instead of a good address.
+    pub(crate) hand_off: Option<String>,
+    /// Every hand-off that was asked for.
+    pub(crate) handed_off: Vec<Value>,
+}
+
+pub(crate) const TOKEN: &str =
+    "v2/wharf-gj3su-000000000000001/0123456789abcdefghijklmnopqrstuvwxyz0123456789abcd";
+pub(crate) const USER: &str = "wharf-tpzed-000000000000001";
+pub(crate) const REQUEST: &str = "wharf-xvhdp-000000000000001";
+pub(crate) const CONTAINER: &str = "wharf-dz642-000000000000001";
+pub(crate) const TIME: &str = "2026-11-23T20:58:45.123456789Z";
+
+type Answer = Result<Json<Value>, (StatusCode, Json<Value>)>;
+
+fn refuse(status: StatusCode, words: &str) -> (StatusCode, Json<Value>) {
+    (status, Json(json!({ "errors": [words] })))
+}
+
+impl FakeApi {
+    pub(crate) fn new() -> Self {
+        let records = Records { tokens: vec![TOKEN.to_owned()], ..Records::default() };
+        Self { records: Arc::new(Mutex::new(records)), changed: broadcast::channel(16).0 }
+    }
+
+    pub(crate) fn records(&self) -> MutexGuard<'_, Records> {
+        self.records.lock().unwrap()
+    }
+
+    /// Tells listeners that something changed.
+    pub(crate) fn change(&self) {
+        let _nobody_listens = self.changed.send(());
+    }
+
+    pub(crate) fn router(&self) -> Router {
+        Router::new()
+            .route("/arvados/v1/users/current", get(current_user))
+            .route("/arvados/v1/container_requests", get(list_requests))
+            .route("/arvados/v1/container_requests/{uuid}", get(get_request).patch(patch_request))
+            .route("/arvados/v1/containers", get(list_containers))
+            .route("/arvados/v1/links", get(list_links).post(create_link))
+            .route("/arvados/v1/links/{uuid}", delete(delete_link).patch(move_link))
+            .route("/arvados/v1/api_client_authorizations", post(create_token))
+            .route("/arvados/v1/api_client_authorizations/{uuid}", delete(delete_token))
+            .route("/wharf/v1/login_links/redeem", post(redeem))
+            .route("/wharf/v1/handoff", post(hand_off))
+            .route("/wharf/v1/logs/{uuid}", get(logs))
+            .route("/wharf/v1/events", get(events))
+            .with_state(self.clone())
+    }
+
+    fn check(&self, headers: &HeaderMap) -> Result<String, (StatusCode, Json<Value>)> {
+        let header = headers.get("authorization").and_then(|value| value.to_str().ok());
+        let token = header.and_then(|value| value.strip_prefix("Bearer "));
+        match token {
+            Some(token) if self.records().tokens.iter().any(|known| known == token) => {
+                Ok(token.to_owned())
+            }
+            _ => Err(refuse(StatusCode::UNAUTHORIZED, "Not logged in")),
+        }
+    }
+
+    fn new_token(&self) -> (String, Value) {
+        let mut records = self.records();
+        let number = records.tokens.len() + 1;
+        let uuid = format!("wharf-gj3su-{number:015}");
+        let token = format!("v2/{uuid}/{}", "s".repeat(50));
+        records.tokens.push(token.clone());
+        let record = json!({
+            "uuid": uuid, "owner_uuid": USER, "created_at": TIME, "modified_at": TIME,
+            "modified_by_user_uuid": USER, "scopes": ["all"],
+            "expires_at": "2100-01-01T00:00:00.000000000Z", "api_token": "s".repeat(50),
+        });
+        (token, record)
+    }
+}
+
+pub(crate) fn user() -> User {
+    serde_json::from_value(json!({
+        "uuid": USER, "owner_uuid": "wharf-tpzed-000000000000000", "created_at": TIME,
+        "modified_at": TIME, "modified_by_user_uuid": USER, "email": "ada@example.com",
+        "username": "ada", "first_name": "Ada", "last_name": "Lovelace", "identity_url": null,
+        "is_active": true, "is_admin": true, "prefs": {},
+    }))
+    .unwrap()
+}
+
+/// A committed service request named `name` with `ports`, container number `number`.
+pub(crate) fn request(number: u32, name: &str, ports: &Value) -> ContainerRequest {
+    serde_json::from_value(json!({
+        "uuid": format!("wharf-xvhdp-{number:015}"), "owner_uuid": USER, "created_at": TIME,
+        "modified_at": TIME, "modified_by_user_uuid": USER, "name": name, "description": null,
+        "properties": {}, "state": "Committed", "requesting_container_uuid": null,
+        "container_uuid": format!("wharf-dz642-{number:015}"), "container_count": 1,
+        "container_count_max": 1, "mounts": {},
+        "runtime_constraints": { "API": false, "gpu": {}, "keep_cache_disk": 0,
+            "keep_cache_ram": 0, "ram": 1_073_741_824_u64, "vcpus": 1 },
+        "scheduling_parameters": {}, "container_image": "sha256:0a1b2c3d4e5f", "environment": {},
+        "cwd": ".", "command": ["jupyter", "lab", "--ip=127.0.0.1"], "output_path": "/out",
+        "output_glob": [], "output_name": null, "output_ttl": 0, "priority": 500,
+        "use_existing": false, "log_uuid": null, "output_uuid": null, "expires_at": null,
+        "filters": null, "output_storage_classes": [], "output_properties": {},
+        "cumulative_cost": 0.0, "service": true, "published_ports": ports,
+    }))
+    .unwrap()
+}
+
+/// The container of [`request`] in `state`; `ready` is when its ports answered.
+pub(crate) fn container(of: &ContainerRequest, state: &str, ready: Option<&str>) -> Container {
+    let mut ports = serde_json::to_value(&of.published_ports).unwrap();
+    let started = matches!(state, "Running" | "Complete");
+    if started {
+        for entry in ports.as_object_mut().unwrap().values_mut() {
+            entry["base_url"] = "http://ignored.example/".into();
+            entry["initial_url"] = "javascript:alert(1)".into();
+            entry["external_port"] = Value::Null;
+            entry["ready"] = ready.is_some().into();
+            entry["ready_at"] = ready.into();
+        }
+    }
+    let over = matches!(state, "Complete" | "Cancelled");
+    serde_json::from_value(json!({
+        "uuid": of.container_uuid, "owner_uuid": USER, "created_at": of.created_at,
+        "modified_at": of.modified_at, "modified_by_user_uuid": USER, "state": state,
+        "command": of.command, "container_image": of.container_image, "cwd": ".",
+        "environment": {}, "exit_code": null,
+        "started_at": started.then_some(of.created_at), "finished_at": over.then_some(of.modified_at),
+        "locked_by_uuid": null, "lock_count": 1, "log": null, "output": null, "mounts": {},
+        "output_path": "/out", "output_glob": [], "priority": 500, "progress": null,
+        "runtime_constraints": of.runtime_constraints, "runtime_status": {},
+        "scheduling_parameters": {}, "auth_uuid": null, "runtime_user_uuid": null,
+        "runtime_auth_scopes": [], "gateway_address": null, "interactive_session_started": false,
+        "output_storage_classes": [], "output_properties": {}, "cost": 0.0,
+        "subrequests_cost": 0.0, "service": true, "published_ports": ports,
+    }))
+    .unwrap()
+}
+
+/// A host name link.
+pub(crate) fn link(number: u32, name: &str, head: &str, port: u16) -> Link {
+    serde_json::from_value(json!({
+        "uuid": format!("wharf-o0j2j-{number:015}"), "owner_uuid": USER, "created_at": TIME,
+        "modified_at": TIME, "modified_by_user_uuid": USER, "link_class": "hostname",
+        "name": name, "tail_uuid": null, "head_uuid": head, "properties": { "port": port },
+    }))
+    .unwrap()
+}
+
+/// The items for which all of the query's filters hold; `=` and `in` are understood.
+fn filtered<T: serde::Serialize>(items: &[T], query: &HashMap<String, String>) -> Answer {
+    let filters: Vec<(String, String, Value)> = match query.get("filters") {
+        Some(text) => serde_json::from_str(text)
+            .map_err(|error| refuse(StatusCode::UNPROCESSABLE_ENTITY, &error.to_string()))?,
+        None => Vec::new(),
+    };
+    let limit = query.get("limit").and_then(|limit| limit.parse().ok()).unwrap_or(100);
+    let holds = |item: &Value, (field, operator, operand): &(String, String, Value)| match operator
+        .as_str()
+    {
+        "=" => item[field] == *operand,
+        "in" => operand.as_array().is_some_and(|some| some.contains(&item[field])),
+        other => panic!("the fake does not know the operator {other}"),
+    };
+    let items: Vec<Value> = items
+        .iter()
+        .map(|item| serde_json::to_value(item).unwrap())
+        .filter(|item| filters.iter().all(|filter| holds(item, filter)))
+        .take(limit)
+        .collect();
+    Ok(Json(json!({ "items": items })))
+}
+
+type Api = State<FakeApi>;
+type Params = Query<HashMap<String, String>>;
+
+async fn current_user(State(api): Api, headers: HeaderMap) -> Answer {
+    api.check(&headers)?;
+    Ok(Json(serde_json::to_value(user()).unwrap()))
+}
+
+async fn list_requests(State(api): Api, headers: HeaderMap, Query(query): Params) -> Answer {
+    api.check(&headers)?;
+    filtered(&api.records().requests, &query)
+}
+
+async fn list_containers(State(api): Api, headers: HeaderMap, Query(query): Params) -> Answer {
+    api.check(&headers)?;
+    filtered(&api.records().containers, &query)
+}
+
+async fn list_links(State(api): Api, headers: HeaderMap, Query(query): Params) -> Answer {
+    api.check(&headers)?;
+    filtered(&api.records().links, &query)
+}
+
+async fn get_request(State(api): Api, headers: HeaderMap, Path(uuid): Path<String>) -> Answer {
+    api.check(&headers)?;
+    let records = api.records();
+    let found = records.requests.iter().find(|request| request.uuid.as_str() == uuid);
+    let found = found.ok_or_else(|| refuse(StatusCode::NOT_FOUND, "Path not found"))?;
+    Ok(Json(serde_json::to_value(found).unwrap()))
+}
+
+async fn patch_request(
+    State(api): Api,
+    headers: HeaderMap,
+    Path(uuid): Path<String>,
+    Json(body): Json<Value>,
+) -> Answer {
+    api.check(&headers)?;
+    let answer = {
+        let mut records = api.records();
+        let found = records.requests.iter_mut().find(|request| request.uuid.as_str() == uuid);
+        let found = found.ok_or_else(|| refuse(StatusCode::NOT_FOUND, "Path not found"))?;
+        found.priority = body["container_request"]["priority"].as_i64().unwrap();
+        serde_json::to_value(&*found).unwrap()
+    };
+    api.change();
+    Ok(Json(answer))
+}
+
+async fn create_link(State(api): Api, headers: HeaderMap, Json(body): Json<Value>) -> Answer {
+    api.check(&headers)?;
+    let wanted = &body["link"];
+    let name = wanted["name"].as_str().unwrap();
+    if matches!(name, "www" | "api") {
+        let words = format!("name \"{name}\" is reserved, choose another");
+        return Err(refuse(StatusCode::UNPROCESSABLE_ENTITY, &words));
+    }
+    let mut records = api.records();
+    let number = u32::try_from(records.links.len()).unwrap() + 1;
+    let port = u16::try_from(wanted["properties"]["port"].as_u64().unwrap()).unwrap();
+    let made = link(number, name, wanted["head_uuid"].as_str().unwrap(), port);
+    records.links.push(made.clone());
+    Ok(Json(serde_json::to_value(made).unwrap()))
+}
+
+async fn move_link(
+    State(api): Api,
+    headers: HeaderMap,
+    Path(uuid): Path<String>,
+    Json(body): Json<Value>,
+) -> Answer {
+    api.check(&headers)?;
+    let mut records = api.records();
+    let found = records.links.iter_mut().find(|link| link.uuid.as_str() == uuid);
+    let found = found.ok_or_else(|| refuse(StatusCode::NOT_FOUND, "Path not found"))?;
+    found.head_uuid = body["link"]["head_uuid"].as_str().map(str::to_owned);
+    Ok(Json(serde_json::to_value(&*found).unwrap()))
+}
+
+async fn delete_link(State(api): Api, headers: HeaderMap, Path(uuid): Path<String>) -> Answer {
+    api.check(&headers)?;
+    api.records().links.retain(|link| link.uuid.as_str() != uuid);
+    Ok(Json(json!({})))
+}
+
+async fn create_token(State(api): Api, headers: HeaderMap, Json(_): Json<Value>) -> Answer {
+    api.check(&headers)?;
+    Ok(Json(api.new_token().1))
+}
+
+async fn delete_token(State(api): Api, headers: HeaderMap, Path(uuid): Path<String>) -> Answer {
+    api.check(&headers)?;
+    api.records().tokens.retain(|token| ApiToken::parse(token).unwrap().uuid().as_str() != uuid);
+    Ok(Json(json!({})))
+}
+
+async fn redeem(State(api): Api, Json(body): Json<Value>) -> Answer {
+    let code = body["code"].as_str().unwrap_or_default().to_owned();
+    let good = {
+        let mut records = api.records();
+        let found = records.codes.iter().position(|known| *known == code);
+        found.map(|at| records.codes.remove(at)).is_some()
+    };
+    if !good {
+        return Err(refuse(StatusCode::FORBIDDEN, "this code was used or is too old"));
+    }
+    let (token, record) = api.new_token();
+    Ok(Json(json!({ "token": token, "user": user(), "expires_at": record["expires_at"] })))
+}
+
+async fn hand_off(State(api): Api, headers: HeaderMap, Json(body): Json<Value>) -> Answer {
+    api.check(&headers)?;
+    let mut records = api.records();
+    records.handed_off.push(body.clone());
+    let code = format!("wc1_{}", "c".repeat(43));
+    let url = match (&records.hand_off, body["host"].as_str()) {
+        (Some(url), _) => url.clone(),
+        (None, Some(host)) => {
+            format!("http://{host}{}?api_token={code}", body["path"].as_str().unwrap())
+        }
+        (None, None) => format!(
+            "http://{}-{}.containers.localhost:8000/?api_token={code}",
+            body["uuid"].as_str().unwrap(),
+            body["port"]
+        ),
+    };
+    Ok(Json(json!({ "url": url })))
+}
+
+async fn logs(State(api): Api, headers: HeaderMap) -> Response {
+    match api.check(&headers) {
+        Ok(_) => api.records().log.clone().into_response(),
+        Err(refused) => refused.into_response(),
+    }
+}
+
+async fn events(
+    State(api): Api,
+    headers: HeaderMap,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, (StatusCode, Json<Value>)> {
+    api.check(&headers)?;
+    let changes = api.changed.subscribe();
+    Ok(Sse::new(stream::unfold(changes, |mut changes| async move {
+        changes.recv().await.ok()?;
+        let data = json!({ "kind": "container", "uuid": CONTAINER }).to_string();
+        Some((Ok(Event::default().event("change").data(data)), changes))
+    })))
+}

@@ -1,0 +1,9 @@
+//! The pages over a fake API, as a browser and as an attacker ask for them.
+
+mod escaping;
+mod fake_api;
+mod forms;
+mod open;
+mod pages;
+mod sign_in;
+mod site;
