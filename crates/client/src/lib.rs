@@ -8,6 +8,8 @@
 //!
 //! Start reading at [`Client`]; one file per kind of record follows.
 
+pub use bytes::Bytes;
+
 mod body;
 mod call;
 mod error;

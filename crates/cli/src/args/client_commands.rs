@@ -1,0 +1,320 @@
+//! Commands that only need the API.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
+use client::LogStreamName;
+use config::ByteSize;
+use model::{ContainerPort, TokenUuid};
+
+use super::values::{Mount, Publish, parse_duration, parse_env, parse_port, parse_size};
+
+/// Commands that [`crate::run`] does.
+#[derive(Debug, Subcommand)]
+pub enum ClientCommand {
+    /// Run a program in a container: a service with web addresses, or once through with --batch
+    #[command(
+        display_order = 10,
+        after_help = "Examples:
+  wharf run --name lab --image jupyterlab --publish 8888:private:Jupyter --hostname lab --wait --open
+  wharf run --image busybox --publish 80:public -- httpd -f -p 80 -h /www
+  wharf run --batch --image busybox -- sh -c 'echo hello; exit 3'"
+    )]
+    Run(Box<RunArgs>),
+    /// List services and what else runs
+    #[command(display_order = 11, after_help = "Example:\n  wharf ps -a")]
+    Ps(PsArgs),
+    /// Show everything about a service
+    #[command(display_order = 12, after_help = "Example:\n  wharf show lab")]
+    Show(ShowArgs),
+    /// Print what a service wrote
+    #[command(display_order = 13, after_help = "Example:\n  wharf logs lab --follow --tail 20")]
+    Logs(LogsArgs),
+    /// Stop a service and wait for its end
+    #[command(display_order = 14, after_help = "Example:\n  wharf stop lab")]
+    Stop(StopArgs),
+    /// Open a service in the browser, signed in
+    #[command(display_order = 15, after_help = "Example:\n  wharf open lab 8888")]
+    Open(OpenArgs),
+    /// Print the address of a service
+    #[command(
+        display_order = 16,
+        after_help = "Examples:\n  curl \"$(wharf url web)\"\n  wharf url lab 8888 --sign-in"
+    )]
+    Url(UrlArgs),
+    /// Give services names of their own
+    #[command(display_order = 20, subcommand)]
+    Hostname(HostnameCommand),
+    /// Load, list and remove images
+    #[command(display_order = 21, subcommand)]
+    Image(ImageCommand),
+    /// Make, list and revoke API tokens
+    #[command(display_order = 30, subcommand)]
+    Token(TokenCommand),
+    /// Print shell exports that point Arvados clients here
+    #[command(display_order = 31, after_help = "Example:\n  eval \"$(wharf env)\"")]
+    Env,
+    /// Check a config file
+    #[command(display_order = 32, subcommand)]
+    Config(ConfigCommand),
+
+    // Promised commands that this version does not have: not listed, refused in words.
+    #[command(hide = true)]
+    Shell(LaterArgs),
+    #[command(hide = true)]
+    Forward(LaterArgs),
+    #[command(hide = true)]
+    Put(LaterArgs),
+    #[command(hide = true)]
+    Get(LaterArgs),
+    #[command(hide = true)]
+    Ls(LaterArgs),
+    #[command(hide = true)]
+    Cwl(LaterArgs),
+    #[command(hide = true)]
+    User(LaterArgs),
+    #[command(hide = true)]
+    Controller(LaterArgs),
+    #[command(hide = true)]
+    Dispatch(LaterArgs),
+}
+
+/// Whatever was typed after a command that is not there yet.
+#[derive(Debug, Args)]
+#[command(disable_help_flag = true)]
+pub struct LaterArgs {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    _words: Vec<std::ffi::OsString>,
+}
+
+/// What a person may call a service by.
+const ID_HELP: &str = "Identifier, a unique beginning of it, name or host name of the service";
+
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// What to call it
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Port that people may open; private (you and administrators) unless public; repeatable
+    #[arg(long, value_name = "PORT[:public|private][:LABEL]")]
+    pub(crate) publish: Vec<Publish>,
+    /// Name of its own for the first published port: http://NAME.<domain>/
+    #[arg(long, value_name = "NAME", requires = "publish")]
+    pub(crate) hostname: Option<String>,
+    /// Image to run; may be left out where there is only one
+    #[arg(long, value_name = "REPO[:TAG]")]
+    pub(crate) image: Option<String>,
+    /// Directory or file of this machine inside the container, writable unless ro; repeatable
+    #[arg(long, value_name = "SRC:DST[:ro|rw]")]
+    pub(crate) mount: Vec<Mount>,
+    /// Environment variable; repeatable
+    #[arg(long, value_name = "K=V", value_parser = parse_env)]
+    pub(crate) env: Vec<(String, String)>,
+    /// Memory it may use, such as 1GiB; more than that ends it
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub(crate) ram: Option<ByteSize>,
+    /// CPUs it may use
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub(crate) cpus: Option<u32>,
+    /// Wait until its published ports answer
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// Wait, then open the first published port in the browser
+    #[arg(long, requires = "publish")]
+    pub(crate) open: bool,
+    /// Run it once through: print what it writes and exit with its code
+    #[arg(long, conflicts_with_all = ["wait", "open"])]
+    pub(crate) batch: bool,
+    /// How long --wait and --open wait
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_duration)]
+    pub(crate) timeout: Duration,
+    /// Program and arguments; the image's own if left out
+    #[arg(last = true, value_name = "CMD")]
+    pub(crate) command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct PsArgs {
+    /// Also what is over
+    #[arg(short, long)]
+    pub(crate) all: bool,
+    /// Print the records as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    #[arg(help = ID_HELP)]
+    pub(crate) id: String,
+    /// Print the records as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct LogsArgs {
+    #[arg(help = ID_HELP)]
+    pub(crate) id: String,
+    /// Go on until the service ends
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// Only the last N lines of what is there
+    #[arg(long, value_name = "N")]
+    pub(crate) tail: Option<u64>,
+    /// Which log
+    #[arg(long, value_enum, default_value_t = StreamArg::All)]
+    pub(crate) stream: StreamArg,
+    /// Put the time in front of each line
+    #[arg(short, long)]
+    pub(crate) timestamps: bool,
+}
+
+/// Names of the logs on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StreamArg {
+    /// What the program printed
+    Stdout,
+    /// What the program complained about
+    Stderr,
+    /// What happened to the container
+    CrunchRun,
+    /// Everything
+    All,
+}
+
+impl From<StreamArg> for LogStreamName {
+    fn from(stream: StreamArg) -> Self {
+        match stream {
+            StreamArg::Stdout => Self::Stdout,
+            StreamArg::Stderr => Self::Stderr,
+            StreamArg::CrunchRun => Self::CrunchRun,
+            StreamArg::All => Self::All,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct StopArgs {
+    #[arg(help = ID_HELP)]
+    pub(crate) id: String,
+    /// How long to wait for its end; it is killed when its grace period is over
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_duration)]
+    pub(crate) timeout: Duration,
+}
+
+#[derive(Debug, Args)]
+pub struct OpenArgs {
+    #[arg(help = ID_HELP)]
+    pub(crate) id: String,
+    /// Port of the service; may be left out where it is plain which one
+    #[arg(value_parser = parse_port)]
+    pub(crate) port: Option<ContainerPort>,
+}
+
+#[derive(Debug, Args)]
+pub struct UrlArgs {
+    #[arg(help = ID_HELP)]
+    pub(crate) id: String,
+    /// Port of the service; may be left out where it is plain which one
+    #[arg(value_parser = parse_port)]
+    pub(crate) port: Option<ContainerPort>,
+    /// With a code in it that signs in once, within a minute
+    #[arg(long)]
+    pub(crate) sign_in: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum HostnameCommand {
+    /// Give a port of a service a name; a name that you have already moves there
+    #[command(after_help = "Example:\n  wharf hostname set lab wharf-xvhdp-0123456789abcde 8888")]
+    Set {
+        /// Letters, digits and inner hyphens, at most 63
+        name: String,
+        #[arg(help = ID_HELP)]
+        id: String,
+        /// Port of the service
+        #[arg(value_parser = parse_port)]
+        port: ContainerPort,
+    },
+    /// List names
+    #[command(after_help = "Example:\n  wharf hostname list")]
+    List(ListArgs),
+    /// Free a name
+    #[command(after_help = "Example:\n  wharf hostname rm lab")]
+    Rm {
+        /// The name
+        name: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Print the records as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ImageCommand {
+    /// Load an image from an archive: `docker save` or an OCI layout; tar, gzip or zstd
+    #[command(after_help = "Examples:\n  wharf image import jupyterlab.tar\n  \
+        docker save busybox | wharf image import - --name busybox:1")]
+    Import {
+        /// The archive; - reads standard input
+        file: PathBuf,
+        /// Name it so instead of as the archive says
+        #[arg(long, value_name = "REPO:TAG")]
+        name: Option<String>,
+    },
+    /// List images
+    #[command(after_help = "Example:\n  wharf image list")]
+    List(ListArgs),
+    /// Remove a name, and with its last name the image
+    #[command(after_help = "Example:\n  wharf image rm jupyterlab:latest")]
+    Rm {
+        /// Name or identifier
+        #[arg(value_name = "REPO[:TAG]")]
+        name: String,
+    },
+    #[command(hide = true)]
+    Pull(LaterArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Make a token and print it; it is shown this once
+    #[command(after_help = "Example:\n  wharf token create --expires 30d")]
+    Create {
+        /// When it lapses, counted from now [default: the server's choice]
+        #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+        expires: Option<Duration>,
+        /// What it may do, such as "GET /arvados/v1/containers"; repeatable
+        /// [default: everything you may]
+        #[arg(long, value_name = "METHOD PATH")]
+        scope: Vec<String>,
+    },
+    /// List tokens, without their secrets
+    #[command(after_help = "Example:\n  wharf token list")]
+    List(ListArgs),
+    /// Revoke a token: what it opened is closed within a second
+    #[command(after_help = "Example:\n  wharf token revoke wharf-gj3su-0123456789abcde")]
+    Revoke {
+        /// Identifier of the token
+        uuid: TokenUuid,
+    },
+    /// Say who you are and which token is in use
+    #[command(after_help = "Example:\n  wharf token current")]
+    Current(ListArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Check a config file and print the whole config that results, each value with its reason
+    #[command(after_help = "Example:\n  wharf config check wharf.yml")]
+    Check {
+        /// The file; the defaults alone if left out
+        file: Option<PathBuf>,
+    },
+}

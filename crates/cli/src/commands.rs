@@ -1,0 +1,55 @@
+//! The client commands, one file each.
+
+mod batch;
+mod config;
+mod env;
+mod hostname;
+mod image;
+mod later;
+mod logs;
+mod open;
+mod ps;
+mod run;
+mod show;
+mod stop;
+mod token;
+mod url;
+
+use std::process::ExitCode;
+
+use crate::args::{ClientCommand, SharedArgs};
+use crate::context::Context;
+
+/// Runs one command; its exit code is 0 unless it is a program's own.
+pub(crate) async fn dispatch(
+    command: ClientCommand,
+    shared: &SharedArgs,
+) -> anyhow::Result<ExitCode> {
+    use ClientCommand as C;
+    let context = || Context::load(shared);
+    match command {
+        C::Run(args) if args.batch => return batch::run(&context()?, *args).await,
+        C::Run(args) => run::run(&context()?, *args).await?,
+        C::Ps(args) => ps::ps(&context()?, &args).await?,
+        C::Show(args) => show::show(&context()?, &args).await?,
+        C::Logs(args) => logs::logs(&context()?, &args).await?,
+        C::Stop(args) => stop::stop(&context()?, &args).await?,
+        C::Open(args) => open::open(&context()?, &args).await?,
+        C::Url(args) => url::url(&context()?, &args).await?,
+        C::Hostname(command) => hostname::hostname(&context()?, command).await?,
+        C::Image(command) => image::image(shared, command).await?,
+        C::Token(command) => token::token(&context()?, command).await?,
+        C::Env => env::env(&context()?)?,
+        C::Config(command) => config::config(shared, &command)?,
+        C::Shell(_) => later::refuse("shell", later::Instead::Nothing)?,
+        C::Forward(_) => later::refuse("forward", later::Instead::Try("wharf url"))?,
+        C::Put(_) => later::refuse("put", later::Instead::Try("wharf run --mount"))?,
+        C::Get(_) => later::refuse("get", later::Instead::Try("wharf run --mount"))?,
+        C::Ls(_) => later::refuse("ls", later::Instead::Nothing)?,
+        C::Cwl(_) => later::refuse("cwl", later::Instead::Nothing)?,
+        C::User(_) => later::refuse("user", later::Instead::Nothing)?,
+        C::Controller(_) => later::refuse("controller", later::Instead::Try("wharf up"))?,
+        C::Dispatch(_) => later::refuse("dispatch", later::Instead::Try("wharf up"))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,76 @@
+//! `wharf logs`: what a service wrote, now or as it happens.
+
+use std::io::Write;
+
+use client::{LogSelection, LogStreamName};
+use futures_util::StreamExt;
+
+use crate::args::LogsArgs;
+use crate::context::Context;
+use crate::lines::{Lines, LogLine};
+use crate::output;
+
+pub(crate) async fn logs(context: &Context, args: &LogsArgs) -> anyhow::Result<()> {
+    let service = context.find(&args.id).await?;
+    let stream = LogStreamName::from(args.stream);
+    let selection = LogSelection { stream, follow: args.follow, tail: args.tail };
+    let uuid = service.request.uuid.as_str();
+    let mut pieces = match context.client.logs(uuid, selection).await {
+        Ok(pieces) => pieces,
+        Err(error) if error.is_not_found() => {
+            let state = service.state_words();
+            anyhow::bail!("{} has no logs yet: it is {state}", service.title());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let mut lines = Lines::default();
+    let mut text = Vec::new();
+    let stdout = &mut std::io::stdout();
+    while let Some(piece) = pieces.next().await {
+        text.clear();
+        lines.push(&piece?, |line| format_line(&mut text, line, args.timestamps));
+        // Whole pieces at once, at once: a reader may wait for the line.
+        stdout.write_all(&text)?;
+        stdout.flush()?;
+    }
+    text.clear();
+    lines.finish(|line| format_line(&mut text, line, args.timestamps));
+    stdout.write_all(&text)?;
+    stdout.flush()?;
+    if args.follow {
+        output::remark(&format!("{} is over.", service.title()));
+    }
+    Ok(())
+}
+
+/// The program's lines as they were, the supervisor's marked as such, the time where asked for.
+fn format_line(text: &mut Vec<u8>, line: &[u8], timestamps: bool) {
+    let line = LogLine::parse(line);
+    if timestamps && !line.time.is_empty() {
+        text.extend_from_slice(line.time.as_bytes());
+        text.push(b' ');
+    }
+    if line.stream == Some("crunch-run") {
+        text.extend_from_slice(b"[wharf] ");
+    }
+    text.extend_from_slice(line.text);
+    text.push(b'\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_shown_as_written_unless_more_is_asked_for() {
+        let time = "2026-11-23T20:58:45.123456789Z";
+        let check = |line: String, timestamps: bool, shown: String| {
+            let mut text = Vec::new();
+            format_line(&mut text, line.as_bytes(), timestamps);
+            assert_eq!(String::from_utf8(text).unwrap(), shown);
+        };
+        check(format!("stdout {time} hello"), false, "hello\n".into());
+        check(format!("{time} hello"), true, format!("{time} hello\n"));
+        check(format!("crunch-run {time} started"), false, "[wharf] started\n".into());
+    }
+}
