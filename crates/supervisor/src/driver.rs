@@ -177,29 +177,25 @@ impl Run {
         }
     }
 
-    /// The end must be on disk before it is told: once confirmed, nobody asks again. Earlier states
-    /// are as lost as the container when the power goes, so they need not wait for the disk.
+    /// Written before it is told, so that what a controller was told is there for the next one.
+    /// The end must be on the disk itself: once confirmed, nobody asks again. Earlier states are as
+    /// lost as the container when the power goes, so they need not wait for the disk.
     async fn publish(&self) {
         let state = self.machine.published();
-        let is_end = state.end.is_some();
-        let durability = if is_end { Durability::Power } else { Durability::Process };
+        let durability = if state.end.is_some() { Durability::Power } else { Durability::Process };
         let path = self.driver.files.state();
         let json = serde_json::to_vec(&state).unwrap_or_default();
-        if !is_end {
-            self.driver.state.send_replace(state.clone());
-        }
         let write = tokio::task::spawn_blocking(move || files::replace(&path, &json, durability));
-        match write.await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                self.driver.journal.say(&format!("cannot write state.json: {error}"));
-                tracing::error!(%error, "cannot write state.json");
-            }
-            Err(error) => tracing::error!(%error, "cannot write state.json"),
+        let problem = match write.await {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(problem) = problem {
+            self.driver.journal.say(&format!("cannot write state.json: {problem}"));
+            tracing::error!(%problem, "cannot write state.json");
         }
-        if is_end {
-            self.driver.state.send_replace(state);
-        }
+        self.driver.state.send_replace(state);
     }
 
     fn watch_ports(&self) {

@@ -3,8 +3,12 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::fs::FlockOperation;
+
+/// Between tries for the lock.
+const LOCK_POLL: Duration = Duration::from_millis(5);
 
 /// `<data>/containers/<container uuid>`, prepared by the dispatcher.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,14 +84,23 @@ impl Files {
     }
 
     /// Takes the directory for this process; the kernel gives it up when the process ends.
-    pub(crate) fn lock(&self) -> Result<DirLock, LockError> {
+    ///
+    /// Blocks up to `patience`: a supervisor that was killed while it was starting a process leaves
+    /// a child that holds the lock until it has executed its program.
+    pub(crate) fn lock(&self, patience: Duration) -> Result<DirLock, LockError> {
         let path = self.0.join("lock");
         let file = File::options().create(true).append(true).open(&path);
         let file = file.map_err(|source| LockError::Io { path: path.clone(), source })?;
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(DirLock { _file: file }),
-            Err(rustix::io::Errno::WOULDBLOCK) => Err(LockError::Taken),
-            Err(errno) => Err(LockError::Io { path, source: errno.into() }),
+        let deadline = Instant::now() + patience;
+        loop {
+            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(DirLock { _file: file }),
+                Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() >= deadline => {
+                    return Err(LockError::Taken);
+                }
+                Err(rustix::io::Errno::WOULDBLOCK) => std::thread::sleep(LOCK_POLL),
+                Err(errno) => return Err(LockError::Io { path, source: errno.into() }),
+            }
         }
     }
 
@@ -147,10 +160,11 @@ mod tests {
     fn a_directory_is_taken_once() {
         let dir = tempfile::tempdir().unwrap();
         let files = Files::of(dir.path());
-        let held = files.lock().unwrap();
-        assert!(matches!(files.lock(), Err(LockError::Taken)));
-        drop(held);
-        files.lock().unwrap();
+        let held = files.lock(Duration::ZERO).unwrap();
+        assert!(matches!(files.lock(Duration::ZERO), Err(LockError::Taken)));
+        let release = std::thread::spawn(move || drop(held));
+        files.lock(Duration::from_secs(20)).unwrap();
+        release.join().unwrap();
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use lifecycle::{Signals, TaskScope};
 use model::{ContainerEnd, Outcome, Phase, SuperviseSpec, SupervisorState};
@@ -24,6 +25,9 @@ const BLOCKING_THREADS_MAX: usize = 2;
 
 /// Nothing in a supervisor recurses; 16 MiB of stacks would be most of its memory limit.
 const THREAD_STACK_BYTES: usize = 256 << 10;
+
+/// A child of a killed predecessor lets go of the lock within milliseconds, more under load.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why a supervisor could not begin.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +57,7 @@ pub fn run(dir: &Path) -> ExitCode {
     // Fails only where we lead a session already, and then there is nothing to do.
     let _leader = rustix::process::setsid();
     let files = Files::of(dir);
-    let result = files.lock().map_err(BeginError::from).and_then(|_lock| {
+    let result = files.lock(LOCK_PATIENCE).map_err(BeginError::from).and_then(|_lock| {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(BLOCKING_THREADS_MAX)
@@ -82,7 +86,7 @@ pub fn run(dir: &Path) -> ExitCode {
 /// Idempotent; logs, `spec.json` and `state.json` stay. Refuses while a supervisor is alive.
 pub fn sweep(dir: &Path) -> ExitCode {
     let files = Files::of(dir);
-    let lock = match files.lock() {
+    let lock = match files.lock(LOCK_PATIENCE) {
         Ok(lock) => lock,
         Err(error) => return say_and_fail(&error),
     };

@@ -29,11 +29,12 @@ impl Framer {
         if self.is_truncated {
             return Vec::new();
         }
+        let was_in_line = self.line_bytes.is_some();
         let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 2);
         for line in bytes.split_inclusive(|byte| *byte == b'\n') {
             self.feed_line(line, at, &mut out);
         }
-        self.bound(&mut out, at);
+        self.bound(&mut out, was_in_line, at);
         self.written += out.len() as u64;
         out
     }
@@ -81,16 +82,18 @@ impl Framer {
         }
     }
 
-    /// Cuts `out` to what the file may still take, and says so in the file.
-    fn bound(&mut self, out: &mut Vec<u8>, at: Timestamp) {
+    /// Cuts `out` to the whole lines that the file may still take, and says so in the file.
+    /// `was_in_line` tells that `out` begins within a line.
+    fn bound(&mut self, out: &mut Vec<u8>, was_in_line: bool, at: Timestamp) {
         let room = usize::try_from(self.bytes_max.saturating_sub(self.written));
         let room = room.unwrap_or(usize::MAX);
         if out.len() <= room {
             return;
         }
-        out.truncate(room);
+        let line_end = out[..room].iter().rposition(|byte| *byte == b'\n');
+        out.truncate(line_end.map_or(0, |end| end + 1));
         self.is_truncated = true;
-        self.line_bytes = out.last().is_some_and(|byte| *byte != b'\n').then_some(0);
+        self.line_bytes = (was_in_line && line_end.is_none()).then_some(0);
         let words = format!(
             "… log truncated: {} bytes are kept of each log (Dispatch.log_bytes_max)",
             self.bytes_max
@@ -147,10 +150,20 @@ mod tests {
     }
 
     #[test]
-    fn a_full_file_says_so_once_and_takes_no_more() {
-        let notice = "… log truncated: 40 bytes are kept of each log (Dispatch.log_bytes_max)";
-        let expected = format!("<1>0123456789\n<2>{notice}\n").replace("<2>", "<1>");
-        check(&["0123456789abcdef\nmore", "and more\n"], 41, &expected.replace("40 b", "41 b"));
+    fn a_full_file_ends_with_a_whole_line_says_so_once_and_takes_no_more() {
+        let notice = "… log truncated: 60 bytes are kept of each log (Dispatch.log_bytes_max)";
+        let chunk = "0123456789\nabcdefghij\nmore";
+        check(&[chunk, "and more\n"], 60, &format!("<1>0123456789\n<1>{notice}\n"));
+        check(
+            &["0123456789", chunk],
+            60,
+            &format!("<1>0123456789\n<2>{notice}\n").replace("89\n<2>", "890123456789\n<2>"),
+        );
+        check(
+            &["0123456789", "0123456789abcdef"],
+            50,
+            &format!("<1>0123456789\n<2>{notice}\n").replace("60", "50"),
+        );
     }
 
     #[test]

@@ -1,0 +1,127 @@
+//! What a container's life looks like from the controller when all goes well.
+
+use std::time::Duration;
+
+use lifecycle::wait_until;
+use model::{Outcome, Phase, ToSupervisor};
+use tokio::io::AsyncReadExt;
+use tunnel::{LogQuery, LogStream, OpenError, RefuseReason, StreamKind};
+
+use crate::harness::{Launched, SOON, Test, read, run};
+
+pub(crate) const TESTS: &[Test] = &[
+    ("a_service_is_reached_and_stopped", a_service_is_reached_and_stopped),
+    ("a_batch_run_keeps_its_output_and_code", a_batch_run_keeps_its_output_and_code),
+    ("logs_are_served_and_followed", logs_are_served_and_followed),
+    ("the_controller_may_come_and_go", the_controller_may_come_and_go),
+    ("a_supervisor_is_small", a_supervisor_is_small),
+];
+
+const HTTPD: &[&str] = &["httpd", "-f", "-p", "127.0.0.1:8080", "-h", "/www"];
+
+fn a_service_is_reached_and_stopped() {
+    run(async {
+        let mut launched = Launched::prepare(HTTPD);
+        let mut controller = launched.connected().await;
+        controller.until_ready().await;
+        let answer = controller.get(8080, "/index.html").await;
+        assert!(answer.ends_with("\r\n\r\nhello from inside\n"), "{answer}");
+        let refused = controller.tunnel.open(StreamKind::App(8081)).await.unwrap_err();
+        assert_eq!(refused, OpenError::Refused { reason: RefuseReason::PortClosed });
+        let refused = controller.tunnel.open(StreamKind::Shell).await.unwrap_err();
+        assert_eq!(refused, OpenError::Refused { reason: RefuseReason::Unsupported });
+
+        controller.send(ToSupervisor::Stop { grace_ms: 5000 }).await;
+        let end = controller.end().await;
+        assert!(matches!(end.outcome, Outcome::Stopped { .. }), "{end:?}");
+        assert_eq!(end.reason, "stopped on request");
+        assert!(launched.exit().await.success());
+        assert_eq!(launched.state().end, Some(end));
+        for gone in ["rootfs", "tmp", "secret", "pid"] {
+            assert!(!launched.has(gone), "{gone} is left");
+        }
+    });
+}
+
+fn a_batch_run_keeps_its_output_and_code() {
+    run(async {
+        let script =
+            "echo to stdout; echo to stderr >&2; echo made >/out/file; cat /out/file; exit 3";
+        let mut launched = Launched::prepare(&["sh", "-c", script]);
+        let mut controller = launched.connected().await;
+        let end = controller.end().await;
+        assert_eq!(end.outcome, Outcome::Exited { code: 3 });
+        assert_eq!(end.reason, "exited with code 3");
+        assert_eq!(launched.log("stdout.txt"), "to stdout\nmade");
+        assert_eq!(launched.log("stderr.txt"), "to stderr");
+        let words = launched.log("crunch-run.txt");
+        assert!(words.contains("starting `sh`") && words.contains("exited with code 3"), "{words}");
+        assert!(launched.exit().await.success());
+    });
+}
+
+fn logs_are_served_and_followed() {
+    run(async {
+        let script = "echo one; while [ ! -e /out/go ]; do sleep 0.05; done; echo two";
+        let mut launched = Launched::prepare(&["sh", "-c", script]);
+        let mut controller = launched.connected().await;
+        let query = LogQuery { stream: LogStream::Stdout, offset: 0, follow: true };
+        let mut followed = controller.tunnel.open(StreamKind::Log(query)).await.unwrap();
+        let mut first = [0; 35];
+        followed.read_exact(&mut first).await.unwrap();
+        assert!(first.ends_with(b"Z one\n"), "{}", String::from_utf8_lossy(&first));
+        std::fs::write(launched.dir.join("tmp/0/go"), "").unwrap();
+        let mut rest = String::new();
+        followed.read_to_string(&mut rest).await.unwrap();
+        assert!(rest.ends_with("Z two\n"), "{rest}");
+        assert_eq!(controller.end().await.outcome, Outcome::Exited { code: 0 });
+        assert!(launched.exit().await.success());
+    });
+}
+
+fn the_controller_may_come_and_go() {
+    run(async {
+        let mut launched = Launched::prepare(HTTPD);
+        // Nobody listens yet: the container runs all the same.
+        launched.start();
+        let begun = || launched.has("state.json") && launched.state().phase == Phase::Running;
+        wait_until("the command to run", SOON, begun).await.unwrap();
+        for _ in 0..2 {
+            let listener = launched.bind();
+            let accepted = tokio::time::timeout(Duration::from_secs(2), launched.accept(&listener));
+            let mut controller = accepted.await.expect("the supervisor comes by itself in 2 s");
+            controller.until_ready().await;
+            assert!(controller.get(8080, "/").await.contains("hello from inside"));
+            // As kill -9 does it: no goodbye.
+            drop(controller);
+        }
+        let listener = launched.bind();
+        let mut controller = launched.accept(&listener).await;
+        controller.send(ToSupervisor::Stop { grace_ms: 0 }).await;
+        assert_eq!(controller.end().await.reason, "stopped on request");
+        assert!(launched.exit().await.success());
+    });
+}
+
+fn a_supervisor_is_small() {
+    run(async {
+        let mut launched = Launched::prepare(HTTPD);
+        let mut controller = launched.connected().await;
+        controller.until_ready().await;
+        for _ in 0..20 {
+            controller.get(8080, "/").await;
+        }
+        let pid = launched.child().id();
+        let status = read(format!("/proc/{pid}/status")).unwrap();
+        let kib = |field: &str| -> u64 {
+            let line = status.lines().find(|line| line.starts_with(field)).unwrap();
+            line.split_ascii_whitespace().nth(1).unwrap().parse().unwrap()
+        };
+        // Pages of the executable are shared by all supervisors; what each costs is its own.
+        println!("VmRSS {} KiB, of it anonymous {} KiB", kib("VmRSS"), kib("RssAnon"));
+        assert!(kib("RssAnon") < 4 << 10, "{status}");
+        controller.send(ToSupervisor::Stop { grace_ms: 0 }).await;
+        controller.end().await;
+        assert!(launched.exit().await.success());
+    });
+}
