@@ -49,6 +49,9 @@ pub enum Violation {
     /// A PONG that answers no PING of ours.
     #[error("answer to no ping")]
     UnexpectedPong,
+    /// Pings without end.
+    #[error("too many pings")]
+    PingFlood,
     /// Answers pile up because the peer sends without reading.
     #[error("peer asks without reading the answers")]
     AnswerFlood,

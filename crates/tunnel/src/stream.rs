@@ -50,9 +50,8 @@ impl Stream {
     pub(crate) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         if self.chunk.is_empty() {
             let read = std::mem::take(&mut self.read);
-            let (id, shared) = (self.id, Arc::clone(&self.shared));
-            let taken = shared
-                .change(|mux| mux.poll_take(id, read, || Instant::now().into_std(), cx.waker()));
+            let (id, now) = (self.id, || Instant::now().into_std());
+            let taken = self.shared.change(|mux| mux.poll_take(id, read, now, cx.waker()));
             self.chunk = ready!(taken)?;
         }
         Poll::Ready(Ok(self.chunk.as_slice()))

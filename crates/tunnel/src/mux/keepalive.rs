@@ -10,6 +10,9 @@ use crate::frame::{FrameType, Header};
 use crate::limits::Limits;
 use crate::outbox::Outbox;
 
+/// Pings that a peer may send between two of our ticks.
+const PINGS_MAX: u32 = 1000;
+
 #[derive(Debug)]
 pub(super) struct KeepAlive {
     interval: Duration,
@@ -22,6 +25,8 @@ pub(super) struct KeepAlive {
     number: u32,
     unanswered_since: Option<Instant>,
     round_trip: Option<Duration>,
+    /// Pings answered since the last tick.
+    answered: u32,
 }
 
 #[derive(Debug)]
@@ -38,6 +43,7 @@ impl KeepAlive {
             number: 0,
             unanswered_since: None,
             round_trip: None,
+            answered: 0,
         };
         keepalive.ping(now, outbox);
         keepalive
@@ -55,6 +61,12 @@ impl KeepAlive {
         Ok(())
     }
 
+    /// Counts a ping of the peer; an honest one sends a few in the time between two ticks.
+    pub(super) fn answer(&mut self) -> Result<(), Violation> {
+        self.answered += 1;
+        if self.answered > PINGS_MAX { Err(Violation::PingFlood) } else { Ok(()) }
+    }
+
     /// The shortest round trip seen.
     pub(super) fn round_trip(&self) -> Option<Duration> {
         self.round_trip
@@ -68,6 +80,7 @@ impl KeepAlive {
         if now < self.next {
             return Ok(self.next);
         }
+        self.answered = 0;
         if std::mem::take(&mut self.heard) {
             self.doubting = false;
             self.next = now + self.interval;

@@ -80,6 +80,7 @@ impl Mux {
             FrameType::Reset => self.on_reset(id),
             FrameType::Window => self.on_window(id, value),
             FrameType::Ping => {
+                self.keepalive.answer()?;
                 self.outbox.push_control(Header::new(FrameType::Pong, 0, id), &[]);
                 self.check_answers()
             }

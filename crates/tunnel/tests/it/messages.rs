@@ -60,3 +60,33 @@ async fn bulk_per_second() {
         ends.finish().await;
     }
 }
+
+#[tokio::test]
+#[ignore = "prints figures, checks nothing"]
+async fn echo_time_beside_downloads() {
+    for downloads in [0, 2] {
+        let ends = over_unix().await;
+        let mut tasks = JoinSet::new();
+        for _ in 0..downloads {
+            let mut stream = ends.controller.open(SOURCE).await.unwrap();
+            tasks.spawn(async move {
+                let mut buffer = vec![0; 256 * 1024];
+                while stream.read(&mut buffer).await.is_ok_and(|n| n > 0) {}
+            });
+        }
+        let mut stream = ends.controller.open(ECHO).await.unwrap();
+        let mut message = vec![1; 1024];
+        let mut times = Vec::new();
+        for _ in 0..2000 {
+            let began = Instant::now();
+            stream.write_all(&message).await.unwrap();
+            stream.read_exact(&mut message).await.unwrap();
+            times.push(began.elapsed());
+        }
+        times.sort();
+        println!("echo beside {downloads} downloads: p50 {:?}, p99 {:?}", times[1000], times[1980]);
+        tasks.shutdown().await;
+        drop(stream);
+        ends.finish().await;
+    }
+}

@@ -354,3 +354,8 @@ fn small_request_overtakes_queued_bulk() {
     pair.carry(S, 65536 + 100);
     assert_eq!(pair.read(C, small), Some(Ok(b"tiny".to_vec())), "behind one bulk frame at most");
 }
+
+#[test]
+fn idle_streams_cost_little() {
+    assert!(size_of::<super::super::Entry>() <= 192);
+}
