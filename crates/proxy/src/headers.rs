@@ -93,6 +93,10 @@ fn addresses(before: Option<&HeaderValue>, peer: IpAddr) -> HeaderValue {
 
 /// Makes an app's head the one that the client gets.
 pub(crate) fn prepare_response(headers: &mut HeaderMap) {
+    if headers.contains_key(TRANSFER_ENCODING) {
+        // The coding says where the body ends; a length beside it would be believed on the next hop (RFC 9112 §6.3).
+        headers.remove(CONTENT_LENGTH);
+    }
     remove_hop_by_hop(headers);
     headers.remove(PROXY_AUTHENTICATE);
     for name in SITE_WIDE {

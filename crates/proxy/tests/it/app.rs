@@ -30,7 +30,10 @@ impl Seen {
     /// All values of a header.
     pub(crate) fn headers(&self, name: &str) -> Vec<String> {
         let lines = self.head.lines().skip(1).filter_map(|line| line.split_once(": "));
-        lines.filter(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned()).collect()
+        lines
+            .filter(|(found, _)| found.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.to_owned())
+            .collect()
     }
 }
 
@@ -47,7 +50,8 @@ pub(crate) enum Reply {
 impl Reply {
     pub(crate) fn ok(body: impl AsRef<[u8]>) -> Self {
         let body = body.as_ref();
-        let mut bytes = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes();
+        let mut bytes =
+            format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes();
         bytes.extend_from_slice(body);
         Self::Bytes(bytes)
     }
@@ -149,7 +153,10 @@ impl App {
         Self::reading(false, handler).await
     }
 
-    async fn reading(bodies: bool, handler: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
+    async fn reading(
+        bodies: bool,
+        handler: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -162,7 +169,13 @@ impl App {
                 let (stream, _) = listener.accept().await.unwrap();
                 stream.set_nodelay(true).unwrap();
                 let conn = Conn { stream, ahead: Vec::new() };
-                connections.spawn(serve(conn, number, bodies, Arc::clone(&handler), Arc::clone(&notes)));
+                connections.spawn(serve(
+                    conn,
+                    number,
+                    bodies,
+                    Arc::clone(&handler),
+                    Arc::clone(&notes),
+                ));
             }
         });
         Self { address, seen, _server: server }
@@ -188,7 +201,13 @@ impl App {
     }
 }
 
-async fn serve(mut conn: Conn, number: usize, bodies: bool, handler: Arc<Handler>, notes: Arc<Mutex<Vec<Seen>>>) {
+async fn serve(
+    mut conn: Conn,
+    number: usize,
+    bodies: bool,
+    handler: Arc<Handler>,
+    notes: Arc<Mutex<Vec<Seen>>>,
+) {
     while let Some(mut seen) = conn.head().await {
         seen.connection = number;
         if bodies && conn.body(&mut seen).await.is_none() {

@@ -28,7 +28,10 @@ impl Answer {
 
     pub(crate) fn headers(&self, name: &str) -> Vec<String> {
         let lines = self.head.lines().skip(1).filter_map(|line| line.split_once(": "));
-        lines.filter(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned()).collect()
+        lines
+            .filter(|(found, _)| found.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.to_owned())
+            .collect()
     }
 
     pub(crate) fn text(&self) -> String {
@@ -37,7 +40,8 @@ impl Answer {
 
     /// The message of an Arvados error.
     pub(crate) fn error(&self) -> String {
-        let body: serde_json::Value = serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("JSON: {self:?}"));
+        let body: serde_json::Value =
+            serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("JSON: {self:?}"));
         body["errors"][0].as_str().unwrap().to_owned()
     }
 }
@@ -72,9 +76,14 @@ impl Client {
 
     /// The next head, with the body left on the connection.
     pub(crate) async fn head(&mut self) -> Answer {
-        let head = timeout(BOUND, self.until(b"\r\n\r\n")).await.expect("a head in time").expect("a head");
+        let head =
+            timeout(BOUND, self.until(b"\r\n\r\n")).await.expect("a head in time").expect("a head");
         let head = String::from_utf8_lossy(&head).into_owned();
-        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or_else(|| panic!("a status: {head}"));
+        let status = head
+            .split(' ')
+            .nth(1)
+            .and_then(|code| code.parse().ok())
+            .unwrap_or_else(|| panic!("a status: {head}"));
         Answer { status, head, body: Vec::new(), trailers: String::new() }
     }
 

@@ -2,9 +2,11 @@
 
 mod app;
 mod client;
-mod forwarding;
-mod pages;
+mod http2;
+mod pooling;
+mod ports;
 mod protocols;
+mod revoking;
 mod security;
 mod smuggling;
 mod sockets;

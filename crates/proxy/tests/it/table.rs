@@ -27,7 +27,10 @@ async fn unknown_containers_requests_and_names_are_404() {
     ] {
         let answer = world.send(&get(host, "/", "")).await;
         assert_eq!(answer.status, 404, "{host}");
-        assert!(answer.error().contains("no such service") || answer.error().contains("not the address"));
+        assert!(
+            answer.error().contains("no such service")
+                || answer.error().contains("not the address")
+        );
         let page = world.send(&get(host, "/", HTML)).await;
         assert!(page.status == 404 && page.text().contains("<h1>No such service</h1>"));
     }
@@ -38,7 +41,8 @@ async fn unknown_containers_requests_and_names_are_404() {
 async fn names_that_cannot_be_parsed_are_400() {
     let (world, app) = World::with_echo().await;
     for label in ["-0", "-70000", "-080", "-http", "-"] {
-        let answer = world.send(&get(&format!("{CONTAINER}{label}.containers.localhost"), "/", "")).await;
+        let answer =
+            world.send(&get(&format!("{CONTAINER}{label}.containers.localhost"), "/", "")).await;
         assert_eq!(answer.status, 400, "{label}");
     }
     assert!(app.seen().is_empty());
@@ -54,19 +58,39 @@ async fn a_query_token_on_get_and_head_becomes_a_cookie_and_a_clean_address() {
         ("GET", format!("//evil.example/?api_token={token}"), "//evil.example/"),
         ("GET", format!("/p?api_token={}", world.records.code(HOST)), "/p"),
     ] {
-        let answer = world.send(&format!("{method} {path} HTTP/1.1\r\nHost: {HOST}:{}\r\n\r\n", world.address.port())).await;
+        let answer = world
+            .send(&format!(
+                "{method} {path} HTTP/1.1\r\nHost: {HOST}:{}\r\n\r\n",
+                world.address.port()
+            ))
+            .await;
         assert_eq!(answer.status, 303, "{path}");
         let location = format!("http://{HOST}:{}{clean}", world.address.port());
-        let expected = (Some(location), Some("no-store".to_owned()), Some("no-referrer".to_owned()));
-        assert_eq!((answer.header("location"), answer.header("cache-control"), answer.header("referrer-policy")), expected, "{path}");
+        let expected =
+            (Some(location), Some("no-store".to_owned()), Some("no-referrer".to_owned()));
+        assert_eq!(
+            (
+                answer.header("location"),
+                answer.header("cache-control"),
+                answer.header("referrer-policy")
+            ),
+            expected,
+            "{path}"
+        );
         // A code was made for the host without a port, so it is none for this one.
         if path.contains("wc1_") {
             assert_eq!(answer.header("set-cookie"), None);
             continue;
         }
         let cookie = answer.header("set-cookie").unwrap();
-        assert!(cookie.starts_with("wharf_session=") && cookie.contains("; Path=/; HttpOnly; SameSite=Lax; Max-Age="), "{cookie}");
-        assert!(!cookie.contains("Domain") && !cookie.contains("Secure") && !cookie.contains("alice"));
+        assert!(
+            cookie.starts_with("wharf_session=")
+                && cookie.contains("; Path=/; HttpOnly; SameSite=Lax; Max-Age="),
+            "{cookie}"
+        );
+        assert!(
+            !cookie.contains("Domain") && !cookie.contains("Secure") && !cookie.contains("alice")
+        );
     }
     assert!(app.seen().is_empty());
     let cookie = world.sign_in(HOST).await;
@@ -81,10 +105,16 @@ async fn a_wrong_query_token_leaves_the_address_too_but_sets_no_cookie() {
     for token in ["", "nonsense", "wc1_x", &revoked, &of("bob"), &of("scoped"), &of("expired")] {
         let answer = world.send(&get(HOST, &format!("/p?api_token={token}&a=1"), "")).await;
         let location = format!("http://{HOST}/p?a=1");
-        assert_eq!((answer.status, answer.header("location"), answer.header("set-cookie")), (303, Some(location), None), "{token}");
+        assert_eq!(
+            (answer.status, answer.header("location"), answer.header("set-cookie")),
+            (303, Some(location), None),
+            "{token}"
+        );
     }
     // Also where there is nothing: the token leaves the address bar first.
-    let answer = world.send(&get("nobody.containers.localhost", &format!("/?api_token={}", of("alice")), "")).await;
+    let answer = world
+        .send(&get("nobody.containers.localhost", &format!("/?api_token={}", of("alice")), ""))
+        .await;
     assert_eq!((answer.status, answer.header("set-cookie")), (303, None));
     assert!(app.seen().is_empty());
 }
@@ -95,7 +125,10 @@ async fn a_query_token_on_other_methods_is_used_and_removed() {
     let token = world.records.token("alice");
     for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"] {
         let body = format!("api_token={token}");
-        let request = format!("{method} /p?a=1&api_token={token}&b=2 HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        let request = format!(
+            "{method} /p?a=1&api_token={token}&b=2 HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
         let answer = world.send(&request).await;
         assert_eq!((answer.status, answer.header("set-cookie")), (200, None), "{method}");
         let seen = app.last();
@@ -103,7 +136,9 @@ async fn a_query_token_on_other_methods_is_used_and_removed() {
         // Bodies are the app's, whatever is in them.
         assert_eq!(seen.body, body.as_bytes());
     }
-    let wrong = world.send(&format!("POST /?api_token=x HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 0\r\n\r\n")).await;
+    let wrong = world
+        .send(&format!("POST /?api_token=x HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 0\r\n\r\n"))
+        .await;
     assert_eq!(wrong.status, 403);
 }
 
@@ -114,7 +149,12 @@ async fn private_without_credentials_is_403_with_a_way_to_sign_in() {
     assert_eq!((answer.status, answer.error().contains("private")), (403, true));
     let page = world.send(&get(HOST, "/lab?x=1", HTML)).await;
     assert_eq!(page.status, 403);
-    assert!(page.text().contains(&format!("http://localhost:8000/open?host={HOST}&amp;path=%2Flab%3Fx%3D1")), "{}", page.text());
+    assert!(
+        page.text()
+            .contains(&format!("http://localhost:8000/open?host={HOST}&amp;path=%2Flab%3Fx%3D1")),
+        "{}",
+        page.text()
+    );
     assert_eq!(page.header("cache-control").as_deref(), Some("no-store"));
     assert!(app.seen().is_empty());
 }
@@ -123,13 +163,28 @@ async fn private_without_credentials_is_403_with_a_way_to_sign_in() {
 async fn private_with_credentials_that_do_not_open_it_is_403() {
     let (world, app) = World::with_echo().await;
     let garbled = bearer(&world, "alice").replace("alices", "aliceX");
-    for header in [bearer(&world, "bob"), bearer(&world, "scoped"), bearer(&world, "expired"), garbled, "Authorization: Bearer abc\r\n".to_owned(), "Cookie: wharf_session=abc\r\n".to_owned()] {
+    for header in [
+        bearer(&world, "bob"),
+        bearer(&world, "scoped"),
+        bearer(&world, "expired"),
+        garbled,
+        "Authorization: Bearer abc\r\n".to_owned(),
+        "Cookie: wharf_session=abc\r\n".to_owned(),
+    ] {
         assert_eq!(world.send(&get(HOST, "/", &header)).await.status, 403, "{header}");
     }
     world.records.change(|target| target.submitters.push(crate::world::user_uuid("bob")));
-    assert_eq!(world.send(&get(HOST, "/", &bearer(&world, "alice"))).await.status, 403, "one of two submitters");
+    assert_eq!(
+        world.send(&get(HOST, "/", &bearer(&world, "alice"))).await.status,
+        403,
+        "one of two submitters"
+    );
     assert!(app.seen().is_empty());
-    assert_eq!(world.send(&get(HOST, "/", &bearer(&world, "admin"))).await.status, 200, "an administrator");
+    assert_eq!(
+        world.send(&get(HOST, "/", &bearer(&world, "admin"))).await.status,
+        200,
+        "an administrator"
+    );
 }
 
 #[tokio::test]
@@ -155,7 +210,10 @@ fn bearer_text() -> String {
 async fn public_needs_no_one() {
     let (world, app) = World::with_echo().await;
     assert_eq!(world.send(&get(PUBLIC, "/", "")).await.status, 200);
-    assert_eq!(world.send(&get(PUBLIC, "/", "Authorization: Bearer of-the-app\r\n")).await.status, 200);
+    assert_eq!(
+        world.send(&get(PUBLIC, "/", "Authorization: Bearer of-the-app\r\n")).await.status,
+        200
+    );
     assert_eq!(app.last().headers("authorization"), ["Bearer of-the-app"]);
 }
 
@@ -165,11 +223,17 @@ async fn waiting_and_starting_is_503_and_a_page_that_goes_on_by_itself() {
     for state in [TargetState::Uncommitted, TargetState::Queued, TargetState::Locked] {
         world.records.change(|target| target.state = state);
         let answer = world.send(&get(HOST, "/", &bearer(&world, "alice"))).await;
-        assert_eq!((answer.status, answer.header("retry-after")), (503, Some("2".to_owned())), "{state:?}");
+        assert_eq!(
+            (answer.status, answer.header("retry-after")),
+            (503, Some("2".to_owned())),
+            "{state:?}"
+        );
         assert!(answer.error().contains(state.as_str()));
         let page = world.send(&get(HOST, "/lab", &(bearer(&world, "alice") + HTML))).await;
         assert_eq!((page.status, page.header("retry-after")), (503, Some("2".to_owned())));
-        assert!(page.text().contains("Starting My service") && page.text().contains("listening soon"));
+        assert!(
+            page.text().contains("Starting My service") && page.text().contains("listening soon")
+        );
         assert!(page.text().contains("&lt;b&gt;first line"));
         // A stranger learns nothing of it.
         assert_eq!(world.send(&get(HOST, "/", HTML)).await.status, 403);
@@ -180,7 +244,9 @@ async fn waiting_and_starting_is_503_and_a_page_that_goes_on_by_itself() {
 #[tokio::test]
 async fn running_with_a_port_that_never_listened_is_503_until_it_does() {
     let world = World::start().await;
-    world.records.change(|target| target.ports.get_mut(ContainerPort::HTTP).unwrap().ready = Some(false));
+    world
+        .records
+        .change(|target| target.ports.get_mut(ContainerPort::HTTP).unwrap().ready = Some(false));
     let request = get(HOST, "/", &bearer(&world, "alice"));
     let answer = world.send(&request).await;
     assert_eq!((answer.status, answer.header("retry-after")), (503, Some("2".to_owned())));
@@ -241,7 +307,8 @@ async fn a_supervisor_that_is_gone_is_503() {
 
 #[tokio::test]
 async fn a_dial_that_hangs_is_503_after_the_time_allowed() {
-    let world = World::with(|config| config.connect_timeout = std::time::Duration::from_millis(50)).await;
+    let world =
+        World::with(|config| config.connect_timeout = std::time::Duration::from_millis(50)).await;
     world.apps.set(CONTAINER, 80, Way::Hangs);
     assert_eq!(world.send(&get(HOST, "/", &bearer(&world, "alice"))).await.status, 503);
 }
@@ -257,7 +324,11 @@ async fn a_service_that_is_over_is_410_and_says_how_it_ended() {
         let answer = world.send(&get(HOST, "/", &bearer(&world, "alice"))).await;
         assert_eq!((answer.status, answer.error().contains("exited with code 3")), (410, true));
         let page = world.send(&get(HOST, "/", &(bearer(&world, "alice") + HTML))).await.text();
-        assert!(page.contains("exited with code 3") && page.contains("Run again") && page.contains("Logs"));
+        assert!(
+            page.contains("exited with code 3")
+                && page.contains("Run again")
+                && page.contains("Logs")
+        );
         assert!(page.contains(&format!("http://localhost:8000/services/{REQUEST}")));
         assert_eq!(world.send(&get(HOST, "/", "")).await.status, 403);
     }
@@ -276,7 +347,9 @@ async fn every_spelling_of_a_host_leads_to_its_service() {
     let (world, app) = World::with_echo().await;
     let request = RequestUuid::parse(REQUEST).unwrap();
     for port in [None, ContainerPort::new(80)] {
-        world.records.add_as(HostTarget::Request { uuid: request, port }, target(CONTAINER, "alice", 80));
+        world
+            .records
+            .add_as(HostTarget::Request { uuid: request, port }, target(CONTAINER, "alice", 80));
     }
     world.records.add_as(HostTarget::Name("jupyter".to_owned()), target(OTHER, "alice", 80));
     let port = world.address.port();
@@ -287,8 +360,19 @@ async fn every_spelling_of_a_host_leads_to_its_service() {
         format!("Jupyter.containers.localhost.:{port}"),
     ] {
         let answer = world.send(&get(&host, "/", &bearer(&world, "alice"))).await;
-        assert_eq!((answer.status, app.last().headers("host")), (200, vec![host.clone()]), "{host}");
-        let absolute = format!("GET http://{host}/x HTTP/1.1\r\nHost: {host}\r\n{}\r\n", bearer(&world, "alice"));
-        assert_eq!((world.send(&absolute).await.status, app.last().line()), (200, "GET /x HTTP/1.1"), "{host}");
+        assert_eq!(
+            (answer.status, app.last().headers("host")),
+            (200, vec![host.clone()]),
+            "{host}"
+        );
+        let absolute = format!(
+            "GET http://{host}/x HTTP/1.1\r\nHost: {host}\r\n{}\r\n",
+            bearer(&world, "alice")
+        );
+        assert_eq!(
+            (world.send(&absolute).await.status, app.last().line()),
+            (200, "GET /x HTTP/1.1"),
+            "{host}"
+        );
     }
 }

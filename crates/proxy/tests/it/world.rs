@@ -106,7 +106,8 @@ impl World {
     /// Signs Alice in on a host the way a browser is, and returns the cookie (`name=value`).
     pub(crate) async fn sign_in(&self, host: &str) -> String {
         let token = self.records.token("alice");
-        let answer = self.send(&format!("GET /?api_token={token} HTTP/1.1\r\nHost: {host}\r\n\r\n")).await;
+        let answer =
+            self.send(&format!("GET /?api_token={token} HTTP/1.1\r\nHost: {host}\r\n\r\n")).await;
         assert_eq!(answer.status, 303, "{answer:?}");
         answer.header("set-cookie").unwrap().split(';').next().unwrap().to_owned()
     }
@@ -120,10 +121,13 @@ async fn accept(listener: TcpListener, proxy: Proxy, tls: bool) {
         connections.spawn(async move {
             let service = service_fn(move |request| {
                 let proxy = proxy.clone();
-                async move { Ok::<_, std::convert::Infallible>(proxy.serve(request, Peer { addr, tls }).await) }
+                async move {
+                    Ok::<_, std::convert::Infallible>(
+                        proxy.serve(request, Peer { addr, tls }).await,
+                    )
+                }
             });
             let mut builder = auto::Builder::new(TokioExecutor::new());
-            builder.http1().half_close(true);
             builder.http2().enable_connect_protocol();
             let io = TokioIo::new(stream);
             let _ended = builder.serve_connection_with_upgrades(io, service).await;
@@ -177,8 +181,15 @@ impl Records {
         for name in ["alice", "bob", "admin", "scoped", "expired"] {
             let token = TokenUuid::parse(&format!("wharf-gj3su-{name:0>15}")).unwrap();
             let user = if name == "scoped" || name == "expired" { "alice" } else { name };
-            let expires_at = (name == "expired").then(|| Timestamp::from_jiff(jiff::Timestamp::from_second(1_000_000).unwrap()));
-            let principal = Principal { user: user_uuid(user), token, is_admin: name == "admin", unscoped: name != "scoped", expires_at };
+            let expires_at = (name == "expired")
+                .then(|| Timestamp::from_jiff(jiff::Timestamp::from_second(1_000_000).unwrap()));
+            let principal = Principal {
+                user: user_uuid(user),
+                token,
+                is_admin: name == "admin",
+                unscoped: name != "scoped",
+                expires_at,
+            };
             let secret = format!("{name}{}", "s".repeat(40));
             records.inner().principals.insert(token, (ApiToken::new(token, secret), principal));
         }
@@ -238,7 +249,10 @@ impl Records {
 }
 
 impl Directory for Records {
-    fn find<'a>(&'a self, target: &'a HostTarget) -> BoxFuture<'a, Result<Option<Arc<Target>>, DirectoryError>> {
+    fn find<'a>(
+        &'a self,
+        target: &'a HostTarget,
+    ) -> BoxFuture<'a, Result<Option<Arc<Target>>, DirectoryError>> {
         async move {
             let inner = self.inner();
             if inner.is_down {
@@ -249,7 +263,10 @@ impl Directory for Records {
         .boxed()
     }
 
-    fn principal(&self, credential: Credential) -> BoxFuture<'_, Result<Option<Principal>, DirectoryError>> {
+    fn principal(
+        &self,
+        credential: Credential,
+    ) -> BoxFuture<'_, Result<Option<Principal>, DirectoryError>> {
         async move {
             let mut inner = self.inner();
             let found = match credential {
@@ -270,7 +287,11 @@ impl Directory for Records {
 
     fn start_info<'a>(&'a self, _target: &'a Target) -> BoxFuture<'a, StartInfo> {
         let lines = vec!["<b>first line</b>".to_owned(), "listening soon".to_owned()];
-        let info = StartInfo { queue_place: Some(2), detail: "no place is free".to_owned(), log_lines: lines };
+        let info = StartInfo {
+            queue_place: Some(2),
+            detail: "no place is free".to_owned(),
+            log_lines: lines,
+        };
         async move { info }.boxed()
     }
 
@@ -307,7 +328,11 @@ impl Apps {
 }
 
 impl Dial for Apps {
-    fn dial<'a>(&'a self, container: &'a ContainerUuid, port: u16) -> BoxFuture<'a, Result<Box<dyn Io>, DialError>> {
+    fn dial<'a>(
+        &'a self,
+        container: &'a ContainerUuid,
+        port: u16,
+    ) -> BoxFuture<'a, Result<Box<dyn Io>, DialError>> {
         async move {
             *self.n_dials.lock().unwrap() += 1;
             let way = self.ways.lock().unwrap().get(&(*container, port)).cloned();
@@ -316,7 +341,8 @@ impl Dial for Apps {
                 Some(Way::Fails(error)) => Err(error),
                 Some(Way::Hangs) => std::future::pending().await,
                 Some(Way::At(address)) => {
-                    let stream = TcpStream::connect(address).await.map_err(|_closed| DialError::Refused)?;
+                    let stream =
+                        TcpStream::connect(address).await.map_err(|_closed| DialError::Refused)?;
                     stream.set_nodelay(true).unwrap();
                     Ok(Box::new(stream) as Box<dyn Io>)
                 }

@@ -1,0 +1,106 @@
+//! Open streams end when access does, within a second.
+
+use std::time::{Duration, Instant};
+
+use proxy::TargetState;
+
+use crate::app::{App, Conn, Reply};
+use crate::client::Client;
+use crate::world::{HOST, World};
+
+/// A stream that sends one byte and then nothing, and one open WebSocket.
+async fn open_streams(world: &World) -> Vec<Client> {
+    let token = format!("Authorization: Bearer {}\r\n", world.records.token("alice"));
+    let mut stream = world.connect().await;
+    stream.write(format!("GET /stream HTTP/1.1\r\nHost: {HOST}\r\n{token}\r\n")).await;
+    assert_eq!(stream.head().await.status, 200);
+    assert_eq!(stream.chunk().await.unwrap().unwrap(), b"x");
+    let mut socket = world.connect().await;
+    let upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let answer =
+        socket.send(format!("GET /ws HTTP/1.1\r\nHost: {HOST}\r\n{token}{upgrade}\r\n")).await;
+    assert_eq!(answer.status, 101);
+    vec![stream, socket]
+}
+
+async fn app() -> App {
+    App::start(|seen| {
+        let head = if seen.line().contains("/ws") {
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+        } else if seen.line().contains("/wait") {
+            ""
+        } else {
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n"
+        };
+        Reply::take(async move |mut conn: Conn| {
+            conn.write(head).await;
+            let _until_closed = conn.exactly(1).await;
+        })
+    })
+    .await
+}
+
+async fn streams_end_after(change: impl FnOnce(&World)) {
+    let world = World::start().await;
+    let app = app().await;
+    world.serve_everywhere(&app);
+    let streams = open_streams(&world).await;
+    let begun = Instant::now();
+    change(&world);
+    for mut stream in streams {
+        assert_eq!(stream.rest().await, b"");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn a_revoked_token_ends_open_streams_within_a_second() {
+    streams_end_after(|world| world.records.revoke("alice")).await;
+}
+
+#[tokio::test]
+async fn another_owner_ends_open_streams_within_a_second() {
+    streams_end_after(|world| {
+        world.records.change(|target| target.submitters = vec![crate::world::user_uuid("bob")])
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_stopped_container_ends_open_streams_within_a_second() {
+    streams_end_after(|world| world.records.change(|target| target.state = TargetState::Cancelled))
+        .await;
+}
+
+#[tokio::test]
+async fn a_change_of_something_else_ends_nothing() {
+    let world = World::start().await;
+    let app = app().await;
+    world.serve_everywhere(&app);
+    let mut streams = open_streams(&world).await;
+    world.records.revoke("bob");
+    world.records.change(|target| target.name = "another name".to_owned());
+    for stream in &mut streams {
+        let ended = tokio::time::timeout(Duration::from_millis(500), stream.rest()).await;
+        assert!(ended.is_err(), "a stream ended");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_still_waits_for_its_answer_ends_too() {
+    let world = World::start().await;
+    let app = app().await;
+    world.serve_everywhere(&app);
+    let token = world.records.token("alice");
+    let mut client = world.connect().await;
+    client
+        .write(format!(
+            "GET /wait HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: Bearer {token}\r\n\r\n"
+        ))
+        .await;
+    while app.seen().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    world.records.revoke("alice");
+    assert_eq!(client.answer(false).await.status, 403);
+}
