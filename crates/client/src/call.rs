@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use http::header::{self, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, BodyStream as Frames, LengthLimitError, Limited};
+use http_body_util::{BodyExt, BodyStream as Frames};
 use model::ApiToken;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -229,14 +229,19 @@ async fn collect(what: &str, answer: Response<BoxBody>) -> Result<Bytes, ClientE
     read_all(what, answer.into_body()).await
 }
 
-async fn read_all(what: &str, body: BoxBody) -> Result<Bytes, ClientError> {
-    match Limited::new(body, ANSWER_BYTES_MAX).collect().await {
-        Ok(all) => Ok(all.to_bytes()),
-        Err(source) if source.is::<LengthLimitError>() => {
-            Err(ClientError::NotUnderstood { what: what.to_owned(), source })
+/// Collected by hand: the ready-made limiter's error makes this future useless to `Send` handlers.
+async fn read_all(what: &str, mut body: BoxBody) -> Result<Bytes, ClientError> {
+    let mut all = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame =
+            frame.map_err(|source| ClientError::Broken { what: what.to_owned(), source })?;
+        let Ok(data) = frame.into_data() else { continue };
+        if all.len() + data.len() > ANSWER_BYTES_MAX {
+            return Err(not_understood(what, "longer than any answer of the API"));
         }
-        Err(source) => Err(ClientError::Broken { what: what.to_owned(), source }),
+        all.extend_from_slice(&data);
     }
+    Ok(all.into())
 }
 
 /// Turns an error answer into an error with the API's texts.

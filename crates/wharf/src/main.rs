@@ -1,1 +1,49 @@
-fn main() {}
+//! The executable: every role of Wharf, told apart by the first argument.
+//!
+//! What it is for: reading flags and config, building roles, plugging their traits together, coming down in order.
+//! What it does not do: any role's own work. Start reading at [`controller`], then [`edge`].
+
+mod certificates;
+mod controller;
+mod data_dir;
+mod demo;
+mod dial;
+mod directory;
+mod doctor;
+mod edge;
+mod images;
+mod log_files;
+mod machine;
+mod owner;
+mod secrets;
+mod supervisors;
+mod up;
+
+use clap::Parser;
+use cli::{Cli, Command, RoleCommand, SharedArgs};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // A container's first steps must be taken by a process without threads: before anything else.
+    runtime::run_if_reexec();
+    let Cli { shared, command } = Cli::parse();
+    match command {
+        Command::Client(command) => cli::run(command, &shared),
+        Command::Role(role) => run_role(role, &shared),
+    }
+}
+
+fn run_role(role: RoleCommand, shared: &SharedArgs) -> ExitCode {
+    let outcome = match role {
+        RoleCommand::Supervise(args) if args.sweep => return supervisor::sweep(&args.dir),
+        RoleCommand::Supervise(args) => return supervisor::run(&args.dir),
+        RoleCommand::Doctor(args) => return doctor::run(&args, shared),
+        RoleCommand::Up(args) => up::run(&args, shared),
+        RoleCommand::Demo(args) => demo::run(&args, shared),
+        RoleCommand::DemoApp(args) => demo::run_app(&args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => cli::report(&error),
+    }
+}

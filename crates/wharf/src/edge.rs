@@ -1,0 +1,86 @@
+//! The listen address: every connection comes in here, and each request is sent to its room by its `Host`.
+//!
+//! ```text
+//! accept ─► first byte ─► TLS or plain ─► HTTP/1.1 or HTTP/2 ─► Host ─┬► service host: proxy, on this thread
+//!                                                                      └► API and pages: router, on the main runtime
+//! ```
+//!
+//! The edge runs on a runtime and thread of its own, so that services and the API never share a queue: API work is
+//! handed to the main runtime, service traffic stays here.
+
+mod connection;
+mod first_byte;
+
+use anyhow::{Context, Result};
+use lifecycle::CancellationToken;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+
+pub(crate) use connection::Rooms;
+
+/// What the edge may spend on one connection.
+#[derive(Debug, Clone)]
+pub(crate) struct EdgeLimits {
+    /// From accept to the end of the TLS handshake.
+    pub(crate) handshake_timeout: Duration,
+    /// From the first byte of a request to the end of its headers; also the longest idle keep-alive.
+    pub(crate) header_timeout: Duration,
+    /// Largest request head over HTTP/1.1, in bytes.
+    pub(crate) header_bytes_max: usize,
+    /// Streams one HTTP/2 connection may have open.
+    pub(crate) n_http2_streams_max: u32,
+    /// Connections open at once; further ones wait in the kernel's backlog.
+    pub(crate) n_connections_max: usize,
+}
+
+/// Accepts connections until `stop` is cancelled, then lets the open ones go on for `grace`.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    tls: TlsAcceptor,
+    rooms: Arc<Rooms>,
+    limits: EdgeLimits,
+    stop: CancellationToken,
+    grace: Duration,
+) {
+    let places = Arc::new(Semaphore::new(limits.n_connections_max));
+    let connections = lifecycle::TaskScope::new("connections");
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
+        let accepted = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of descriptors or a peer that left already: give way for a moment, go on.
+                tracing::warn!(error = %error, "accept failed");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                continue;
+            }
+        };
+        let (tls, rooms, limits) = (tls.clone(), Arc::clone(&rooms), limits.clone());
+        let stop = stop.clone();
+        connections.spawn("connection", async move {
+            connection::serve(stream, peer, &tls, rooms, &limits, stop).await;
+            drop(place);
+        });
+    }
+    // WebSockets have no request to finish; everything else has the grace period.
+    let sockets = rooms.proxy.shutdown(Duration::from_millis(100)).await;
+    tracing::debug!(left = ?sockets, "sockets closed");
+    connections.idle(grace).await;
+    let left = connections.shutdown(Duration::ZERO).await;
+    tracing::info!(left = ?left, "edge closed");
+}
+
+/// Binds the listen address.
+pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("listen on {address}: choose another address with --listen, or stop the program that has it")
+    })
+}

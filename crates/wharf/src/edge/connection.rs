@@ -1,0 +1,128 @@
+//! One client connection, from its first byte to its last request.
+
+use super::{EdgeLimits, first_byte};
+use axum::Router;
+use http::{Request, Response};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use lifecycle::CancellationToken;
+use proxy::{Peer, Proxy};
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt;
+
+type EdgeBody = http_body_util::combinators::UnsyncBoxBody<
+    bytes::Bytes,
+    Box<dyn std::error::Error + Send + Sync>,
+>;
+
+/// Where requests go.
+#[derive(Debug)]
+pub(crate) struct Rooms {
+    /// Service hosts.
+    pub(crate) proxy: Arc<Proxy>,
+    /// API and pages.
+    pub(crate) router: Router,
+    /// The runtime that the router works on.
+    pub(crate) router_runtime: Handle,
+}
+
+/// Serves one connection to its end.
+pub(super) async fn serve(
+    stream: TcpStream,
+    peer: SocketAddr,
+    tls: &TlsAcceptor,
+    rooms: Arc<Rooms>,
+    limits: &EdgeLimits,
+    stop: CancellationToken,
+) {
+    // Small replies must not wait for an acknowledgement of the one before.
+    let _best_effort = stream.set_nodelay(true);
+    let Ok(Ok(is_tls)) = timeout(limits.handshake_timeout, first_byte::is_tls(&stream)).await
+    else {
+        return;
+    };
+    let peer = Peer { addr: peer, tls: is_tls };
+    if is_tls {
+        match timeout(limits.handshake_timeout, tls.accept(stream)).await {
+            Ok(Ok(stream)) => serve_http(stream, peer, rooms, limits, stop).await,
+            Ok(Err(error)) => tracing::debug!(error = %error, "TLS handshake failed"),
+            Err(_elapsed) => tracing::debug!("TLS handshake took too long"),
+        }
+    } else {
+        serve_http(stream, peer, rooms, limits, stop).await;
+    }
+}
+
+async fn serve_http<IO>(
+    stream: IO,
+    peer: Peer,
+    rooms: Arc<Rooms>,
+    limits: &EdgeLimits,
+    stop: CancellationToken,
+) where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_timeout)
+        .max_buf_size(limits.header_bytes_max);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .enable_connect_protocol()
+        .max_concurrent_streams(limits.n_http2_streams_max)
+        .adaptive_window(true);
+    let service =
+        hyper::service::service_fn(move |request| route(Arc::clone(&rooms), request, peer));
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    let outcome = tokio::select! {
+        outcome = connection.as_mut() => outcome,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = outcome {
+        tracing::debug!(error = %error, "connection ended early");
+    }
+}
+
+/// Sends a request to its room.
+async fn route(
+    rooms: Arc<Rooms>,
+    request: Request<Incoming>,
+    peer: Peer,
+) -> Result<Response<EdgeBody>, Infallible> {
+    if rooms.proxy.claims(&request) {
+        let response = rooms.proxy.serve(request, peer).await;
+        return Ok(response.map(|body| body.map_err(Into::into).boxed_unsync()));
+    }
+    let router = rooms.router.clone();
+    let request = request.map(axum::body::Body::new);
+    let work = rooms.router_runtime.spawn(router.oneshot(request));
+    let response = match work.await {
+        Ok(Ok(response)) => response,
+        Ok(Err(never)) => match never {},
+        Err(error) => {
+            tracing::error!(error = %error, "the API's answer was lost");
+            let mut response = Response::new(axum::body::Body::from(
+                r#"{"errors":["the controller failed on this request: its log says why"]}"#,
+            ));
+            *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
+            response
+        }
+    };
+    Ok(response.map(|body| body.map_err(Into::into).boxed_unsync()))
+}

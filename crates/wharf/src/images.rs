@@ -1,0 +1,102 @@
+//! The image store of `runtime`, as the API and the dispatcher ask for it.
+
+use api::{ByteStream, ImageFault, ImageSummary, Images, ResolvedImage};
+use dispatch::images::{ImageResolver, LaunchImage};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use runtime::images::{Image, ImageStore};
+use std::sync::Arc;
+use tokio_util::io::StreamReader;
+
+/// One image store, seen from both sides.
+#[derive(Clone, Debug)]
+pub(crate) struct LocalImages(pub(crate) Arc<ImageStore>);
+
+impl LocalImages {
+    fn find(&self, image: &str) -> Result<Option<Image>, String> {
+        self.0.resolve(image).map_err(|error| chain(&error))
+    }
+}
+
+fn summary(image: runtime::images::ImageSummary) -> ImageSummary {
+    ImageSummary {
+        id: image.id,
+        names: image.names,
+        size_bytes: image.size_bytes,
+        created: image.created,
+        layers: image.layers,
+    }
+}
+
+fn of_image(image: Image) -> ImageSummary {
+    ImageSummary {
+        id: image.id,
+        names: image.names,
+        size_bytes: image.size_bytes,
+        created: image.created,
+        layers: image.layers.len(),
+    }
+}
+
+impl Images for LocalImages {
+    fn resolve<'a>(
+        &'a self,
+        image: &'a str,
+    ) -> BoxFuture<'a, Result<Option<ResolvedImage>, String>> {
+        async move {
+            let found = self.find(image)?;
+            Ok(found.map(|image| ResolvedImage { id: image.id, names: image.names }))
+        }
+        .boxed()
+    }
+
+    fn list(&self) -> BoxFuture<'_, Result<Vec<ImageSummary>, String>> {
+        async move {
+            let images = self.0.list().map_err(|error| chain(&error))?;
+            Ok(images.into_iter().map(summary).collect())
+        }
+        .boxed()
+    }
+
+    fn import<'a>(
+        &'a self,
+        archive: ByteStream,
+        name: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<ImageSummary, ImageFault>> {
+        async move {
+            let reader = StreamReader::new(archive);
+            match self.0.import(reader, name, |_progress| {}).await {
+                Ok(image) => Ok(of_image(image)),
+                Err(error) if error.is_callers_fault() => Err(ImageFault::Refused(chain(&error))),
+                Err(error) => Err(ImageFault::Failed(chain(&error))),
+            }
+        }
+        .boxed()
+    }
+
+    fn remove<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<bool, String>> {
+        async move { self.0.remove(name).map_err(|error| chain(&error)) }.boxed()
+    }
+}
+
+impl ImageResolver for LocalImages {
+    fn resolve<'a>(&'a self, image: &'a str) -> BoxFuture<'a, Result<Option<LaunchImage>, String>> {
+        async move {
+            let found = self.find(image)?;
+            Ok(found.map(|image| LaunchImage { layers: image.layers, config: image.config }))
+        }
+        .boxed()
+    }
+}
+
+/// An error with its causes, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text.push_str(": ");
+        text.push_str(&next.to_string());
+        cause = next.source();
+    }
+    text
+}
