@@ -77,7 +77,8 @@ pub(crate) fn take_ours(
         .get_all(COOKIE)
         .iter()
         .any(|value| parts(value.as_bytes()).any(|p| is_reserved(p.name)));
-    if !touched && !(several && joins_crumbs) {
+    let must_join = several && joins_crumbs;
+    if !touched && !must_join {
         return ours;
     }
     let Entry::Occupied(entry) = headers.entry(COOKIE) else { return ours };

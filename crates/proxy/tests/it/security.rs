@@ -419,7 +419,7 @@ async fn t15_our_cookie_never_reaches_the_app() {
     for sent in [
         format!("{ours}; a=1; {ours}"),
         format!("__Host-{ours}; a=1"),
-        format!("a=1; WHARF_session=x"),
+        "a=1; WHARF_session=x".to_owned(),
     ] {
         world.send(&request("GET", PUBLIC, "/", &format!("Cookie: {sent}\r\n"))).await;
         assert_eq!(app.last().headers("cookie"), ["a=1"]);

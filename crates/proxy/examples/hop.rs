@@ -1,0 +1,162 @@
+//! The proxy alone in front of one upstream, for measuring what a request costs:
+//!
+//! ```text
+//! cargo run --release -p proxy --example hop -- 127.0.0.1:8100 127.0.0.1:8101      (listen, upstream)
+//! wrk -c 64 -H 'Host: public.test.localhost' http://127.0.0.1:8100/
+//! wrk -c 64 -H 'Host: private.test.localhost' -H 'Authorization: Bearer v2/…' …    (the token is printed)
+//! ```
+
+#![expect(clippy::print_stdout, reason = "a tool for a terminal")]
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use model::{
+    Access, ApiToken, ClusterId, ContainerPort, ContainerUuid, PublishedPort, PublishedPorts,
+    ServiceDomain, TokenUuid, UserUuid,
+};
+use proxy::{
+    Credential, Dial, DialError, Directory, DirectoryError, HostTarget, Io, Peer, Principal, Proxy,
+    ProxyConfig, SessionKey, StartInfo, Target, TargetState,
+};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+type Problem = Box<dyn std::error::Error>;
+
+/// One service under two names, and one user.
+struct Fixed {
+    public: Arc<Target>,
+    private: Arc<Target>,
+    token: ApiToken,
+    principal: Principal,
+    changes: watch::Sender<u64>,
+}
+
+impl Directory for Fixed {
+    fn find<'a>(
+        &'a self,
+        target: &'a HostTarget,
+    ) -> BoxFuture<'a, Result<Option<Arc<Target>>, DirectoryError>> {
+        let found = match target {
+            HostTarget::Name(name) if name == "public" => Some(Arc::clone(&self.public)),
+            HostTarget::Name(name) if name == "private" => Some(Arc::clone(&self.private)),
+            _ => None,
+        };
+        async move { Ok(found) }.boxed()
+    }
+
+    fn principal(
+        &self,
+        credential: Credential,
+    ) -> BoxFuture<'_, Result<Option<Principal>, DirectoryError>> {
+        let known = match credential {
+            Credential::Token(token) => token == self.token,
+            Credential::Session { token_uuid, .. } => token_uuid == self.principal.token,
+            Credential::Code { .. } => false,
+        };
+        async move { Ok(known.then(|| self.principal.clone())) }.boxed()
+    }
+
+    fn start_info<'a>(&'a self, _target: &'a Target) -> BoxFuture<'a, StartInfo> {
+        async { StartInfo::default() }.boxed()
+    }
+
+    fn changes(&self) -> Option<watch::Receiver<u64>> {
+        Some(self.changes.subscribe())
+    }
+}
+
+struct To(SocketAddr);
+
+impl Dial for To {
+    fn dial<'a>(
+        &'a self,
+        _container: &'a ContainerUuid,
+        _port: u16,
+    ) -> BoxFuture<'a, Result<Box<dyn Io>, DialError>> {
+        async move {
+            let stream = TcpStream::connect(self.0).await.map_err(|_closed| DialError::Refused)?;
+            stream.set_nodelay(true).map_err(|error| DialError::Other(error.to_string()))?;
+            Ok(Box::new(stream) as Box<dyn Io>)
+        }
+        .boxed()
+    }
+}
+
+fn target(access: Access, user: UserUuid) -> Result<Arc<Target>, Problem> {
+    let mut ports = PublishedPorts::default();
+    let mut entry = PublishedPort::new(access, "App", "");
+    entry.ready = Some(true);
+    ports.insert(ContainerPort::HTTP, entry);
+    Ok(Arc::new(Target {
+        container: Some(ContainerUuid::parse("wharf-dz642-0123456789abcde")?),
+        request: None,
+        name: "bench".to_owned(),
+        state: TargetState::Running,
+        ports,
+        port: ContainerPort::HTTP,
+        submitters: vec![user],
+        exit_words: String::new(),
+        is_service: true,
+    }))
+}
+
+fn fixed() -> Result<Fixed, Problem> {
+    let user = UserUuid::parse("wharf-tpzed-0123456789abcde")?;
+    let uuid = TokenUuid::parse("wharf-gj3su-0123456789abcde")?;
+    let token = ApiToken::new(uuid, "s".repeat(50));
+    Ok(Fixed {
+        public: target(Access::Public, user)?,
+        private: target(Access::Private, user)?,
+        token,
+        principal: Principal {
+            user,
+            token: uuid,
+            is_admin: false,
+            unscoped: true,
+            expires_at: None,
+        },
+        changes: watch::Sender::new(0),
+    })
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Problem> {
+    let mut arguments = std::env::args().skip(1);
+    let usage = "usage: hop LISTEN UPSTREAM (both as ADDRESS:PORT)";
+    let listen: SocketAddr = arguments.next().ok_or(usage)?.parse()?;
+    let upstream: SocketAddr = arguments.next().ok_or(usage)?.parse()?;
+    let records = fixed()?;
+    println!("bearer {}", records.token.expose());
+    let domain = ServiceDomain::parse("http://*.test.localhost/")?;
+    let key = SessionKey::new([1; 32]);
+    let config = ProxyConfig::new(ClusterId::default(), domain, key, String::new());
+    let proxy = Proxy::new(config, Arc::new(records), Arc::new(To(upstream)));
+    let listener = TcpListener::bind(listen).await?;
+    let mut connections = JoinSet::new();
+    loop {
+        let (stream, addr) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        let proxy = proxy.clone();
+        connections.spawn(async move {
+            let service = service_fn(move |request| {
+                let proxy = proxy.clone();
+                async move {
+                    let peer = Peer { addr, tls: false };
+                    Ok::<_, std::convert::Infallible>(proxy.serve(request, peer).await)
+                }
+            });
+            let server = auto::Builder::new(TokioExecutor::new());
+            let io = TokioIo::new(stream);
+            let _ended = server.serve_connection_with_upgrades(io, service).await;
+        });
+        while connections.try_join_next().is_some() {}
+    }
+}
