@@ -269,9 +269,12 @@ fn check_required(request: &ContainerRequest, problems: &mut Vec<FieldError>) {
             problems.push(FieldError::new(field, format!("must not be empty: {example}")));
         }
     };
-    required("command", request.command.is_empty(), "give the program and its arguments");
     required("container_image", request.container_image.is_empty(), "name an image");
-    required("output_path", request.output_path.is_empty(), "give an absolute path, such as \"/out\"");
+    required(
+        "output_path",
+        request.output_path.is_empty(),
+        "give an absolute path, such as \"/out\"",
+    );
     required("cwd", request.cwd.is_empty(), "\".\" means the image's own");
     required("owner_uuid", request.owner_uuid.is_empty(), "leave it out to own it yourself");
     if request.name.len() > NAME_BYTES_MAX {

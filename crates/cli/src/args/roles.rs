@@ -86,6 +86,6 @@ pub struct SuperviseArgs {
 #[derive(Clone, Debug, Args)]
 pub struct DemoAppArgs {
     /// Port to serve on 127.0.0.1
-    #[arg(value_name = "PORT", default_value_t = 8080)]
+    #[arg(long, value_name = "PORT", default_value_t = 8080)]
     pub port: u16,
 }
