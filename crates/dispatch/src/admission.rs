@@ -5,11 +5,11 @@ use std::fmt;
 /// What this machine gives to containers, overcommit included; each limit has its config name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capacity {
-    /// Containers at a time (`Dispatch.containers_max`).
+    /// Containers at a time (`Containers.MaxContainers`).
     pub containers_max: usize,
-    /// Bytes of memory, the sum of all limits (`Dispatch.ram_overcommit` times the memory).
+    /// Bytes of memory, the sum of all limits (`Containers.RAMOvercommit` times the memory).
     pub ram_bytes: u64,
-    /// CPUs, the sum of all wishes (`Dispatch.cpu_overcommit` times the CPUs).
+    /// CPUs, the sum of all wishes (`Containers.VCPUOvercommit` times the CPUs).
     pub vcpus: u32,
 }
 
@@ -61,7 +61,7 @@ pub fn admit(capacity: Capacity, load: Load, needs: Needs) -> Admission {
     if load.n_containers >= capacity.containers_max {
         return Admission::Waits(format!(
             "waiting for a place: {} containers run, and no more are allowed at a time \
-             (Dispatch.containers_max)",
+             (Containers.MaxContainers)",
             load.n_containers
         ));
     }
@@ -86,12 +86,12 @@ pub fn admit(capacity: Capacity, load: Load, needs: Needs) -> Admission {
 
 fn never_fits(capacity: Capacity, needs: Needs) -> Option<String> {
     if capacity.containers_max == 0 {
-        return Some("this machine runs no containers (Dispatch.containers_max is 0)".to_owned());
+        return Some("this machine runs no containers (Containers.MaxContainers is 0)".to_owned());
     }
     if needs.ram_bytes > capacity.ram_bytes {
         return Some(format!(
             "it asks for {} of memory, more than the {} that this machine gives to all containers \
-             together (Dispatch.ram_overcommit); ask for less",
+             together (Containers.RAMOvercommit); ask for less",
             Size(needs.ram_bytes),
             Size(capacity.ram_bytes)
         ));
@@ -99,7 +99,7 @@ fn never_fits(capacity: Capacity, needs: Needs) -> Option<String> {
     if needs.vcpus > capacity.vcpus {
         return Some(format!(
             "it asks for {} CPUs, more than the {} that this machine gives to all containers \
-             together (Dispatch.cpu_overcommit); ask for fewer",
+             together (Containers.VCPUOvercommit); ask for fewer",
             needs.vcpus, capacity.vcpus
         ));
     }
@@ -144,11 +144,11 @@ mod tests {
         let one = Needs { ram_bytes: GIB, vcpus: 1 };
         let two_run = Load { n_containers: 2, ram_bytes: 6 * GIB, vcpus: 15 };
         check(two_run, one, "fits");
-        check(Load { n_containers: 3, ..two_run }, one, "Dispatch.containers_max");
+        check(Load { n_containers: 3, ..two_run }, one, "Containers.MaxContainers");
         let words = "asks for 2.5 GiB, and 2 GiB of 8 GiB are not promised";
         check(two_run, Needs { ram_bytes: GIB * 5 / 2, vcpus: 1 }, words);
         check(two_run, Needs { vcpus: 2, ..one }, "asks for 2, and 1 of 16");
-        check(Load::default(), Needs { ram_bytes: 9 * GIB, vcpus: 1 }, "Dispatch.ram_overcommit");
-        check(Load::default(), Needs { vcpus: 17, ..one }, "Dispatch.cpu_overcommit");
+        check(Load::default(), Needs { ram_bytes: 9 * GIB, vcpus: 1 }, "Containers.RAMOvercommit");
+        check(Load::default(), Needs { vcpus: 17, ..one }, "Containers.VCPUOvercommit");
     }
 }

@@ -10,8 +10,8 @@ use model::SuperviseSpec;
 use runtime::{ContainerSpec, Limits, Mount, UserSpec};
 
 /// Processes and threads of one container: far above what JupyterLab with kernels takes, far below
-/// what a fork bomb needs to hurt the machine.
-const PIDS_MAX: u64 = 16_384;
+/// what a fork bomb needs to hurt the machine. The default of `Containers.ProcessesMax`.
+const PIDS_MAX: u64 = 4096;
 
 /// Puts together the container; `output` is its standard output and error.
 pub(crate) fn spec_of(

@@ -226,10 +226,10 @@ impl Run {
         let (journal, dir) = (self.driver.journal.clone(), self.driver.files.dir().to_owned());
         let events = self.driver.events.clone();
         self.driver.scope.spawn("finish", async move {
-            if let Some(handle) = handle {
-                if timeout(CLEANUP_TIMEOUT, handle.cleanup()).await.is_err() {
-                    tracing::warn!("the container's leftovers were not removed in time");
-                }
+            if let Some(handle) = handle
+                && timeout(CLEANUP_TIMEOUT, handle.cleanup()).await.is_err()
+            {
+                tracing::warn!("the container's leftovers were not removed in time");
             }
             if !outputs.idle(OUTPUT_TIMEOUT).await.is_clean() {
                 journal.say("the last of the command's output may be missing from the log");

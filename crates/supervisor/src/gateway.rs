@@ -4,7 +4,9 @@
 //! dials again with a short, jittered wait, and tells the whole state on each new connection. The
 //! container neither notices nor waits.
 
-use std::path::PathBuf;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lifecycle::{Backoff, BackoffPolicy, TaskScope};
@@ -104,7 +106,7 @@ impl Gateway {
 
     async fn connect(&self) -> Result<UnixStream, ConnectError> {
         let connecting = async {
-            let io = UnixStream::connect(&self.socket)
+            let io = dial(&self.socket)
                 .await
                 .map_err(|source| ConnectError::Connect { path: self.socket.clone(), source })?;
             Ok(tunnel::handshake_supervisor(io, &self.container, &self.secret).await?)
@@ -126,6 +128,17 @@ impl Gateway {
         scope.cancel();
         reason
     }
+}
+
+/// Connects by way of the open directory: the address of a Unix socket holds 107 bytes, and a data
+/// directory may lie deeper than that.
+async fn dial(socket: &Path) -> io::Result<UnixStream> {
+    let (Some(dir), Some(name)) = (socket.parent(), socket.file_name()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let dir = std::fs::File::open(dir)?;
+    let short = Path::new("/proc/self/fd").join(dir.as_raw_fd().to_string()).join(name);
+    UnixStream::connect(short).await
 }
 
 /// The error with its sources, in one line.

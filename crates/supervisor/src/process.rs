@@ -56,6 +56,8 @@ enum BeginError {
 pub fn run(dir: &Path) -> ExitCode {
     // Fails only where we lead a session already, and then there is nothing to do.
     let _leader = rustix::process::setsid();
+    // To standard error, which is a file of the container's directory; set up already in tests.
+    let _set_up = telemetry::init(&telemetry::LogOptions::default());
     let files = Files::of(dir);
     let result = files.lock(LOCK_PATIENCE).map_err(BeginError::from).and_then(|_lock| {
         let runtime = tokio::runtime::Builder::new_current_thread()

@@ -413,7 +413,7 @@ async fn who_waits_is_told_why_and_starts_when_there_is_room() {
     let is_told = |report: &Arc<QueueReport>| report.get(third).is_some_and(|it| it.place == 1);
     tokio::time::timeout(SOON, site.queue.wait_for(is_told)).await.unwrap().unwrap();
     let words = site.store.scheduling_status(third).await.unwrap();
-    assert!(words.contains("Dispatch.containers_max"), "{words}");
+    assert!(words.contains("Containers.MaxContainers"), "{words}");
     let mut supervisor = site.connect(first).await;
     supervisor.tell(&ended(model::Outcome::Exited { code: 0 })).await;
     supervisor.hear().await;

@@ -129,7 +129,7 @@ fn places_go_by_priority_then_age_and_the_rest_is_told_why_it_waits() {
     assert_eq!(plan.actions, [(uuid(4), Action::Launch), (uuid(2), Action::Launch)]);
     let waiting: Vec<_> = plan.waiting.iter().map(|one| one.uuid).collect();
     assert_eq!(waiting, [uuid(3), uuid(1)]);
-    assert!(plan.waiting[0].reason.contains("Dispatch.containers_max"));
+    assert!(plan.waiting[0].reason.contains("Containers.MaxContainers"));
 }
 
 #[test]

@@ -95,7 +95,7 @@ impl Framer {
         self.is_truncated = true;
         self.line_bytes = (was_in_line && line_end.is_none()).then_some(0);
         let words = format!(
-            "… log truncated: {} bytes are kept of each log (Dispatch.log_bytes_max)",
+            "… log truncated: {} bytes are kept of each log (Containers.LogBytesMax)",
             self.bytes_max
         );
         let notice = self.notice(&words, at);
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_full_file_ends_with_a_whole_line_says_so_once_and_takes_no_more() {
-        let notice = "… log truncated: 60 bytes are kept of each log (Dispatch.log_bytes_max)";
+        let notice = "… log truncated: 60 bytes are kept of each log (Containers.LogBytesMax)";
         let chunk = "0123456789\nabcdefghij\nmore";
         check(&[chunk, "and more\n"], 60, &format!("<1>0123456789\n<1>{notice}\n"));
         check(

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
@@ -85,7 +86,10 @@ impl Launched {
         fs::create_dir_all(dir.join("log")).unwrap();
         let secret = LaunchSecret::generate().unwrap();
         fs::write(dir.join("secret"), secret.to_hex()).unwrap();
-        let socket = home.path().join("tunnel.sock");
+        // Longer than the address of a Unix socket may be.
+        let run = home.path().join("deep".repeat(40));
+        fs::create_dir(&run).unwrap();
+        let socket = run.join("tunnel.sock");
         let spec = SuperviseSpec {
             container_uuid: uuid,
             command: command.iter().map(ToString::to_string).collect(),
@@ -139,7 +143,8 @@ impl Launched {
 
     pub(crate) fn bind(&self) -> UnixListener {
         let _old = fs::remove_file(&self.socket);
-        UnixListener::bind(&self.socket).unwrap()
+        let run = fs::File::open(self.socket.parent().unwrap()).unwrap();
+        UnixListener::bind(format!("/proc/self/fd/{}/tunnel.sock", run.as_raw_fd())).unwrap()
     }
 
     pub(crate) async fn accept(&self, listener: &UnixListener) -> Controller {

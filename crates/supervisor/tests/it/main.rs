@@ -4,6 +4,8 @@
 //! the supervisor and the shim as well, as `wharf` is. Needs busybox (Debian: busybox-static) and
 //! what `wharf doctor` asks for.
 
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests, with a harness of their own")]
+
 mod harness;
 mod life;
 mod trouble;

@@ -155,7 +155,7 @@ fn output_over_the_limit_is_cut() {
         assert_eq!(controller.end().await.outcome, Outcome::Exited { code: 0 });
         let length = launched.dir.join("log/stdout.txt").metadata().unwrap().len();
         assert!(((1 << 20)..(1 << 20) + 300).contains(&length), "{length}");
-        assert!(launched.log("stdout.txt").ends_with("(Dispatch.log_bytes_max)"));
+        assert!(launched.log("stdout.txt").ends_with("(Containers.LogBytesMax)"));
         assert_eq!(launched.log("stderr.txt"), "done");
         assert!(launched.exit().await.success());
     });
