@@ -5,8 +5,9 @@
 //! Start at [`new_request`] and [`change_request`]; [`check_commit`] holds what must be true
 //! before a container can be made.
 //!
-//! A bare minimum that can be committed: `command`, `container_image`, `output_path` with a mount
-//! of that path, and `runtime_constraints` with `ram` and `vcpus`.
+//! A bare minimum that can be committed: `container_image`, `output_path` with a mount of that
+//! path, and `runtime_constraints` with `ram` and `vcpus`. An empty `command` means the image's own
+//! (Arvados refuses one; nothing of its clients sends it).
 
 mod mounts;
 #[cfg(test)]
@@ -203,7 +204,7 @@ fn blank(origin: &Origin) -> ContainerRequest {
 /// Sets every attribute that was sent, and answers what is wrong with them.
 fn apply(request: &mut ContainerRequest, attributes: &JsonMap) -> Vec<FieldError> {
     let mut values = Values::new(attributes);
-    values.text("owner_uuid", &mut request.owner_uuid);
+    values.owner(&mut request.owner_uuid);
     values.text("name", &mut request.name);
     values.optional_text("description", &mut request.description);
     values.object("properties", &mut request.properties);

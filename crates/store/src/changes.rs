@@ -102,14 +102,19 @@ impl Announcer {
         Changes(self.sender.subscribe())
     }
 
-    /// Sends what a committed transaction changed, each record once.
+    /// Sends what a committed transaction changed: each record once, to all its owners.
     pub(crate) fn announce(&self, pending: Vec<Pending>) {
-        let mut sent: Vec<(ChangeKind, String)> = Vec::with_capacity(pending.len());
-        for Pending { kind, uuid, owners } in pending {
-            if sent.iter().any(|(k, u)| *k == kind && *u == uuid) {
-                continue;
+        let mut merged: Vec<Pending> = Vec::with_capacity(pending.len());
+        for change in pending {
+            let same = |p: &&mut Pending| p.kind == change.kind && p.uuid == change.uuid;
+            match merged.iter_mut().find(same) {
+                Some(known) => known.owners.extend(change.owners),
+                None => merged.push(change),
             }
-            sent.push((kind, uuid.clone()));
+        }
+        for Pending { kind, uuid, mut owners } in merged {
+            owners.sort_unstable();
+            owners.dedup();
             let seq = self.last_seq.fetch_add(1, Ordering::Relaxed) + 1;
             // Nobody listening is no error.
             let _heard = self.sender.send(Change { kind, uuid, seq, owners: owners.into() });

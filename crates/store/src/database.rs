@@ -113,6 +113,9 @@ impl Store {
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT);
         let opened = |source| StoreError::Open { path: path.display().to_string(), source };
+        if !in_memory {
+            ensure_private_file(path).map_err(|error| opened(error.into()))?;
+        }
         // No idle or life timeout: a memory database lives as long as its connection.
         let pool = || {
             SqlitePoolOptions::new()
@@ -201,6 +204,13 @@ impl Store {
         });
         task.await.map_err(|_panicked_or_going_down| StoreError::Interrupted)?
     }
+}
+
+/// Makes the file readable by us alone: it holds what users put into their environments. SQLite
+/// gives its other files the same mode.
+fn ensure_private_file(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path).map(drop)
 }
 
 async fn migrate(writer: &SqlitePool) -> Result<(), StoreError> {

@@ -317,7 +317,10 @@ pub fn parse_order(schema: &Schema, order: &Value) -> Result<Vec<OrderTerm>, Fie
             })?
         }
         _ => {
-            return Err(error("order", "must be text such as \"created_at desc\", or a list of it"));
+            return Err(error(
+                "order",
+                "must be text such as \"created_at desc\", or a list of it",
+            ));
         }
     };
     let mut terms: Vec<OrderTerm> = Vec::new();

@@ -153,9 +153,9 @@ pub(super) fn check_supported(
                 let path = shown(mount.get("path").unwrap_or(&Value::Null));
                 format!("asks for the path {path} of the host: {why}")
             }
-            (kind, _) => format!(
-                "has the kind {kind}, which is not supported yet; there are tmp and bind"
-            ),
+            (kind, _) => {
+                format!("has the kind {kind}, which is not supported yet; there are tmp and bind")
+            }
         };
         problems.push(FieldError::new(field("mounts", target), problem));
     }

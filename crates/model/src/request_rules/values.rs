@@ -120,6 +120,15 @@ impl<'a> Values<'a> {
         }
     }
 
+    /// The owner; null and blank leave it as it is.
+    pub(super) fn owner(&mut self, into: &mut String) {
+        let mut owner = String::new();
+        self.text("owner_uuid", &mut owner);
+        if !owner.is_empty() {
+            *into = owner;
+        }
+    }
+
     /// Text of which blank means none.
     pub(super) fn optional_text(&mut self, name: &'static str, into: &mut Option<String>) {
         let mut text = into.take().unwrap_or_default();
@@ -265,7 +274,8 @@ impl<'a> Values<'a> {
         self.object("runtime_constraints", &mut sent);
         let mut constraints = default_constraints();
         for (name, value) in &sent {
-            let field = format!("runtime_constraints.{}", name.chars().take(60).collect::<String>());
+            let field =
+                format!("runtime_constraints.{}", name.chars().take(60).collect::<String>());
             let number = || as_integer(value).and_then(|number| u64::try_from(number).ok());
             let problem = match (name.as_str(), value) {
                 (_, Value::Null) => None,

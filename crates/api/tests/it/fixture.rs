@@ -1,0 +1,246 @@
+//! An API over a store in memory, with an image and logs that are made up.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use api::{
+    Api, ApiConfig, ByteStream, ImageFault, ImageSummary, Images, LogQuery, LogSource, LogStream,
+    ResolvedImage,
+};
+use axum::Router;
+use axum::body::Body;
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::BodyExt as _;
+use model::{ApiToken, ContainerUuid, ServiceDomain, User};
+use serde_json::{Value, json};
+use store::{NewToken, NewUser, Store, StoreOptions};
+use tower::ServiceExt as _;
+
+pub(crate) const IMAGE_ID: &str =
+    "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+pub(crate) struct Fixture {
+    pub(crate) router: Router,
+    pub(crate) store: Store,
+    pub(crate) admin: Person,
+    pub(crate) ada: Person,
+    pub(crate) bob: Person,
+}
+
+pub(crate) struct Person {
+    pub(crate) user: User,
+    pub(crate) token: ApiToken,
+}
+
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: http::HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
+    }
+
+    /// The body of a success.
+    #[track_caller]
+    pub(crate) fn ok(&self) -> Value {
+        assert_eq!(self.status, StatusCode::OK, "{}", self.text);
+        self.json()
+    }
+
+    /// The errors of a refusal, one text.
+    #[track_caller]
+    pub(crate) fn refused(&self, status: u16) -> String {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text);
+        let body = self.json();
+        let errors = body["errors"].as_array().expect("errors is a list");
+        errors.iter().map(|text| text.as_str().unwrap()).collect::<Vec<_>>().join("; ")
+    }
+}
+
+impl Fixture {
+    pub(crate) async fn new() -> Self {
+        Self::with(|config| config).await
+    }
+
+    pub(crate) async fn with(change: impl FnOnce(ApiConfig) -> ApiConfig) -> Self {
+        let store =
+            Store::open(std::path::Path::new(":memory:"), StoreOptions::default()).await.unwrap();
+        store.ensure_system_user().await.unwrap();
+        let admin = person(&store, "admin", true).await;
+        let (ada, bob) = (person(&store, "ada", false).await, person(&store, "bob", false).await);
+        let domain = ServiceDomain::parse("http://*.s.localhost:8000/").unwrap();
+        let config = change(ApiConfig::new("http://localhost:8000", domain));
+        let api = Api::new(store.clone(), config, Arc::new(OneImage::default()), Arc::new(TwoLogs));
+        Self { router: api.router(), store, admin, ada, bob }
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> Response<Body> {
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+
+    pub(crate) async fn exchange(&self, request: Request<Body>) -> Answer {
+        answer(self.send(request).await).await
+    }
+
+    pub(crate) async fn get(&self, person: &Person, path: &str) -> Answer {
+        self.call(Method::GET, person, path, Value::Null).await
+    }
+
+    pub(crate) async fn post(&self, person: &Person, path: &str, body: Value) -> Answer {
+        self.call(Method::POST, person, path, body).await
+    }
+
+    pub(crate) async fn put(&self, person: &Person, path: &str, body: Value) -> Answer {
+        self.call(Method::PUT, person, path, body).await
+    }
+
+    pub(crate) async fn delete(&self, person: &Person, path: &str) -> Answer {
+        self.call(Method::DELETE, person, path, Value::Null).await
+    }
+
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        person: &Person,
+        path: &str,
+        body: Value,
+    ) -> Answer {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        self.exchange(request(method, path, Some(&person.token), body)).await
+    }
+
+    /// A committed service of this user.
+    pub(crate) async fn service(&self, person: &Person) -> Value {
+        let body = json!({"container_request": attributes(json!({"state": "Committed"}))});
+        self.post(person, "/arvados/v1/container_requests", body).await.ok()
+    }
+}
+
+pub(crate) async fn answer(response: Response<Body>) -> Answer {
+    let (parts, body) = response.into_parts();
+    let bytes = body.collect().await.unwrap().to_bytes();
+    let text = String::from_utf8(bytes.to_vec()).unwrap();
+    Answer { status: parts.status, headers: parts.headers, text }
+}
+
+pub(crate) fn request(
+    method: Method,
+    path: &str,
+    token: Option<&ApiToken>,
+    body: impl Into<Body>,
+) -> Request<Body> {
+    let mut request = Request::builder().method(method).uri(path);
+    if let Some(token) = token {
+        request = request.header("authorization", format!("Bearer {}", token.expose()));
+    }
+    request.body(body.into()).unwrap()
+}
+
+/// A service's attributes with these over them.
+pub(crate) fn attributes(over: Value) -> Value {
+    let mut all = json!({
+        "name": "notebook", "command": ["serve"], "container_image": "demo",
+        "output_path": "/out", "mounts": {"/out": {"kind": "tmp", "capacity": 1000}},
+        "runtime_constraints": {"ram": 1000, "vcpus": 1}, "priority": 500, "service": true,
+        "published_ports": {"80": {"access": "private", "label": "Notebook"}},
+    });
+    for (name, value) in over.as_object().unwrap() {
+        all[name] = value.clone();
+    }
+    all
+}
+
+async fn person(store: &Store, name: &str, is_admin: bool) -> Person {
+    let new =
+        NewUser { username: name.to_owned(), is_active: true, is_admin, ..NewUser::default() };
+    let user = store.create_user(new).await.unwrap();
+    let token = token(store, &user, &["all"]).await;
+    Person { user, token }
+}
+
+pub(crate) async fn token(store: &Store, user: &User, scopes: &[&str]) -> ApiToken {
+    let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
+    let new = NewToken { owner: user.uuid, scopes, expires_at: None, made_by: user.uuid };
+    store.create_token(new).await.unwrap().0
+}
+
+/// A store with one image, `demo:latest`, that counts what it is sent.
+#[derive(Default)]
+struct OneImage {
+    imported: Mutex<BTreeMap<String, u64>>,
+}
+
+impl Images for OneImage {
+    fn resolve<'a>(
+        &'a self,
+        image: &'a str,
+    ) -> BoxFuture<'a, Result<Option<ResolvedImage>, String>> {
+        let known = matches!(image, "demo" | "demo:latest") || image == IMAGE_ID;
+        let image =
+            ResolvedImage { id: IMAGE_ID.to_owned(), names: vec!["demo:latest".to_owned()] };
+        async move { Ok(known.then_some(image)) }.boxed()
+    }
+
+    fn list(&self) -> BoxFuture<'_, Result<Vec<ImageSummary>, String>> {
+        let imported = self.imported.lock().unwrap();
+        let images = imported.iter().map(|(name, size)| summary(name, *size)).collect();
+        async move { Ok(images) }.boxed()
+    }
+
+    fn import<'a>(
+        &'a self,
+        archive: ByteStream,
+        name: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<ImageSummary, ImageFault>> {
+        async move {
+            let size = archive
+                .try_fold(0, |size, piece| async move { Ok(size + piece.len() as u64) })
+                .await
+                .map_err(|error| ImageFault::Refused(error.to_string()))?;
+            let name = name.unwrap_or("nameless");
+            self.imported.lock().unwrap().insert(name.to_owned(), size);
+            Ok(summary(name, size))
+        }
+        .boxed()
+    }
+
+    fn remove<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<bool, String>> {
+        let removed = self.imported.lock().unwrap().remove(name).is_some();
+        async move { Ok(removed) }.boxed()
+    }
+}
+
+fn summary(name: &str, size_bytes: u64) -> ImageSummary {
+    let id = IMAGE_ID.to_owned();
+    ImageSummary { id, names: vec![name.to_owned()], size_bytes, created: None, layers: 1 }
+}
+
+/// Two lines on each output, interleaved in time, in pieces that break anywhere.
+struct TwoLogs;
+
+impl LogSource for TwoLogs {
+    fn open<'a>(
+        &'a self,
+        _container: &'a ContainerUuid,
+        query: LogQuery,
+    ) -> BoxFuture<'a, Result<Option<ByteStream>, String>> {
+        let pieces: &'static [&'static str] = match query.stream {
+            LogStream::Stdout => &["2026-01-01T00:00:01Z o", "ne\n2026-01-01T00:00:03Z three\n"],
+            LogStream::Stderr => &["2026-01-01T00:00:02Z two\n2026-01-01T00:00:04Z ", "four"],
+            LogStream::CrunchRun => return async { Ok(None) }.boxed(),
+        };
+        let lines = stream::iter(pieces).map(|piece| Ok(Bytes::from(*piece)));
+        async move { Ok(Some(Box::pin(lines) as ByteStream)) }.boxed()
+    }
+}
+
+/// A bound for what should take milliseconds.
+pub(crate) const SOON: Duration = Duration::from_secs(10);

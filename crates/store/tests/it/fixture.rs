@@ -1,0 +1,118 @@
+//! A store in a directory that goes away, with users and what they submit.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use model::request_rules::{Origin, new_request};
+use model::{ContainerRequest, JsonMap, Link, Timestamp, User};
+use serde_json::{Value, json};
+use store::{Clock, Identity, NewToken, NewUser, Store, StoreOptions};
+
+pub(crate) struct Fixture {
+    pub(crate) store: Store,
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) ada: User,
+    pub(crate) bob: User,
+    /// Seconds that the store's clock is ahead.
+    ahead: Arc<AtomicI64>,
+}
+
+impl Fixture {
+    pub(crate) async fn new() -> Self {
+        Self::with(StoreOptions::default()).await
+    }
+
+    pub(crate) async fn with(options: StoreOptions) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let ahead = Arc::new(AtomicI64::new(0));
+        let clock = {
+            let ahead = ahead.clone();
+            Clock::new(move || {
+                let seconds = jiff::SignedDuration::from_secs(ahead.load(Ordering::SeqCst));
+                Timestamp::from_jiff(jiff::Timestamp::now() + seconds)
+            })
+        };
+        let options = StoreOptions { clock, ..options };
+        let store = Store::open(&dir.path().join("wharf.db"), options).await.unwrap();
+        store.ensure_system_user().await.unwrap();
+        let user = |name: &str, is_admin| NewUser {
+            username: name.to_owned(),
+            is_active: true,
+            is_admin,
+            ..NewUser::default()
+        };
+        let ada = store.create_user(user("ada", false)).await.unwrap();
+        let bob = store.create_user(user("bob", false)).await.unwrap();
+        Self { store, dir, ada, bob, ahead }
+    }
+
+    pub(crate) fn advance(&self, seconds: i64) {
+        self.ahead.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    /// A request of these attributes over a bare minimum, not kept yet.
+    pub(crate) fn draft(&self, user: &User, attributes: Value) -> ContainerRequest {
+        let mut all: JsonMap = object(json!({
+            "command": ["true"], "container_image": "sha256:0", "output_path": "/out",
+            "mounts": {"/out": {"kind": "tmp", "capacity": 1}},
+            "runtime_constraints": {"ram": 1, "vcpus": 1}, "priority": 500, "use_existing": false,
+        }));
+        all.extend(object(attributes));
+        let uuid = self.store.new_request_uuid().unwrap();
+        let origin = Origin { uuid, by: user.uuid, at: self.store.now() };
+        new_request(&all, &origin).unwrap()
+    }
+
+    pub(crate) async fn submit(&self, user: &User, attributes: Value) -> ContainerRequest {
+        let mut attributes = object(attributes);
+        attributes.entry("state").or_insert("Committed".into());
+        let request = self.draft(user, attributes.into());
+        self.store.create_request(request, user.uuid).await.unwrap()
+    }
+
+    pub(crate) fn hostname(&self, user: &User, name: &str, request: &ContainerRequest) -> Link {
+        let now = self.store.now();
+        Link {
+            uuid: self.store.new_link_uuid().unwrap(),
+            owner_uuid: user.uuid.to_string(),
+            created_at: now,
+            modified_at: now,
+            modified_by_user_uuid: user.uuid,
+            link_class: "hostname".to_owned(),
+            name: name.to_owned(),
+            tail_uuid: None,
+            head_uuid: Some(request.uuid.to_string()),
+            properties: object(json!({"port": 80})),
+        }
+    }
+
+    pub(crate) async fn token(&self, user: &User, expires_in: Option<i64>) -> Identity {
+        let expires_at = expires_in.map(|seconds| {
+            let now = self.store.now().as_jiff();
+            Timestamp::from_jiff(now + jiff::SignedDuration::from_secs(seconds))
+        });
+        let new = NewToken {
+            owner: user.uuid,
+            scopes: vec!["all".to_owned()],
+            expires_at,
+            made_by: user.uuid,
+        };
+        let (token, _) = self.store.create_token(new).await.unwrap();
+        self.store.authenticate(&token).await.unwrap().unwrap()
+    }
+
+    /// Everything that is on disk, as it is while the store is open.
+    pub(crate) fn bytes_on_disk(&self) -> Vec<u8> {
+        let files = std::fs::read_dir(self.dir.path()).unwrap();
+        files.flat_map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect()
+    }
+}
+
+pub(crate) fn object(value: Value) -> JsonMap {
+    let Value::Object(map) = value else { panic!("{value} is no object") };
+    map
+}
+
+pub(crate) fn contains(haystack: &[u8], needle: &str) -> bool {
+    haystack.windows(needle.len()).any(|window| window == needle.as_bytes())
+}
