@@ -29,7 +29,15 @@ pub struct ContainerPort(NonZeroU16);
 
 impl ContainerPort {
     /// Port 80, which a service host without a port means.
-    pub const HTTP: Self = Self(NonZeroU16::new(80).expect("80 is not zero"));
+    pub const HTTP: Self = Self::literal(80);
+
+    /// A port written in the source; 0 does not compile in a constant.
+    ///
+    /// # Panics
+    /// When `number` is 0.
+    pub const fn literal(number: u16) -> Self {
+        Self(NonZeroU16::new(number).expect("a port in the source is not 0"))
+    }
 
     /// A port of a number; `None` for 0.
     pub fn new(number: u16) -> Option<Self> {

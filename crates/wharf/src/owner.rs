@@ -39,7 +39,8 @@ pub(crate) async fn token(store: &Store, data: &Path) -> Result<ApiToken> {
     Ok(token)
 }
 
-/// The name of the user that runs us, from `/etc/passwd`; `admin` where that has none.
+/// The name of the user that runs us, from `/etc/passwd`; `admin` where that has none, and for root, since `root` is
+/// the records' own system user.
 fn username() -> String {
     let uid = rustix::process::geteuid().as_raw().to_string();
     let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
@@ -48,5 +49,6 @@ fn username() -> String {
         .map(|line| line.split(':').collect::<Vec<_>>())
         .find(|fields| fields.get(2) == Some(&uid.as_str()))
         .and_then(|fields| fields.first().map(|name| (*name).to_owned()))
+        .filter(|name| name != "root")
         .unwrap_or_else(|| "admin".to_owned())
 }
