@@ -123,7 +123,7 @@ impl<'r> Writer<'r> {
     fn add<R: Read>(&mut self, entry: &mut Entry<'_, R>) -> Result<(), ImageError> {
         let path = entry.path_bytes().into_owned();
         let place = Place::of(&path)?;
-        let attributes = self.attributes(entry, &path)?;
+        let attributes = self.attributes(entry);
         let kind = entry.header().entry_type();
         if place.name.starts_with(WHITEOUT) {
             return self.white_out(&place);
@@ -148,27 +148,21 @@ impl<'r> Writer<'r> {
         }
     }
 
-    fn attributes<R: Read>(
-        &self,
-        entry: &Entry<'_, R>,
-        path: &[u8],
-    ) -> Result<Attributes, ImageError> {
+    /// Fields left empty mean zero, as other readers have it; ids too large for the kernel, nobody.
+    fn attributes<R: Read>(&self, entry: &Entry<'_, R>) -> Attributes {
+        const NOBODY: u32 = 65_534;
         let header = entry.header();
-        let broken = |error: io::Error| {
-            let path = String::from_utf8_lossy(path);
-            ImageError::Broken(format!("the header of layer entry `{path}` is broken: {error}"))
-        };
         let id = |id: io::Result<u64>| {
-            id.and_then(|id| u32::try_from(id).map_err(io::Error::other)).map_err(broken)
+            u32::try_from(id.unwrap_or(0)).ok().filter(|id| *id != u32::MAX).unwrap_or(NOBODY)
         };
-        let owner = (Uid::from_raw(id(header.uid())?), Gid::from_raw(id(header.gid())?));
-        let mtime = i64::try_from(header.mtime().map_err(broken)?).unwrap_or(0);
+        let owner = (Uid::from_raw(id(header.uid())), Gid::from_raw(id(header.gid())));
+        let mtime = i64::try_from(header.mtime().unwrap_or(0)).unwrap_or(0);
         let time = Timespec { tv_sec: mtime, tv_nsec: 0 };
-        Ok(Attributes {
-            mode: Mode::from_raw_mode(header.mode().map_err(broken)? & 0o7777),
+        Attributes {
+            mode: Mode::from_raw_mode(header.mode().unwrap_or(0o644) & 0o7777),
             owner: self.is_root.then_some(owner),
             times: Timestamps { last_access: time, last_modification: time },
-        })
+        }
     }
 
     fn file<R: Read>(

@@ -43,6 +43,8 @@ fn tell(message: &FromShim) {
 }
 
 fn enter() -> Result<std::convert::Infallible, StartError> {
+    // Whatever descriptors our supervisor's own starter left open end here.
+    sys::close_on_exec_all().map_err(|error| StartError::step("close descriptors", error))?;
     // A session of its own: signals for the supervisor's terminal or group pass it by.
     rustix::process::setsid().map_err(|errno| StartError::step("start a session", errno))?;
     if can_mount() {

@@ -22,12 +22,18 @@ use std::path::{Path, PathBuf};
 
 /// A container that was made. Dropping it kills it and removes what belongs to it.
 struct Container {
-    init: Option<Pid>,
-    channel: Connection,
+    /// `None` before it is forked and after it was reaped.
+    init: Option<Init>,
     cgroups: Cgroups,
     rootfs: PathBuf,
     /// Keeps the image store from removing the layers.
-    _layers_in_use: Vec<OwnedFd>,
+    layers_in_use: Vec<OwnedFd>,
+}
+
+/// Process 1 of the container.
+struct Init {
+    pid: Pid,
+    channel: Connection,
 }
 
 /// What became of waiting for the supervisor or the container.
@@ -79,35 +85,32 @@ impl Container {
         let mut notes = Vec::new();
         let cgroups = Cgroups::create(&spec.id, &spec.limits, &mut notes);
         // From here on `drop` cleans up. The record lets `sweep` do it if we are killed.
-        let (ours, theirs) = channel_pair()?;
-        let mut container = Self {
-            init: None,
-            channel: Connection::new(ours),
-            cgroups,
-            rootfs,
-            _layers_in_use: layers_in_use,
-        };
+        let mut container = Self { init: None, cgroups, rootfs, layers_in_use };
         container.record()?;
         make_namespaces()?;
+        let (ours, theirs) = channel_pair()?;
         let forked = sys::fork().map_err(|error| StartError::step("fork", error))?;
-        let Some(init) = forked else {
-            let Self { channel, cgroups, rootfs, .. } = &mut container;
-            drop(std::mem::replace(channel, Connection::new(theirs)));
-            sys::exit_now(init::run(spec, channel, cgroups, rootfs));
+        let Some(pid) = forked else {
+            // What is the shim's own is closed; process 1 speaks to the shim only.
+            drop(ours);
+            *supervisor = Connection::new(theirs);
+            container.layers_in_use.clear();
+            let Self { cgroups, rootfs, .. } = &container;
+            sys::exit_now(init::run(spec, supervisor, cgroups, rootfs));
         };
         drop(theirs);
-        container.init = Some(init);
+        container.init = Some(Init { pid, channel: Connection::new(ours) });
         container.record()?;
         release_output().map_err(|errno| StartError::step("let go of the output", errno))?;
         container.await_start(supervisor)?;
-        let started = FromShim::Started { pid: init.as_raw_nonzero().get().unsigned_abs(), notes };
+        let started = FromShim::Started { pid: pid.as_raw_nonzero().get().unsigned_abs(), notes };
         // If the supervisor is gone, serving it ends at once.
         let _gone = supervisor.send(&started);
         Ok(container)
     }
 
     fn record(&self) -> Result<(), StartError> {
-        let init = self.init.map(|init| init.as_raw_nonzero().get());
+        let init = self.init.as_ref().map(|init| init.pid.as_raw_nonzero().get());
         Record::of_this_process(init, self.cgroups.dirs())
             .and_then(|record| record.write(&self.rootfs))
             .map_err(|error| disk_error("write the container's record", &self.rootfs, &error))
@@ -160,13 +163,15 @@ impl Container {
                 Ok(None) => {}
                 Err(_) => return Event::SupervisorGone,
             }
-            match self.channel.buffered() {
-                Ok(Some(report)) => return Event::FromInit(report),
-                Ok(None) => {}
-                Err(_) => return Event::InitGone,
-            }
-            let (from_supervisor, from_init) = self.poll(supervisor);
-            if from_init && !self.channel.fill().unwrap_or(false) {
+            let (from_supervisor, from_init) = match &mut self.init {
+                None => (poll(supervisor, None).0, false),
+                Some(init) => match init.channel.buffered() {
+                    Ok(Some(report)) => return Event::FromInit(report),
+                    Ok(None) => poll(supervisor, Some(&init.channel)),
+                    Err(_) => return Event::InitGone,
+                },
+            };
+            if from_init && !self.init.as_mut().is_some_and(|i| i.channel.fill().unwrap_or(false)) {
                 return Event::InitGone;
             }
             if from_supervisor && !supervisor.fill().unwrap_or(false) {
@@ -175,32 +180,19 @@ impl Container {
         }
     }
 
-    /// Which of the two has something to read, or has ended. Once process 1 was reaped only the
-    /// supervisor counts.
-    fn poll(&self, supervisor: &Connection) -> (bool, bool) {
-        let mut polled = vec![PollFd::new(supervisor, PollFlags::IN)];
-        if self.init.is_some() {
-            polled.push(PollFd::new(&self.channel, PollFlags::IN));
-        }
-        // An interrupted poll is no event; the caller polls again.
-        let _interrupted = rustix::event::poll(&mut polled, None);
-        let ready = |at: usize| polled.get(at).is_some_and(|fd| !fd.revents().is_empty());
-        (ready(0), ready(1))
-    }
-
     /// Process 1 passes the signal on; a single byte is its number.
     fn signal(&self, signal: i32) {
-        if let Ok(number) = u8::try_from(signal) {
+        if let (Some(init), Ok(number)) = (&self.init, u8::try_from(signal)) {
             // It fails only when process 1 is gone.
-            let _gone = rustix::io::write(&self.channel, &[number]);
+            let _gone = rustix::io::write(&init.channel, &[number]);
         }
     }
 
     /// With its process 1 the kernel kills the whole process namespace.
     fn kill(&self) {
-        if let Some(init) = self.init {
+        if let Some(init) = &self.init {
             // Not reaped yet, so the number is still its own.
-            let _ended = sys::kill(init, libc::SIGKILL);
+            let _ended = sys::kill(init.pid, libc::SIGKILL);
         }
     }
 
@@ -208,13 +200,23 @@ impl Container {
     fn reap(&mut self) -> Option<ExitStatus> {
         let init = self.init.take()?;
         loop {
-            match rustix::process::waitpid(Some(init), WaitOptions::empty()) {
+            match rustix::process::waitpid(Some(init.pid), WaitOptions::empty()) {
                 Ok(Some((_, status))) => return init::exit_status(status),
                 Err(rustix::io::Errno::INTR) | Ok(None) => {}
                 Err(_) => return None,
             }
         }
     }
+}
+
+/// Which of the two has something to read, or has ended.
+fn poll(supervisor: &Connection, init: Option<&Connection>) -> (bool, bool) {
+    let mut polled: Vec<_> =
+        [Some(supervisor), init].into_iter().flatten().map(|c| PollFd::new(c, PollFlags::IN)).collect();
+    // An interrupted poll is no event; the caller polls again.
+    let _interrupted = rustix::event::poll(&mut polled, None);
+    let ready = |at: usize| polled.get(at).is_some_and(|fd| !fd.revents().is_empty());
+    (ready(0), ready(1))
 }
 
 impl Drop for Container {
