@@ -331,6 +331,19 @@ impl Connection {
         }
     }
 
+    /// The rest of an answer's body, to its last chunk or to the end of the stream, whichever comes
+    /// first and however it comes.
+    pub fn read_rest(&mut self, head: &Head) -> Vec<u8> {
+        if head.header("Transfer-Encoding").is_none() {
+            return self.read_to_end();
+        }
+        let mut rest = Vec::new();
+        while let Ok(Some(chunk)) = self.read_chunk() {
+            rest.extend_from_slice(&chunk);
+        }
+        rest
+    }
+
     /// The socket, for tests that speak something else from here on.
     #[must_use]
     pub fn into_stream(self) -> TcpStream {

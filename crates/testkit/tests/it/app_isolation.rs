@@ -58,8 +58,8 @@ fn t31_neighbours_cannot_connect_to_the_app() {
     let service = wharf.launch(&Launch { command: wide, ports, ..Launch::default() });
     assert!(TcpStream::connect("127.0.0.1:48080").is_err(), "no port of the host leads there");
     let neighbour = wharf.launch(&Launch::default());
-    let tried = neighbour.shell("wget -T 2 -O - http://127.0.0.1:48080/ 2>&1; echo code $?");
-    assert!(tried.contains("refused") && tried.contains("code 1"), "{tried}");
+    let tried = neighbour.get("/connect?to=127.0.0.1:48080").text();
+    assert!(tried.contains("refused"), "{tried}");
     let _still_there = service.get("/").expect(200);
     wharf.finish();
 }
@@ -76,8 +76,12 @@ fn a_container_has_loopback_and_no_other_network() {
     );
     assert_eq!(service.shell("tail -n +2 /proc/net/route").trim(), "");
     let host_port = host_listener();
-    let tried = service.shell(&format!("wget -T 2 -O - http://127.0.0.1:{host_port}/ 2>&1"));
+    let tried = service.get(&format!("/connect?to=127.0.0.1:{host_port}")).text();
     assert!(tried.contains("refused"), "{tried}");
+    for outside in ["169.254.169.254:80", "192.0.2.1:80", "[2001:db8::1]:80"] {
+        let tried = service.get(&format!("/connect?to={outside}")).text();
+        assert!(tried.contains("unreachable"), "{outside}: {tried}");
+    }
     wharf.finish();
 }
 

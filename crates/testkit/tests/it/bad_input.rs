@@ -99,11 +99,10 @@ fn the_api_says_what_is_not_there_and_who_may_not() {
 #[test]
 fn every_command_says_what_is_wrong_and_what_to_do() {
     let wharf = Wharf::start();
-    let usage: [&[&str]; 14] = [
+    let usage: [&[&str]; 13] = [
         &["fly"],
         &["run", "--publish", "0", "--image", "busybox", "--", "true"],
         &["run", "--publish", "70000", "--image", "busybox", "--", "true"],
-        &["run", "--publish", "80:secret", "--image", "busybox", "--", "true"],
         &["run", "--ram", "lots", "--image", "busybox", "--", "true"],
         &["run", "--cpus", "-1", "--image", "busybox", "--", "true"],
         &["run", "--env", "=x", "--image", "busybox", "--", "true"],
@@ -178,7 +177,7 @@ fn clients_without_a_server_say_how_to_get_one() {
     };
     let said = run(&[]);
     assert!(said.contains("wharf up"), "{said}");
-    let token = "v2/wharf-gj3su-000000000000000/abc";
-    let said = run(&[("ARVADOS_API_HOST", "127.0.0.1:1"), ("ARVADOS_API_TOKEN", token)]);
+    let token = format!("v2/wharf-gj3su-000000000000000/{}", "a".repeat(50));
+    let said = run(&[("ARVADOS_API_HOST", "127.0.0.1:1"), ("ARVADOS_API_TOKEN", &token)]);
     assert!(said.contains("127.0.0.1:1"), "{said}");
 }

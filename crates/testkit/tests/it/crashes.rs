@@ -15,7 +15,10 @@ fn kill(pid: u32) {
 
 /// The words in which the record tells the end.
 fn words(record: &serde_json::Value) -> String {
-    record["runtime_status"]["error"].as_str().unwrap_or_default().to_owned()
+    let status = &record["runtime_status"];
+    let words =
+        [&status["error"], &status["activity"]].map(|text| text.as_str().unwrap_or_default());
+    words.concat()
 }
 
 #[test]
@@ -133,10 +136,11 @@ fn connections_to_an_app_that_dies_end_at_once() {
     let wharf = Wharf::start();
     let service = wharf.app();
     let mut stream = service.ask("GET", "/events").start();
-    assert_eq!(stream.read_head().status, 200);
+    let head = stream.read_head();
+    assert_eq!(head.status, 200);
     let mut socket = service.websocket("/ws");
     let _gone = service.ask("POST", "/sh").body("kill -9 $PPID").try_send();
-    let _rest = stream.read_to_end();
+    let _rest = stream.read_rest(&head);
     assert!(socket.read().is_err(), "the WebSocket is over");
     let _record = service.wait_over(&wharf);
     wharf.finish();

@@ -223,7 +223,6 @@ fn t06_no_log_and_no_record_holds_a_token() {
         service.bare("GET", &format!("/x?api_token={escaped}%20")),
         service.bare("GET", &format!("//x?api_token={escaped}&api_token=v2/x/y")),
         service.bare("GET", "/").header("Cookie", &cookie),
-        service.bare("GET", &format!("/{escaped}?x=1")).bearer(&ada),
         wharf.request(&wharf.host("nobody"), "GET", &format!("/?api_token={escaped}")),
         wharf.request(
             &wharf.api_host(),

@@ -7,7 +7,10 @@ use serde_json::json;
 use testkit::{Launch, Options, Wharf, wait_for};
 
 fn words(record: &serde_json::Value) -> String {
-    record["runtime_status"]["error"].as_str().unwrap_or_default().to_owned()
+    let status = &record["runtime_status"];
+    let words =
+        [&status["error"], &status["activity"]].map(|text| text.as_str().unwrap_or_default());
+    words.concat()
 }
 
 #[test]
@@ -186,6 +189,7 @@ fn an_app_that_fills_its_disk_harms_itself_alone() {
     assert!(said.contains("No space left"), "{said}");
     let _served = service.get("/").expect(200);
     let _status = wharf.api("GET", "/arvados/v1/users/current", None).expect(200);
+    let _freed = service.shell("rm /root/fill");
     service.cancel(&wharf);
     let record = service.wait_over(&wharf);
     assert_eq!(record["state"], "Cancelled", "{record}");

@@ -4,6 +4,7 @@ Arguments: the port to connect to on 127.0.0.1, the service host, header lines "
 """
 import http.client
 import json
+import socket as sockets
 import sys
 import uuid
 
@@ -24,8 +25,9 @@ def call(method, path, body=None):
 
 def socket(path):
     more = {name: value for name, value in headers.items() if name != "Origin"}
-    return client.connect(f"ws://{host}{path}", host="127.0.0.1", port=port, proxy=None,
-                          origin=headers.get("Origin"), additional_headers=more, max_size=None)
+    return client.connect(f"ws://{host}{path}", proxy=None, max_size=None,
+                          sock=sockets.create_connection(("127.0.0.1", port)),
+                          origin=headers.get("Origin"), additional_headers=more)
 
 
 kernel = call("POST", "/api/kernels", {"name": "python3"})["id"]

@@ -14,6 +14,8 @@ fn link(class: &str, name: &str, head: &str) -> Value {
 
 fn draft(wharf: &Wharf, token: &str) -> String {
     let body = json!({"container_request": {"name": "draft", "service": true,
+        "container_image": "testapp:latest", "command": ["true"], "output_path": "/out",
+        "mounts": {"/out": {"kind": "tmp", "capacity": 1024}},
         "published_ports": {"8080": {"access": "private", "label": "app"}}}});
     let made = wharf.api_as(token, "POST", "/arvados/v1/container_requests", Some(&body));
     made.expect(200).json()["uuid"].as_str().expect("a uuid").to_owned()
@@ -49,7 +51,7 @@ fn t24_names_that_mislead_are_refused() {
         assert!(said.contains("name"), "{name:?}: {said}");
     }
     let longest = "a".repeat(63);
-    for name in ["a", "lab-1", "7", &longest] {
+    for name in ["a", "lab-1", "7up", &longest] {
         let _made = wharf.api("POST", LINKS, Some(&link("hostname", name, &head))).expect(200);
     }
     // Case is folded before the name is compared.

@@ -70,6 +70,8 @@ fn a_port_that_never_opens_keeps_saying_so() {
 fn a_draft_is_no_service_yet() {
     let wharf = Wharf::start();
     let body = json!({"container_request": {"name": "draft", "service": true,
+        "container_image": "testapp:latest", "command": ["true"], "output_path": "/out",
+        "mounts": {"/out": {"kind": "tmp", "capacity": 1024}},
         "published_ports": {"80": {"access": "private", "label": "app"}}}});
     let made = wharf.api("POST", "/arvados/v1/container_requests", Some(&body)).expect(200).json();
     let host = wharf.host(&format!("{}-80", made["uuid"].as_str().expect("a uuid")));

@@ -108,9 +108,9 @@ fn bytes_sent_right_behind_the_handshake_are_not_lost() {
 #[test]
 fn pythons_websockets_client_is_content() {
     const SCRIPT: &str = r#"
-import sys, websockets.sync.client as client
+import socket as sockets, sys, websockets.sync.client as client
 host, port, token = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-with client.connect(f"ws://{host}/ws", host="127.0.0.1", port=port, max_size=None,
+with client.connect(f"ws://{host}/ws", sock=sockets.create_connection(("127.0.0.1", port)), max_size=None,
                     additional_headers={"Authorization": "Bearer " + token},
                     subprotocols=["a", "b"], proxy=None) as socket:
     assert socket.subprotocol == "a", socket.subprotocol

@@ -38,6 +38,7 @@ fn answer(request: &Request, reader: &mut Reader) -> Result<bool> {
         "/sh" => shell(request, reader),
         "/log" => log(request, reader),
         "/listen" | "/unlisten" => listen(request, reader),
+        "/connect" => connect(request, reader),
         "/tick" => tick(request, reader),
         "/events" => events(request, reader),
         "/upload" => upload(request, reader),
@@ -110,6 +111,16 @@ fn listen(request: &Request, reader: &mut Reader) -> Result<bool> {
         Ok(()) => reply(reader, "text/plain", b"open\n"),
         Err(error) => reply(reader, "text/plain", format!("failed: {error}\n").as_bytes()),
     }
+}
+
+/// `/connect?to=127.0.0.1:80`: whether a connection from in here comes about.
+fn connect(request: &Request, reader: &mut Reader) -> Result<bool> {
+    let to = request.parameter("to").unwrap_or_default().to_owned();
+    let outcome = match TcpStream::connect(&to) {
+        Ok(_) => "connected\n".to_owned(),
+        Err(error) => format!("failed: {error}\n"),
+    };
+    reply(reader, "text/plain", outcome.as_bytes())
 }
 
 fn tick(request: &Request, reader: &mut Reader) -> Result<bool> {
