@@ -4,9 +4,12 @@ mod client_commands;
 mod roles;
 pub(crate) mod values;
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
 
 pub use client_commands::ClientCommand;
 pub(crate) use client_commands::{
@@ -16,6 +19,8 @@ pub(crate) use client_commands::{
 pub use roles::{
     DEFAULT_LISTEN, DemoAppArgs, DemoArgs, DoctorArgs, RoleCommand, SuperviseArgs, UpArgs,
 };
+
+use crate::{failure, output};
 
 /// Runs services in containers, each behind its own authenticated web address.
 #[derive(Debug, Parser)]
@@ -62,6 +67,41 @@ pub enum Command {
     /// Done by [`crate::run`].
     #[command(flatten)]
     Client(ClientCommand),
+}
+
+/// Reads the process's command line. `Err` is the exit code after help, version or a mistake,
+/// which was printed: a mistake as one line that says what to do.
+pub fn parse() -> Result<Cli, ExitCode> {
+    Cli::try_parse().map_err(|error| {
+        if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+            return match output::print(&error.render().to_string()) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(unprinted) => failure::report(&unprinted.into()),
+            };
+        }
+        if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+            // What can be typed here is the best answer to nothing.
+            output::remark(error.render().to_string().trim_end());
+        } else {
+            let command = std::env::args_os().nth(1);
+            let command = command.as_deref().and_then(OsStr::to_str).unwrap_or_default();
+            output::remark(&format!("wharf: {}", usage_line(&error, command)));
+        }
+        ExitCode::from(2)
+    })
+}
+
+/// clap's message without its layout, and where to read more.
+fn usage_line(error: &clap::Error, first_word: &str) -> String {
+    let text = error.render().to_string();
+    let message = text.split("\n\nUsage:").next().unwrap_or_default();
+    let message = message.split("\n\nFor more information").next().unwrap_or_default();
+    let words: Vec<&str> = message.split_whitespace().collect();
+    let message = words.join(" ").replace(" tip: ", "; ");
+    let message = message.strip_prefix("error: ").unwrap_or(&message).to_owned();
+    let known = Cli::command().find_subcommand(first_word).is_some();
+    let command = if known { format!("wharf {first_word}") } else { "wharf".to_owned() };
+    format!("{message}; see `{command} --help`")
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ use std::process::ExitCode;
 
 pub use args::{
     Cli, ClientCommand, Command, DEFAULT_LISTEN, DemoAppArgs, DemoArgs, DoctorArgs, RoleCommand,
-    SharedArgs, SuperviseArgs, UpArgs,
+    SharedArgs, SuperviseArgs, UpArgs, parse,
 };
 pub use failure::report;
 

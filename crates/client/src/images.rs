@@ -12,6 +12,7 @@ use tokio_util::io::ReaderStream;
 use crate::body::RequestBody;
 use crate::call::{Client, Ignored};
 use crate::error::ClientError;
+use crate::list::Page;
 
 /// Bytes read from the file at once: few calls, little memory.
 const PIECE_BYTES: usize = 256 << 10;
@@ -41,15 +42,8 @@ const IMAGES: &str = "/wharf/v1/images";
 impl Client {
     /// Images in the store.
     pub async fn list_images(&self) -> Result<Vec<ImageSummary>, ClientError> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Answer {
-            Page { items: Vec<ImageSummary> },
-            List(Vec<ImageSummary>),
-        }
-        Ok(match self.get(IMAGES).await? {
-            Answer::Page { items } | Answer::List(items) => items,
-        })
+        let page: Page<ImageSummary> = self.get(IMAGES).await?;
+        Ok(page.items)
     }
 
     /// Sends an archive from a file; `name` (`REPO:TAG`) goes before the names inside it.

@@ -160,7 +160,7 @@ macro_rules! settings {
                 problems: &mut Vec<$crate::raw::Problem>,
             ) {
                 $(if let Some(value) = section.take::<$type>($key, problems) {
-                    $(let value = $crate::setting::within(value, $min, $max, section.path($key), problems);)?
+                    $(let value = $crate::setting::within(value, &$min, &$max, section.path($key), problems);)?
                     self.$field = value;
                 })*
             }
@@ -189,12 +189,12 @@ pub(crate) struct Line {
 /// Reports a value outside its bounds (both inclusive); returns it unchanged, as a problem ends the reading anyway.
 pub(crate) fn within<T: Setting + PartialOrd>(
     value: T,
-    min: T,
-    max: T,
+    min: &T,
+    max: &T,
     path: String,
     problems: &mut Vec<crate::raw::Problem>,
 ) -> T {
-    if value < min || value > max {
+    if value < *min || value > *max {
         let text = format!("must be from {} to {}, is {}", min.show(), max.show(), value.show());
         problems.push(crate::raw::Problem { path, text });
     }

@@ -17,7 +17,7 @@ pub enum ClientCommand {
     #[command(
         display_order = 10,
         after_help = "Examples:
-  wharf run --name lab --image jupyterlab --publish 8888:private:Jupyter --hostname lab --wait --open
+  wharf run --name lab --image jupyterlab --publish 8888:private:Lab --hostname lab --open
   wharf run --image busybox --publish 80:public -- httpd -f -p 80 -h /www
   wharf run --batch --image busybox -- sh -c 'echo hello; exit 3'"
     )]
