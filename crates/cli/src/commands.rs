@@ -28,12 +28,12 @@ pub(crate) async fn dispatch(
     use ClientCommand as C;
     let context = || Context::load(shared);
     match command {
-        C::Run(args) if args.batch => return batch::run(&context()?, *args).await,
-        C::Run(args) => run::run(&context()?, *args).await?,
+        C::Run(args) if args.batch => return Box::pin(batch::run(&context()?, *args)).await,
+        C::Run(args) => Box::pin(run::run(&context()?, *args)).await?,
         C::Ps(args) => ps::ps(&context()?, &args).await?,
         C::Show(args) => show::show(&context()?, &args).await?,
         C::Logs(args) => logs::logs(&context()?, &args).await?,
-        C::Stop(args) => stop::stop(&context()?, &args).await?,
+        C::Stop(args) => Box::pin(stop::stop(&context()?, &args)).await?,
         C::Open(args) => open::open(&context()?, &args).await?,
         C::Url(args) => url::url(&context()?, &args).await?,
         C::Hostname(command) => hostname::hostname(&context()?, command).await?,

@@ -115,7 +115,7 @@ mod tests {
         check(&format!("{TIME} hello  you"), None, TIME, "hello  you");
         check(&format!("stdout {TIME} hello"), Some("stdout"), TIME, "hello");
         check(&format!("stderr: {TIME} hello"), Some("stderr"), TIME, "hello");
-        check(&format!("{TIME}"), None, TIME, "");
+        check(TIME, None, TIME, "");
         check(&format!("crunch-run {TIME} "), Some("crunch-run"), TIME, "");
         check("no time here", None, "", "no time here");
         check("stdout of another form", Some("stdout"), "", "of another form");

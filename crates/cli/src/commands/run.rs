@@ -201,16 +201,14 @@ async fn wait_until_ready(
 
 /// The identifier, then one line per port: for people and for scripts alike.
 fn describe(service: &Service, domain: Option<&ServiceDomain>) -> String {
-    let mut text = format!("{}\n", service.request.uuid);
+    let mut lines = vec![service.request.uuid.to_string()];
     for (port, entry) in service.ports() {
         let label = crate::table::printable(&entry.label);
         let access = entry.access.as_str();
-        match service.url(port, domain) {
-            Some(url) => text.push_str(&format!("{url}  {label} ({access})\n")),
-            None => text.push_str(&format!(
-                "port {port} gets its address when it runs  {label} ({access})\n"
-            )),
-        }
+        lines.push(match service.url(port, domain) {
+            Some(url) => format!("{url}  {label} ({access})"),
+            None => format!("port {port} gets its address when it runs  {label} ({access})"),
+        });
     }
-    text
+    lines.join("\n") + "\n"
 }

@@ -10,6 +10,9 @@ use crate::output;
 use crate::service::Service;
 use crate::table::printable;
 
+/// Where values start.
+const NAME_COLUMNS: usize = 12;
+
 pub(crate) async fn show(context: &Context, args: &ShowArgs) -> anyhow::Result<()> {
     let service = context.find(&args.id).await?;
     let domain = context.client.service_domain().await?;
@@ -84,7 +87,8 @@ struct Facts(String);
 impl Facts {
     fn say(&mut self, name: &str, value: &str) {
         if !value.is_empty() {
-            self.0.push_str(&format!("{name:<12}{value}\n"));
+            let padding = " ".repeat(NAME_COLUMNS.saturating_sub(name.len()));
+            self.0.extend([name, &padding, value, "\n"]);
         }
     }
 }
