@@ -229,3 +229,6 @@ fn open_log(path: &Path) -> io::Result<(File, File)> {
     let log = File::options().create(true).append(true).open(path)?;
     Ok((log.try_clone()?, log))
 }
+
+#[cfg(test)]
+mod tests;
