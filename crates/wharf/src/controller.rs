@@ -105,7 +105,9 @@ impl Controller {
         work.spawn_cancellable("directory changes", directory.follow_changes());
 
         let rooms = Arc::new(Rooms { proxy, router, router_runtime: Handle::current() });
-        let (edge, edge_handle) = start_edge(listener, &data, &config, rooms, edge_stop.clone())?;
+        let mut listeners = edge::bind_ports(address, config.services.external_ports).await?;
+        listeners.push(listener);
+        let (edge, edge_handle) = start_edge(listeners, &data, &config, rooms, edge_stop.clone())?;
         start_dispatch(&work, &data, &config, &store, &images, tunnels, edge_handle)?;
 
         let credentials = Credentials {
@@ -252,7 +254,7 @@ fn dispatch_config(data: &DataDir, config: &Config) -> DispatchConfig {
 
 /// Starts the edge thread with its own runtime; gives that runtime's handle for the tunnels' drivers.
 fn start_edge(
-    listener: TcpListener,
+    listeners: Vec<TcpListener>,
     data: &DataDir,
     config: &Config,
     rooms: Arc<Rooms>,
@@ -278,11 +280,13 @@ fn start_edge(
     let grace = config.shutdown.drain_grace;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let handle = runtime.handle().clone();
-    let listener = listener.into_std()?;
+    let listeners: Vec<_> =
+        listeners.into_iter().map(TcpListener::into_std).collect::<std::io::Result<_>>()?;
     let thread = std::thread::Builder::new().name("edge".to_owned()).spawn(move || {
         runtime.block_on(async move {
-            match TcpListener::from_std(listener) {
-                Ok(listener) => edge::serve(listener, tls, rooms, limits, stop, grace).await,
+            let listeners = listeners.into_iter().map(TcpListener::from_std).collect();
+            match listeners {
+                Ok(listeners) => edge::serve(listeners, tls, rooms, limits, stop, grace).await,
                 Err(error) => tracing::error!(error = %error, "the edge cannot listen"),
             }
         });

@@ -37,9 +37,20 @@ pub(crate) struct EdgeLimits {
     pub(crate) n_connections_max: usize,
 }
 
-/// Accepts connections until `stop` is cancelled, then lets the open ones go on for `grace`.
+/// All that a connection needs of its surroundings. Clones are the same.
+#[derive(Clone)]
+struct Surroundings {
+    tls: TlsAcceptor,
+    rooms: Arc<Rooms>,
+    limits: EdgeLimits,
+    stop: CancellationToken,
+    places: Arc<Semaphore>,
+    connections: lifecycle::TaskScope,
+}
+
+/// Accepts connections on every listener until `stop` is cancelled, then lets the open ones go on for `grace`.
 pub(crate) async fn serve(
-    listener: TcpListener,
+    listeners: Vec<TcpListener>,
     tls: TlsAcceptor,
     rooms: Arc<Rooms>,
     limits: EdgeLimits,
@@ -48,10 +59,22 @@ pub(crate) async fn serve(
 ) {
     let places = Arc::new(Semaphore::new(limits.n_connections_max));
     let connections = lifecycle::TaskScope::new("connections");
+    let surroundings = Surroundings { tls, rooms, limits, stop, places, connections };
+    let accepting = listeners.into_iter().map(|listener| accept(listener, surroundings.clone()));
+    futures_util::future::join_all(accepting).await;
+    // WebSockets have no request to finish; everything else has the grace period.
+    let sockets = surroundings.rooms.proxy.shutdown(Duration::from_millis(100)).await;
+    tracing::debug!(left = ?sockets, "sockets closed");
+    surroundings.connections.idle(grace).await;
+    let left = surroundings.connections.shutdown(Duration::ZERO).await;
+    tracing::info!(left = ?left, "edge closed");
+}
+
+async fn accept(listener: TcpListener, around: Surroundings) {
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
+        let Ok(place) = Arc::clone(&around.places).acquire_owned().await else { break };
         let accepted = tokio::select! {
-            () = stop.cancelled() => break,
+            () = around.stop.cancelled() => break,
             accepted = listener.accept() => accepted,
         };
         let (stream, peer) = match accepted {
@@ -63,19 +86,31 @@ pub(crate) async fn serve(
                 continue;
             }
         };
-        let (tls, rooms, limits) = (tls.clone(), Arc::clone(&rooms), limits.clone());
-        let stop = stop.clone();
-        connections.spawn("connection", async move {
+        let Surroundings { tls, rooms, limits, stop, .. } = around.clone();
+        around.connections.spawn("connection", async move {
             connection::serve(stream, peer, &tls, rooms, &limits, stop).await;
             drop(place);
         });
     }
-    // WebSockets have no request to finish; everything else has the grace period.
-    let sockets = rooms.proxy.shutdown(Duration::from_millis(100)).await;
-    tracing::debug!(left = ?sockets, "sockets closed");
-    connections.idle(grace).await;
-    let left = connections.shutdown(Duration::ZERO).await;
-    tracing::info!(left = ?left, "edge closed");
+}
+
+/// Binds the listen address, and on sites without a wildcard name the ports that services get.
+pub(crate) async fn bind_ports(
+    address: SocketAddr,
+    ports: Option<(u16, u16)>,
+) -> Result<Vec<TcpListener>> {
+    let mut listeners = Vec::new();
+    if let Some((first, last)) = ports {
+        for port in first..=last {
+            let listener = TcpListener::bind((address.ip(), port)).await.with_context(|| {
+                format!(
+                    "listen on port {port} for services: free it, or change ExternalPortMin and ExternalPortMax"
+                )
+            })?;
+            listeners.push(listener);
+        }
+    }
+    Ok(listeners)
 }
 
 /// Binds the listen address.

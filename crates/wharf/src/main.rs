@@ -19,14 +19,16 @@ mod secrets;
 mod supervisors;
 mod up;
 
-use clap::Parser;
 use cli::{Cli, Command, RoleCommand, SharedArgs};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // A container's first steps must be taken by a process without threads: before anything else.
     runtime::run_if_reexec();
-    let Cli { shared, command } = Cli::parse();
+    let Cli { shared, command } = match cli::parse() {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
     match command {
         Command::Client(command) => cli::run(command, &shared),
         Command::Role(role) => run_role(role, &shared),

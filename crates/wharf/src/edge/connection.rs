@@ -109,6 +109,10 @@ async fn route(
         let response = rooms.proxy.serve(request, peer).await;
         return Ok(response.map(|body| body.map_err(Into::into).boxed_unsync()));
     }
+    if request.version() == http::Version::HTTP_11 && !has_one_host(&request) {
+        let problem = "the request must have exactly one Host header (RFC 9112 section 3.2)";
+        return Ok(refusal(http::StatusCode::BAD_REQUEST, problem));
+    }
     let router = rooms.router.clone();
     let request = request.map(axum::body::Body::new);
     let work = rooms.router_runtime.spawn(router.oneshot(request));
@@ -117,12 +121,24 @@ async fn route(
         Ok(Err(never)) => match never {},
         Err(error) => {
             tracing::error!(error = %error, "the API's answer was lost");
-            let mut response = Response::new(axum::body::Body::from(
-                r#"{"errors":["the controller failed on this request: its log says why"]}"#,
-            ));
-            *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
-            response
+            let problem = "the controller failed on this request: its log says why";
+            return Ok(refusal(http::StatusCode::INTERNAL_SERVER_ERROR, problem));
         }
     };
     Ok(response.map(|body| body.map_err(Into::into).boxed_unsync()))
+}
+
+fn has_one_host(request: &Request<Incoming>) -> bool {
+    request.headers().get_all(http::header::HOST).iter().count() == 1
+}
+
+/// An error in the Arvados form.
+fn refusal(status: http::StatusCode, problem: &str) -> Response<EdgeBody> {
+    let text = serde_json::json!({ "errors": [problem] }).to_string();
+    let body = http_body_util::Full::from(text).map_err(|never| match never {});
+    let mut response = Response::new(body.boxed_unsync());
+    *response.status_mut() = status;
+    let json = http::HeaderValue::from_static("application/json");
+    response.headers_mut().insert(http::header::CONTENT_TYPE, json);
+    response
 }
