@@ -165,7 +165,8 @@ mod tests {
 
     #[test]
     fn a_spec_that_makes_no_sense_is_refused_in_words() {
-        let broken: [(fn(&mut ContainerSpec), &str); 6] = [
+        type Break = fn(&mut ContainerSpec);
+        let broken: [(Break, &str); 6] = [
             (|s| s.id = "../x".to_owned(), "id must be"),
             (|s| s.argv.clear(), "no command"),
             (|s| s.layers.clear(), "layers"),

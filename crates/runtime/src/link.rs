@@ -126,7 +126,7 @@ impl Link {
     pub(crate) async fn run(&self, mut inbox: Inbox) {
         loop {
             match self.receive(&mut inbox).await {
-                Ok(Some(message)) => self.apply(message, &mut inbox),
+                Ok(Some(message)) => self.apply(&message, &mut inbox),
                 Ok(None) => break,
                 Err(error) => {
                     tracing::debug!(%error, "connection to the container's helper failed");
@@ -139,19 +139,21 @@ impl Link {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    fn apply(&self, message: FromShim, inbox: &mut Inbox) {
+    fn apply(&self, message: &FromShim, inbox: &mut Inbox) {
         match message {
             FromShim::Socket { errno } => {
                 let reply = self.pending.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
                 let result = match errno {
                     None => inbox.descriptors.pop_front().ok_or(libc::EBADMSG),
-                    Some(errno) => Err(errno),
+                    Some(errno) => Err(*errno),
                 };
                 // Whoever asked may have given up; the socket is closed then.
-                reply.map(|reply| drop(reply.send(result)));
+                if let Some(reply) = reply {
+                    drop(reply.send(result));
+                }
             }
             FromShim::Exited(exit) => {
-                self.progress.send_modify(|progress| progress.exit = Some(exit));
+                self.progress.send_modify(|progress| progress.exit = Some(*exit));
             }
             FromShim::Started { .. } | FromShim::StartFailed(_) => {
                 tracing::warn!("a container's helper reported a second start");

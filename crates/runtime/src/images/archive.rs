@@ -33,9 +33,9 @@ impl Archive {
         let mut parts = HashMap::new();
         let leash = Leash::new();
         let mut tar = tar::Archive::new(Limited::new(&file, &leash));
-        let mut entries = tar.entries_with_seek().map_err(ImageError::Read)?;
+        let entries = tar.entries_with_seek().map_err(ImageError::Read)?;
         leash.tighten();
-        while let Some(entry) = entries.next() {
+        for entry in entries {
             let entry = entry.map_err(ImageError::Read)?;
             let name = clean(&String::from_utf8_lossy(&entry.path_bytes()));
             let part = part_of(&entry, &name);
@@ -46,7 +46,6 @@ impl Archive {
             parts.extend(part.map(|part| (name, part)));
             leash.tighten();
         }
-        drop(entries);
         drop(tar);
         Ok(Self { file: Arc::new(file), parts })
     }

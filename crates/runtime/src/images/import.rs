@@ -82,7 +82,7 @@ impl ImageStore {
         // The work goes on in a thread of its own; it is told when nobody waits any more.
         let _told = InterruptOnDrop(interrupt.clone());
         let work = Import { store: self.clone(), scratch, interrupt, report };
-        let imported = tokio::task::spawn_blocking(move || work.run(&path, name));
+        let imported = tokio::task::spawn_blocking(move || work.run(&path, name.as_deref()));
         imported.await.map_err(|_panicked_or_shut_down| ImageError::Interrupted)?
     }
 }
@@ -160,7 +160,7 @@ struct Import {
 }
 
 impl Import {
-    fn run(&self, path: &Path, name: Option<String>) -> Result<Image, ImageError> {
+    fn run(&self, path: &Path, name: Option<&str>) -> Result<Image, ImageError> {
         let archive = Archive::index(self.plain_archive(path)?)?;
         let plans = manifest::plans(&archive)?;
         if name.is_some() && plans.len() > 1 {
@@ -168,7 +168,7 @@ impl Import {
         }
         let mut first = None;
         for plan in plans {
-            let image = self.import_image(&archive, plan, name.as_deref())?;
+            let image = self.import_image(&archive, plan, name)?;
             first.get_or_insert(image);
         }
         first.ok_or(ImageError::NotAnArchive)

@@ -102,9 +102,9 @@ impl<'r> Writer<'r> {
         archive: &mut tar::Archive<Limited<Metered<R>>>,
         leash: &Leash,
     ) -> Result<(), ImageError> {
-        let mut entries = archive.entries().map_err(ImageError::Read)?;
+        let entries = archive.entries().map_err(ImageError::Read)?;
         leash.tighten();
-        while let Some(entry) = entries.next() {
+        for entry in entries {
             let mut entry = entry.map_err(ImageError::Read)?;
             leash.loosen();
             self.n_entries += 1;

@@ -1,6 +1,7 @@
 //! Mounts as descriptors (Linux 5.2 and later): made while the host's files are in view, put in
 //! place when they no longer are.
 
+use crate::sys;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::{Errno, Result};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags};
@@ -43,6 +44,12 @@ pub(super) fn view_at(dir: impl AsFd, name: &str) -> Result<OwnedFd> {
         | OpenTreeFlags::AT_EMPTY_PATH
         | OpenTreeFlags::AT_SYMLINK_NOFOLLOW;
     rustix::mount::open_tree(dir, name, flags)
+}
+
+/// Adds restrictions (`MOUNT_ATTR_*`) to a mount, and if `recursive` to those beneath it.
+pub(super) fn restrict(mount: impl AsFd, attributes: u64, recursive: bool) -> Result<()> {
+    sys::mount_set(mount, attributes, recursive)
+        .map_err(|error| error.raw_os_error().map_or(Errno::IO, Errno::from_raw_os_error))
 }
 
 /// Puts a mount in place.

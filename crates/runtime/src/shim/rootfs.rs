@@ -7,7 +7,6 @@
 
 use super::mounts::{self, KERNEL, PLAIN, Root};
 use crate::error::StartError;
-use crate::sys;
 use crate::wire::ShimSpec;
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
@@ -89,7 +88,13 @@ fn mount_layers(spec: &ShimSpec, scratch: &Path, merged: &Path) -> Result<(), St
             break;
         }
     }
-    result.map_err(|errno| full_or_step(errno, "mount the image's layers (overlayfs)", scratch))
+    let step = match result {
+        Err(Errno::INVAL) => {
+            "mount the image's layers (overlayfs; its writable part cannot be on NFS, for one)"
+        }
+        _ => "mount the image's layers (overlayfs)",
+    };
+    result.map_err(|errno| full_or_step(errno, step, scratch))
 }
 
 fn full_or_step(errno: Errno, step: &str, scratch: &Path) -> StartError {
@@ -126,6 +131,7 @@ struct Parts {
     shared_memory: OwnedFd,
     queues: Option<OwnedFd>,
     sys: Option<OwnedFd>,
+    cgroup: Option<OwnedFd>,
     empty: OwnedFd,
     binds: Vec<(OwnedFd, FileType, PathBuf, String)>,
 }
@@ -137,8 +143,11 @@ impl Parts {
         let step = |name: &'static str| {
             move |errno: Errno| StartError::step(format!("mount {name}"), io::Error::from(errno))
         };
+        // Read-only keeps a container's root from changing modes and owners of the host's
+        // devices; reading and writing through them is another matter.
         let device = |name: &'static str| {
-            mounts::view(&Path::new("/dev").join(name), false).map(|view| (name, view))
+            let view = mounts::view(&Path::new("/dev").join(name), false)?;
+            mounts::restrict(&view, libc::MOUNT_ATTR_RDONLY, false).map(|()| (name, view))
         };
         let devices: Result<_, _> = DEVICES.into_iter().map(device).collect();
         let read_only = KERNEL | MountAttrFlags::MOUNT_ATTR_RDONLY;
@@ -163,6 +172,7 @@ impl Parts {
             // /sys; few programs miss either.
             queues: mounts::filesystem("mqueue", &[], KERNEL).ok(),
             sys: mounts::filesystem("sysfs", &[], read_only).ok(),
+            cgroup: own_cgroup(read_only),
             empty: mounts::filesystem("tmpfs", &[("size", "0"), ("mode", "555")], read_only)
                 .map_err(step("an empty directory"))?,
             binds: spec.mounts.iter().map(bind).collect::<Result<_, _>>()?,
@@ -184,6 +194,8 @@ impl Parts {
         if let Some(sys) = &self.sys {
             put(sys, "/sys").map_err(step("/sys"))?;
             SYS_HIDDEN.iter().try_for_each(|name| self.hide(sys, name)).map_err(step("/sys"))?;
+            // Programs that look for their limits there manage without.
+            let _optional = self.cgroup.as_ref().map(|cgroup| put(cgroup, "/sys/fs/cgroup"));
         }
         PROC_HIDDEN
             .iter()
@@ -236,20 +248,25 @@ impl Parts {
             Err(Errno::NOENT) => return Ok(()),
             view => view?,
         };
-        sys::mount_set(&view, libc::MOUNT_ATTR_RDONLY, false)
-            .map_err(|error| error.raw_os_error().map_or(Errno::IO, Errno::from_raw_os_error))?;
+        mounts::restrict(&view, libc::MOUNT_ATTR_RDONLY, false)?;
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         mounts::attach(view, rustix::fs::openat(&self.proc, name, flags, Mode::empty())?)
     }
+}
+
+/// The container's own control group, where the host has version 2 only: programs read their
+/// limits from it.
+fn own_cgroup(attributes: MountAttrFlags) -> Option<OwnedFd> {
+    let host = rustix::fs::statfs("/sys/fs/cgroup").ok()?;
+    let is_version_2 = host.f_type == libc::CGROUP2_SUPER_MAGIC;
+    is_version_2.then(|| mounts::filesystem("cgroup2", &[], attributes).ok()).flatten()
 }
 
 fn bind(mount: &crate::spec::Mount) -> Result<(OwnedFd, FileType, PathBuf, String), StartError> {
     let failed = |errno| mount_error(&mount.source, &mount.target, errno);
     let view = mounts::view(&mount.source, true).map_err(failed)?;
     let read_only = if mount.writable { 0 } else { libc::MOUNT_ATTR_RDONLY };
-    sys::mount_set(&view, u64::from(PLAIN.bits()) | read_only, true).map_err(|error| {
-        failed(error.raw_os_error().map_or(Errno::IO, Errno::from_raw_os_error))
-    })?;
+    mounts::restrict(&view, u64::from(PLAIN.bits()) | read_only, true).map_err(failed)?;
     let kind = mounts::kind_of(&view).map_err(failed)?;
     Ok((view, kind, mount.source.clone(), mount.target.clone()))
 }

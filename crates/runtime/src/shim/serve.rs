@@ -211,8 +211,11 @@ impl Container {
 
 /// Which of the two has something to read, or has ended.
 fn poll(supervisor: &Connection, init: Option<&Connection>) -> (bool, bool) {
-    let mut polled: Vec<_> =
-        [Some(supervisor), init].into_iter().flatten().map(|c| PollFd::new(c, PollFlags::IN)).collect();
+    let mut polled: Vec<_> = [Some(supervisor), init]
+        .into_iter()
+        .flatten()
+        .map(|c| PollFd::new(c, PollFlags::IN))
+        .collect();
     // An interrupted poll is no event; the caller polls again.
     let _interrupted = rustix::event::poll(&mut polled, None);
     let ready = |at: usize| polled.get(at).is_some_and(|fd| !fd.revents().is_empty());
@@ -234,10 +237,14 @@ impl Drop for Container {
 fn lock_layers(layers: &[PathBuf]) -> Result<Vec<OwnedFd>, StartError> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let lock = |path: &PathBuf| {
-        let missing = |_| StartError::LayerMissing { path: path.clone() };
-        let layer = rustix::fs::open(path, flags, Mode::empty()).map_err(missing)?;
+        let missing = || StartError::LayerMissing { path: path.clone() };
+        let layer = rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| match errno {
+            rustix::io::Errno::NOENT => missing(),
+            errno => StartError::step(format!("open the layer {}", path.display()), errno),
+        })?;
         match rustix::fs::flock(&layer, FlockOperation::NonBlockingLockShared) {
-            Err(rustix::io::Errno::WOULDBLOCK) => Err(missing(rustix::io::Errno::WOULDBLOCK)),
+            // It is being removed.
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(missing()),
             // A file system without locks has no image store on it that could remove layers.
             _ => Ok(layer),
         }

@@ -140,7 +140,8 @@ async fn a_command_that_ignores_sigterm_is_killed() {
 
 async fn the_user_is_the_images() {
     let site = Site::new().await;
-    let script = "id -u; id -g; echo $HOME; touch ~/mine && stat -c %u ~/mine; cat /etc/shadow || :";
+    let script =
+        "id -u; id -g; echo $HOME; touch ~/mine && stat -c %u ~/mine; cat /etc/shadow || :";
     let (text, _) = site.shell("c", script).user("web").output().await;
     assert!(text.starts_with("1000\n1000\n/home/web\n1000\n"), "{text}");
     let (text, _) = site.shell("d", "id -u; id -g").user("4321:17").output().await;
@@ -155,7 +156,8 @@ async fn the_user_is_the_images() {
 
 async fn standard_output_can_be_opened_again() {
     let site = Site::new().await;
-    let (text, _) = site.shell("c", "echo hi > /dev/stdout; echo ho > /dev/fd/2").user("web").output().await;
+    let (text, _) =
+        site.shell("c", "echo hi > /dev/stdout; echo ho > /dev/fd/2").user("web").output().await;
     assert_eq!(text, "hi\nho\n");
 }
 

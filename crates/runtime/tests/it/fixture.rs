@@ -33,7 +33,11 @@ fn base_layer() -> Vec<u8> {
         .dir("bin/", 0o755)
         .file("bin/busybox", 0o755, &busybox)
         .dir("etc/", 0o755)
-        .file("etc/passwd", 0o644, "root:x:0:0:root:/root:/bin/sh\nweb:x:1000:1000::/home/web:/bin/sh\n")
+        .file(
+            "etc/passwd",
+            0o644,
+            "root:x:0:0:root:/root:/bin/sh\nweb:x:1000:1000::/home/web:/bin/sh\n",
+        )
         .file("etc/group", 0o644, "root:x:0:\nweb:x:1000:\nstaff:x:50:web\n")
         .dir("root/", 0o700)
         .dir("home/", 0o755)
@@ -212,7 +216,8 @@ pub(crate) fn processes_of(id: &str) -> Vec<i32> {
         .filter(|pid| {
             let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
             let words: Vec<_> = line.split(|b| *b == 0).collect();
-            words.first().is_some_and(|w| w.starts_with(b"wharf-")) && words.contains(&id.as_bytes())
+            words.first().is_some_and(|w| w.starts_with(b"wharf-"))
+                && words.contains(&id.as_bytes())
         })
         .collect()
 }

@@ -64,7 +64,11 @@ pub(crate) fn run(tests: &[Test]) -> ExitCode {
             failed.push(test.name);
         }
     }
-    println!("{round}: {} passed, {} failed {failed:?}", selected.len() - failed.len(), failed.len());
+    println!(
+        "{round}: {} passed, {} failed {failed:?}",
+        selected.len() - failed.len(),
+        failed.len()
+    );
     let user_passed = !is_root() || run_as_user(&arguments);
     if failed.is_empty() && user_passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -96,7 +100,8 @@ fn run_as_user(arguments: &[String]) -> bool {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let program = dir.path().join("it");
     std::fs::copy("/proc/self/exe", &program).expect("room for a copy of this program");
-    let open = |path| std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755));
+    let open =
+        |path| std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755));
     open(dir.path()).and_then(|()| open(&program)).expect("own files can be opened to others");
     let status = Command::new(&program)
         .args(arguments)

@@ -170,12 +170,16 @@ async fn attributes_that_rule_the_overlay_are_dropped() {
 async fn headers_without_end_are_refused() {
     for kind in [EntryType::GNULongName, EntryType::XHeader, EntryType::GNULongLink] {
         let name = vec![b'a'; 3 << 20];
-        let layer = Layer::new().entry(kind, b"x", 0o644, b"", &name).file("x", 0o644, "x").finish();
+        let layer =
+            Layer::new().entry(kind, b"x", 0o644, b"", &name).file("x", 0o644, "x").finish();
         let attack = Attack::with(layer).await;
         let refusal = attack.refusal();
         let error = attack.result.as_ref().expect_err("refused");
         let source = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-        assert!(format!("{refusal} {source}").contains("ENTRY_HEADER_BYTES_MAX"), "{kind:?} {refusal}");
+        assert!(
+            format!("{refusal} {source}").contains("ENTRY_HEADER_BYTES_MAX"),
+            "{kind:?} {refusal}"
+        );
     }
 }
 

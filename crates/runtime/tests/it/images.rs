@@ -65,14 +65,19 @@ async fn every_usual_form_of_archive_gives_the_same_image() {
         assert_eq!(std::fs::read(image.layers[0].join("c")).expect("a file"), b"c");
         assert_eq!(std::fs::read(image.layers[1].join("a/b")).expect("a file"), b"b");
         assert_eq!(image.config.cmd, ["sh"]);
-        assert_eq!((image.config.user.as_str(), image.config.working_dir.as_str()), ("web", "/www"));
+        assert_eq!(
+            (image.config.user.as_str(), image.config.working_dir.as_str()),
+            ("web", "/www")
+        );
         assert_eq!(std::fs::read_dir(dir.path().join("tmp")).expect("listed").count(), 0);
         seen.push((image.size_bytes, image.created));
     }
     seen.dedup();
     assert_eq!(seen.len(), 1);
     assert_eq!(seen[0].0, 2);
-    assert!(seen[0].1.is_some_and(|created| created.to_string().starts_with("2026-01-02T03:04:05.678")));
+    assert!(
+        seen[0].1.is_some_and(|created| created.to_string().starts_with("2026-01-02T03:04:05.678"))
+    );
 }
 
 async fn import(store: &ImageStore, name: &str, layers: &[Vec<u8>]) -> Result<String, ImageError> {
@@ -225,7 +230,9 @@ async fn an_interrupted_import_leaves_nothing() {
     }
     let tmp = dir.path().join("tmp");
     let is_empty = || std::fs::read_dir(&tmp).is_ok_and(|mut entries| entries.next().is_none());
-    lifecycle::wait_until("the import to stop", crate::fixture::SOON, is_empty).await.expect("empty");
+    lifecycle::wait_until("the import to stop", crate::fixture::SOON, is_empty)
+        .await
+        .expect("empty");
     // Either it was faster than the interruption or nothing of it is there.
     if store.resolve("app").expect("looked up").is_none() {
         assert!(store.list().expect("listed").is_empty());

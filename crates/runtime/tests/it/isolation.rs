@@ -4,6 +4,7 @@ use crate::fixture::{SOON, Site};
 use crate::harness::{is_root, tests};
 
 tests![
+    the_hosts_devices_keep_their_modes,
     there_is_no_way_out_but_loopback,
     nothing_of_ours_leaks_into_it,
     process_1_is_closed_to_the_command,
@@ -37,7 +38,9 @@ async fn nothing_of_ours_leaks_into_it() {
         assert!(!text.contains(ours), "{ours} in {text}");
     }
     // Of descriptors the command has the usual three (and the shell opens).
-    let (text, _) = site.output("d", "for n in 3 4 5 6 7 8 9 11 12 251; do readlink /proc/$$/fd/$n; done; echo end").await;
+    let (text, _) = site
+        .output("d", "for n in 3 4 5 6 7 8 9 11 12 251; do readlink /proc/$$/fd/$n; done; echo end")
+        .await;
     assert_eq!(text, "end\n");
 }
 
@@ -94,8 +97,15 @@ async fn mounts_and_namespaces_are_refused() {
         unshare -m true; mknod /tmp/disk b 254 0; chroot / true && echo chroot; \
         nsenter -t 1 -m true; hostname evil; swapoff -a; dmesg; date -s 2000-01-01; echo end";
     let (text, _) = site.output("c", script).await;
-    for (call, times) in [("mount:", 1), ("umount:", 2), ("unshare:", 3), ("mknod:", 1), ("dmesg:", 1)] {
-        assert_eq!(text.matches(&format!("{call} ")).count() - usize::from(call == "mount:") * text.matches("umount: ").count(), times, "{call} {text}");
+    for (call, times) in
+        [("mount:", 1), ("umount:", 2), ("unshare:", 3), ("mknod:", 1), ("dmesg:", 1)]
+    {
+        assert_eq!(
+            text.matches(&format!("{call} ")).count()
+                - usize::from(call == "mount:") * text.matches("umount: ").count(),
+            times,
+            "{call} {text}"
+        );
     }
     assert!(text.contains("nsenter: ") && text.contains("hostname: "), "{text}");
     assert!(text.contains("date: can't set") && text.contains("end"), "{text}");
@@ -110,7 +120,9 @@ async fn capabilities_are_few_and_privileges_final() {
     for line in ["CapEff", "CapPrm", "CapBnd"] {
         assert!(text.contains(&format!("{line}:\t{set}")), "{line} {text}");
     }
-    assert!(text.contains("CapInh:\t0000000000000000") && text.contains("CapAmb:\t0000000000000000"));
+    assert!(
+        text.contains("CapInh:\t0000000000000000") && text.contains("CapAmb:\t0000000000000000")
+    );
     assert!(text.contains("NoNewPrivs:\t1") && text.contains("Seccomp:\t2"), "{text}");
     let (text, _) = site.shell("d", script).user("web").output().await;
     assert_eq!(text.matches(":\t0000000000000000").count(), 5, "{text}");
@@ -123,10 +135,17 @@ async fn the_kernels_own_files_are_masked() {
         echo /tmp/x > /proc/sys/kernel/core_pattern; ls /dev; [ -w /dev/null ] && echo null; tty; \
         head -c 3 /dev/urandom | wc -c; echo shm > /dev/shm/x && echo shm; touch /dev/x || echo dev";
     let (text, _) = site.output("c", script).await;
-    assert!(text.matches("Read-only file system").count() + text.matches("Permission denied").count() >= 3, "{text}");
+    assert!(
+        text.matches("Read-only file system").count() + text.matches("Permission denied").count()
+            >= 3,
+        "{text}"
+    );
     let devices: Vec<_> = text
         .lines()
-        .filter(|line| ["full", "null", "ptmx", "pts", "random", "shm", "tty", "urandom", "zero"].contains(line))
+        .filter(|line| {
+            ["full", "null", "ptmx", "pts", "random", "shm", "tty", "urandom", "zero"]
+                .contains(line)
+        })
         .collect();
     assert_eq!(devices.len(), 11, "{text}"); // "null" and "shm" once more, from the checks
     assert!(!text.contains("vda") && !text.contains("sda"), "{text}");
@@ -153,4 +172,15 @@ async fn two_containers_do_not_reach_each_other() {
     // Nor does a process of the node.
     assert!(tokio::net::TcpStream::connect("127.0.0.1:8000").await.is_err() || text.is_empty());
     server.cleanup().await;
+}
+
+async fn the_hosts_devices_keep_their_modes() {
+    let site = Site::new().await;
+    let script = "chmod 600 /dev/null; chown 1:1 /dev/zero; ls -ln /dev/null /dev/zero /dev/random; \
+        echo x > /dev/null && echo works; cat /dev/null";
+    let (text, _) = site.output("c", script).await;
+    assert!(text.contains("works") && text.matches("crw-rw-rw-").count() == 3, "{text}");
+    use std::os::unix::fs::MetadataExt as _;
+    let host = std::fs::metadata("/dev/null").expect("there");
+    assert_eq!((host.mode() & 0o777, host.uid()), (0o666, 0));
 }

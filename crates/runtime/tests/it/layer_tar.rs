@@ -98,7 +98,8 @@ pub(crate) fn config(layers: &[Vec<u8>]) -> Vec<u8> {
 /// As `docker save` writes it. `stored` are the layers as they lie in the archive.
 pub(crate) fn docker_archive(name: &str, config: &[u8], stored: &[Vec<u8>]) -> Vec<u8> {
     let names: Vec<_> = (0..stored.len()).map(|n| format!("{n}/layer.tar")).collect();
-    let manifest = serde_json::json!([{"Config": "config.json", "RepoTags": [name], "Layers": names}]);
+    let manifest =
+        serde_json::json!([{"Config": "config.json", "RepoTags": [name], "Layers": names}]);
     let mut archive = Layer::new().file("config.json", 0o644, config);
     for (name, layer) in names.iter().zip(stored) {
         archive = archive.file(name, 0o644, layer);

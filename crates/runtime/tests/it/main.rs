@@ -4,6 +4,8 @@
 //! A harness of its own, because `runtime::run_if_reexec` must come before any thread. Arguments
 //! that are no options select tests by a part of their names, as usual.
 
+#![expect(clippy::print_stdout, reason = "a test runner prints")]
+
 mod containers;
 mod endings;
 mod fixture;

@@ -40,7 +40,10 @@ async fn a_command_that_may_not_be_executed_is_named() {
 async fn a_missing_interpreter_is_named() {
     let site = Site::new().await;
     let found = words(site.container("c", &["/opt/no-interpreter"]), &site).await;
-    assert_eq!(found, "command `/opt/no-interpreter` needs `/opt/python3`, which is not in the image");
+    assert_eq!(
+        found,
+        "command `/opt/no-interpreter` needs `/opt/python3`, which is not in the image"
+    );
 }
 
 async fn what_is_no_program_is_named() {

@@ -195,8 +195,7 @@ impl Places {
 
     fn remove(&mut self, parent: BorrowedFd<'_>, name: &[u8]) -> Result<()> {
         self.last = None;
-        tree::remove_at(parent, name, 0)
-            .map_err(|error| error.raw_os_error().map_or(Errno::IO, Errno::from_raw_os_error))
+        tree::remove_at(parent, name)
     }
 }
 
