@@ -121,21 +121,21 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(scope: &str, method: Method, path: &str, expected: bool) {
-        assert_eq!(is_in_scope(&[scope.to_owned()], &method, path), expected, "{scope} {path}");
+    fn check(scope: &str, method: &Method, path: &str, expected: bool) {
+        assert_eq!(is_in_scope(&[scope.to_owned()], method, path), expected, "{scope} {path}");
     }
 
     #[test]
     fn a_scope_covers_its_path_and_nothing_else() {
-        check("all", Method::DELETE, "/x", true);
-        check("GET /a/b", Method::GET, "/a/b", true);
-        check("GET /a/b", Method::HEAD, "/a/b", true);
-        check("GET /a/b", Method::POST, "/a/b", false);
-        check("GET /a/b", Method::GET, "/a/b/c", false);
-        check("GET /a/b/", Method::GET, "/a/b/c", true);
-        check("GET /a/b/", Method::GET, "/a/b", false);
-        check("GET", Method::GET, "/a", false);
-        check("POST /x", Method::GET, OWN_TOKEN, true);
-        check("ALL", Method::GET, "/a", false);
+        check("all", &Method::DELETE, "/x", true);
+        check("GET /a/b", &Method::GET, "/a/b", true);
+        check("GET /a/b", &Method::HEAD, "/a/b", true);
+        check("GET /a/b", &Method::POST, "/a/b", false);
+        check("GET /a/b", &Method::GET, "/a/b/c", false);
+        check("GET /a/b/", &Method::GET, "/a/b/c", true);
+        check("GET /a/b/", &Method::GET, "/a/b", false);
+        check("GET", &Method::GET, "/a", false);
+        check("POST /x", &Method::GET, OWN_TOKEN, true);
+        check("ALL", &Method::GET, "/a", false);
     }
 }

@@ -1,5 +1,6 @@
 //! What the API needs to know of its site, all of it resolved.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use model::{ReservedNames, ServiceDomain};
@@ -28,6 +29,8 @@ pub struct ApiConfig {
     pub reserved_names: ReservedNames,
     /// Who may bind paths of the host.
     pub bind_mounts: BindMounts,
+    /// The directories of the host that may be bound, with all below them.
+    pub bind_directories: Vec<PathBuf>,
     /// Largest body of a record call; a request with a whole workflow inside has some 10 MB.
     pub request_bytes_max: usize,
     /// Largest image archive.
@@ -53,6 +56,7 @@ impl ApiConfig {
             service_domain,
             reserved_names: ReservedNames::default(),
             bind_mounts: BindMounts::AdminsOnly,
+            bind_directories: vec![PathBuf::from("/")],
             request_bytes_max: 128 << 20,
             image_bytes_max: 64 << 30,
             handoff_ttl: Duration::from_secs(60),

@@ -130,6 +130,14 @@ impl Store {
         }
         let hash = TokenHash::of(code).hex();
         let service_host = service_host.to_owned();
+        // Guesses come from anybody: they shall not take the writer's place.
+        let known = sqlx::query("SELECT 1 FROM one_time_codes WHERE hash = $1")
+            .bind(&hash)
+            .fetch_optional(&mut *self.reader().await?)
+            .await?;
+        if known.is_none() {
+            return Ok(None);
+        }
         self.write(move |tx| {
             Box::pin(async move {
                 let row = sqlx::query(

@@ -92,7 +92,7 @@ fn compare(operand: SimpleExpr, comparison: Comparison, scalar: &Scalar) -> Simp
 }
 
 fn membership(operand: SimpleExpr, values: &[Scalar], negated: bool) -> SimpleExpr {
-    let with_null = values.iter().any(|scalar| *scalar == Scalar::Null);
+    let with_null = values.contains(&Scalar::Null);
     let present: Vec<Value> = values.iter().filter_map(value).collect();
     match (negated, with_null) {
         (false, false) => operand.is_in(present),

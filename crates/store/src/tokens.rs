@@ -5,11 +5,14 @@ use sqlx::Row as _;
 use sqlx::sqlite::SqliteConnection;
 
 use crate::changes::ChangeKind;
-use crate::database::Store;
+use crate::database::{Store, Tx};
 use crate::error::StoreError;
 use crate::random;
 use crate::schema::{TOKENS, USERS};
 use crate::sql;
+
+/// How long expired tokens stay listed, in seconds: a week, to find out which one it was.
+const EXPIRED_KEPT_S: i64 = 7 * 24 * 3600;
 
 /// A token to be made.
 #[derive(Debug, Clone)]
@@ -58,6 +61,7 @@ impl Store {
                     if owner.is_none() {
                         return Err(StoreError::NotFound(format!("user {}", new.owner)));
                     }
+                    forget_expired(tx).await?;
                     let hidden = vec![("secret_hash", hash.hex().into())];
                     sql::insert(&TOKENS, &record, hidden)?.execute(tx.conn()).await?;
                     tx.changed(ChangeKind::Token, &uuid, vec![new.owner]);
@@ -136,6 +140,17 @@ impl Store {
         })
         .await
     }
+}
+
+/// Sessions leave a token each: those that expired long ago go when another one comes.
+async fn forget_expired(tx: &mut Tx) -> Result<(), StoreError> {
+    let kept = jiff::SignedDuration::from_secs(EXPIRED_KEPT_S);
+    let before = tx.now.as_jiff().checked_sub(kept).unwrap_or(jiff::Timestamp::MIN);
+    sqlx::query("DELETE FROM api_client_authorizations WHERE expires_at < $1")
+        .bind(Timestamp::from_jiff(before).to_string())
+        .execute(tx.conn())
+        .await?;
+    Ok(())
 }
 
 /// The user behind a token that holds at `now`.

@@ -1,11 +1,13 @@
 //! Container requests: submitting, changing, cancelling.
 
+use std::path::PathBuf;
+
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use model::request_rules::{self, BindPolicy, Origin};
-use model::{ContainerRequest, RequestState, RequestUuid};
+use model::{BindMount, ContainerRequest, RequestState, RequestUuid};
 use serde_json::json;
 use store::{Resource, StoreError};
 
@@ -112,6 +114,36 @@ pub(crate) async fn writable(
     found.filter(|request| call.caller.may_write(&request.owner_uuid)).ok_or_else(no_such)
 }
 
+/// Replaces each path of the host by what it leads to, which has to be below an allowed directory
+/// too: a link that somebody put there must not lead out.
+async fn resolve_binds(
+    directories: &[PathBuf],
+    request: &mut ContainerRequest,
+) -> Result<(), ApiError> {
+    let mut allowed = Vec::with_capacity(directories.len());
+    for directory in directories {
+        allowed.extend(tokio::fs::canonicalize(directory).await.ok());
+    }
+    for BindMount { source, target, .. } in request_rules::bind_mounts(&request.mounts) {
+        let field = format!("mounts[{target:?}].path");
+        let shown = source.display();
+        let path = tokio::fs::canonicalize(&source).await.map_err(|error| {
+            ApiError::field(&field, format!("{shown} cannot be used on this machine: {error}"))
+        })?;
+        if !allowed.iter().any(|directory| path.starts_with(directory)) {
+            let problem = format!("{shown} leads out of the directories that may be mounted");
+            return Err(ApiError::field(&field, problem));
+        }
+        let path = path.to_str().ok_or_else(|| {
+            ApiError::field(&field, format!("{shown} leads to a path that is no UTF-8"))
+        })?;
+        if let Some(mount) = request.mounts.get_mut(&target) {
+            mount["path"] = path.into();
+        }
+    }
+    Ok(())
+}
+
 /// What committing checks and resolves: resources, mounts, the image.
 async fn prepare_commit(
     api: &Api,
@@ -119,7 +151,9 @@ async fn prepare_commit(
     request: &mut ContainerRequest,
 ) -> Result<(), ApiError> {
     let binds = match (api.config().bind_mounts, call.caller.user.is_admin) {
-        (BindMounts::Everyone, _) | (BindMounts::AdminsOnly, true) => BindPolicy::Allowed,
+        (BindMounts::Everyone, _) | (BindMounts::AdminsOnly, true) => {
+            BindPolicy::Below(&api.config().bind_directories)
+        }
         (BindMounts::AdminsOnly, false) => {
             BindPolicy::Refused("only administrators may mount paths of the host here")
         }
@@ -128,6 +162,7 @@ async fn prepare_commit(
         }
     };
     request_rules::check_commit(request, binds)?;
+    resolve_binds(&api.config().bind_directories, request).await?;
     request_rules::mark_supervisor(request);
     let name = &request.container_image;
     match api.images().resolve(name).await {

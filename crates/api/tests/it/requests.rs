@@ -157,21 +157,50 @@ async fn all_problems_are_told_at_once_one_text_each() {
     assert!(errors >= 3, "{}", answer.text);
 }
 
+/// A commit that shows this path of the host.
+fn binding(path: &std::path::Path) -> Value {
+    attributes(json!({
+        "state": "Committed",
+        "mounts": {"/out": {"kind": "tmp"}, "/h": {"kind": "bind", "path": path, "writable": true}},
+    }))
+}
+
 #[tokio::test]
 async fn paths_of_the_host_are_for_those_the_site_lets() {
-    let over = json!({
-        "state": "Committed",
-        "mounts": {"/out": {"kind": "tmp"}, "/h": {"kind": "bind", "path": "/srv", "writable": true}},
-    });
+    let dir = tempfile::tempdir().unwrap();
     for (setting, admin, user) in [
         (BindMounts::AdminsOnly, 200, 422),
         (BindMounts::Everyone, 200, 200),
         (BindMounts::Nobody, 422, 422),
     ] {
         let fixture = Fixture::with(|config| ApiConfig { bind_mounts: setting, ..config }).await;
-        let body = attributes(over.clone());
+        let body = binding(dir.path());
         assert_eq!(fixture.post(&fixture.admin, PATH, body.clone()).await.status.as_u16(), admin);
         assert_eq!(fixture.post(&fixture.ada, PATH, body).await.status.as_u16(), user);
+    }
+}
+
+#[tokio::test]
+async fn only_allowed_directories_are_mounted_whatever_links_say() {
+    let (allowed, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let real = allowed.path().canonicalize().unwrap();
+    std::fs::create_dir(real.join("data")).unwrap();
+    std::os::unix::fs::symlink(real.join("data"), real.join("inside")).unwrap();
+    std::os::unix::fs::symlink(other.path(), real.join("outside")).unwrap();
+    let directories = vec![real.clone()];
+    let fixture =
+        Fixture::with(|config| ApiConfig { bind_directories: directories, ..config }).await;
+    let post =
+        async |path: &std::path::Path| fixture.post(&fixture.admin, PATH, binding(path)).await;
+    let made = post(&real.join("inside")).await.ok();
+    assert_eq!(made["mounts"]["/h"]["path"], json!(real.join("data")));
+    for (path, words) in [
+        (real.join("outside"), "leads out of the directories"),
+        (other.path().to_owned(), "which is not below"),
+        (real.join("missing"), "cannot be used on this machine"),
+    ] {
+        let refused = post(&path).await.refused(422);
+        assert!(refused.contains(words), "{refused}");
     }
 }
 

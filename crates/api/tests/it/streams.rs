@@ -62,10 +62,6 @@ async fn events_tell_each_user_of_what_is_theirs_and_end_with_the_token() {
     }
     // The first container event says so before anything of bob's: that was filtered.
     assert!(text.starts_with("event: change\ndata: {\"kind\":\"container"), "{text}");
-    assert_eq!(
-        text.matches("\"container_request\"").count(),
-        1.min(text.matches("\"container_request\"").count())
-    );
     fixture.store.delete_token(fixture.ada.token.uuid()).await.unwrap();
     let rest = timeout(SOON, body.collect()).await.expect("the stream ends").unwrap();
     assert!(!String::from_utf8_lossy(&rest.to_bytes()).contains("\"token\""));

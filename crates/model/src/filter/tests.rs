@@ -1,3 +1,5 @@
+#![allow(clippy::needless_pass_by_value, reason = "literals read best by value")]
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

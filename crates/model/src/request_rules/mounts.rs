@@ -1,5 +1,7 @@
 //! Mounts: which there are, what each may say, and which this version can make.
 
+use std::path::{Path, PathBuf};
+
 use serde_json::Value;
 
 use super::values::shown;
@@ -9,8 +11,8 @@ use crate::{BindMount, FieldError};
 /// Whether a request may show paths of the host in its container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BindPolicy<'a> {
-    /// It may.
-    Allowed,
+    /// It may show these directories and what is below them.
+    Below(&'a [PathBuf]),
     /// It may not, and this is why: words that follow "asks for a path of the host".
     Refused(&'a str),
 }
@@ -148,7 +150,18 @@ pub(super) fn check_supported(
         let kind = mount.get("kind").and_then(Value::as_str).unwrap_or_default();
         let problem = match (kind, binds) {
             ("tmp", _) if target.starts_with('/') => continue,
-            ("bind", BindPolicy::Allowed) => continue,
+            ("bind", BindPolicy::Below(directories)) => {
+                let path = Path::new(mount.get("path").and_then(Value::as_str).unwrap_or("/"));
+                if directories.iter().any(|directory| path.starts_with(directory)) {
+                    continue;
+                }
+                let allowed: Vec<_> = directories.iter().map(|d| d.display().to_string()).collect();
+                format!(
+                    "asks for the path {} of the host, which is not below {}",
+                    path.display(),
+                    allowed.join(", ")
+                )
+            }
             ("bind", BindPolicy::Refused(why)) => {
                 let path = shown(mount.get("path").unwrap_or(&Value::Null));
                 format!("asks for the path {path} of the host: {why}")

@@ -1,3 +1,5 @@
+#![allow(clippy::needless_pass_by_value, reason = "literals read best by value")]
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -29,6 +31,12 @@ fn attributes(over: Value) -> JsonMap {
 
 fn new(over: Value) -> Result<ContainerRequest, Vec<FieldError>> {
     new_request(&attributes(over), &origin())
+}
+
+fn anywhere() -> BindPolicy<'static> {
+    static ROOT: std::sync::LazyLock<Vec<std::path::PathBuf>> =
+        std::sync::LazyLock::new(|| vec!["/".into()]);
+    BindPolicy::Below(&ROOT)
 }
 
 fn words(problems: Vec<FieldError>) -> String {
@@ -212,15 +220,15 @@ fn a_commit_refuses_by_name_what_cannot_be_made_yet() {
         json!({"kind": "text", "content": ""}),
     ] {
         let request = new(json!({"mounts": {"/out": {"kind": "tmp"}, "/x": mount}})).unwrap();
-        let problem = words(check_commit(&request, BindPolicy::Allowed).unwrap_err());
+        let problem = words(check_commit(&request, anywhere()).unwrap_err());
         assert!(problem.starts_with("mounts[\"/x\"] has the kind "), "{problem}");
         assert!(problem.contains("not supported yet"), "{problem}");
     }
     let stdout =
         json!({"mounts": {"/out": {"kind": "tmp"}, "stdout": {"kind": "file", "path": "/out/x"}}});
-    assert!(check_commit(&new(stdout).unwrap(), BindPolicy::Allowed).is_err());
+    assert!(check_commit(&new(stdout).unwrap(), anywhere()).is_err());
     let secret = json!({"secret_mounts": {"/s": {"kind": "text", "content": "x"}}});
-    let problem = words(check_commit(&new(secret).unwrap(), BindPolicy::Allowed).unwrap_err());
+    let problem = words(check_commit(&new(secret).unwrap(), anywhere()).unwrap_err());
     assert!(problem.contains("secret_mounts[\"/s\"] is not supported yet"), "{problem}");
 }
 
@@ -232,10 +240,15 @@ fn binds_need_the_policy_and_come_out_as_they_went_in() {
         "/work": {"kind": "bind", "path": "/srv/work", "writable": true},
     }});
     let request = new(over).unwrap();
-    check_commit(&request, BindPolicy::Allowed).unwrap();
+    check_commit(&request, anywhere()).unwrap();
     let refused = check_commit(&request, BindPolicy::Refused("this is why")).unwrap_err();
     assert_eq!(refused.len(), 2);
     assert!(words(refused).contains("asks for the path \"/srv/data\" of the host: this is why"));
+    let some = ["/srv/data".into(), "/srv/wor".into()];
+    let refused = words(check_commit(&request, BindPolicy::Below(&some)).unwrap_err());
+    let expected = "mounts[\"/work\"] asks for the path /srv/work of the host, \
+                    which is not below /srv/data, /srv/wor";
+    assert_eq!(refused, expected);
     let binds = bind_mounts(&request.mounts);
     let shown: Vec<_> = binds.iter().map(|b| (b.target.as_str(), b.writable)).collect();
     assert_eq!(shown, [("/data", false), ("/work", true)]);

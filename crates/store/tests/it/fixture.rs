@@ -22,8 +22,18 @@ impl Fixture {
         Self::with(StoreOptions::default()).await
     }
 
+    /// For many writes: a disk syncs each.
+    pub(crate) async fn in_memory() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        Self::at(std::path::Path::new(":memory:"), dir, StoreOptions::default()).await
+    }
+
     pub(crate) async fn with(options: StoreOptions) -> Self {
         let dir = tempfile::tempdir().unwrap();
+        Self::at(&dir.path().join("wharf.db"), dir, options).await
+    }
+
+    async fn at(path: &std::path::Path, dir: tempfile::TempDir, options: StoreOptions) -> Self {
         let ahead = Arc::new(AtomicI64::new(0));
         let clock = {
             let ahead = ahead.clone();
@@ -33,7 +43,7 @@ impl Fixture {
             })
         };
         let options = StoreOptions { clock, ..options };
-        let store = Store::open(&dir.path().join("wharf.db"), options).await.unwrap();
+        let store = Store::open(path, options).await.unwrap();
         store.ensure_system_user().await.unwrap();
         let user = |name: &str, is_admin| NewUser {
             username: name.to_owned(),

@@ -1,5 +1,7 @@
 //! The store as the rest of Wharf uses it, over a real file.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod codes;
 mod containers;
 mod fixture;

@@ -175,7 +175,7 @@ async fn what_was_acknowledged_is_there_for_whoever_opens_the_file_next() {
 
 #[tokio::test]
 async fn changes_come_after_commit_and_a_slow_listener_is_told_to_look_at_everything() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::in_memory().await;
     let (mut quick, mut slow) = (fixture.store.changes(), fixture.store.changes());
     let request = fixture.submit(&fixture.ada, json!({})).await;
     let Some(Notice::Changed(first)) = quick.next().await else { panic!("no change") };

@@ -47,6 +47,20 @@ async fn an_expired_token_and_an_inactive_user_are_nobody() {
 }
 
 #[tokio::test]
+async fn expired_tokens_stay_listed_for_a_week() {
+    let fixture = Fixture::new().await;
+    let reader = store::Reader { user: fixture.ada.uuid, is_admin: false };
+    fixture.token(&fixture.ada, Some(10)).await;
+    for (days, listed) in [(6, 2), (2, 2)] {
+        fixture.advance(days * 24 * 3600);
+        fixture.token(&fixture.ada, Some(10)).await;
+        let query = model::filter::ListQuery::all(store::Resource::Tokens.schema());
+        let page = fixture.store.list(store::Resource::Tokens, &query, &reader).await.unwrap();
+        assert_eq!(page.items.len(), listed, "after {days} days");
+    }
+}
+
+#[tokio::test]
 async fn user_names_are_unique_and_the_system_user_is_made_once() {
     let fixture = Fixture::new().await;
     let again = fixture.store.ensure_system_user().await.unwrap();
