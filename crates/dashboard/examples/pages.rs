@@ -1,6 +1,12 @@
 //! Serves the dashboard over a fake API with services in every state, to look at:
 //! `cargo run -p dashboard --example pages [PORT]`, then open the address it prints.
 
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "an example prints its address and may fall over"
+)]
+
 #[expect(dead_code, reason = "shared with the tests, which use all of it")]
 #[path = "../tests/it/fake_api.rs"]
 mod fake_api;

@@ -38,6 +38,7 @@ impl App {
 
 /// The dashboard's routes, to be merged beside the API's. `client` reaches the API; its own token,
 /// if it has one, is never used.
+#[expect(clippy::needless_pass_by_value, reason = "the dashboard keeps what it is given")]
 pub fn router(config: DashboardConfig, client: client::Client) -> Router {
     let sealer = Sealer::new(&config.session_key);
     let app = App(Arc::new(Shared { config, sealer, client: client.without_token() }));

@@ -141,9 +141,13 @@ function soon() {
 function follow(address, beatSeconds) {
   let source = null;
   let timer = 0;
+  let pace = 0;
+  // Each failed try to reconnect comes here again: the same pace must not start anew.
   const every = (ms) => {
+    if (ms === pace) return;
     clearInterval(timer);
     timer = ms ? setInterval(ask, ms) : 0;
+    pace = ms;
   };
   const beat = beatSeconds ? beatSeconds * 1000 : 0;
   const open = () => {
@@ -155,6 +159,7 @@ function follow(address, beatSeconds) {
     });
     source.addEventListener("change", soon);
     source.onerror = () => {
+      if (pace !== POLL_MS) soon(); // say at once whether the server is gone
       every(POLL_MS);
       // A refusal closes it for good; try a new one as long as the page is looked at.
       if (source.readyState === EventSource.CLOSED) setTimeout(() => source && open(), POLL_MS);

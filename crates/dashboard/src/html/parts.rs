@@ -76,13 +76,26 @@ pub(crate) fn ports(service: &Service) -> Markup {
     }
 }
 
+/// A host name that may break after a dot or before the port, and not in the middle of a word.
+fn host_name(name: &str) -> Markup {
+    html! {
+        @for (index, part) in name.split('.').enumerate() {
+            @if index > 0 { "." wbr; }
+            @match part.split_once(':') {
+                Some((word, port)) => { (word) wbr; ":" (port) }
+                None => (part)
+            }
+        }
+    }
+}
+
 /// One port. A ready one is a single link as large as the tile; opening is the dashboard's business
 /// for private ports (it asks for a single-use code), public ones are linked directly.
 fn tile(service: &Service, port: &Port) -> Markup {
     let below = html! {
         span.address {
             @match &port.address {
-                Some(address) => (address.shown())
+                Some(address) => (host_name(address.shown()))
                 None => { "port " (port.number) }
             }
         }

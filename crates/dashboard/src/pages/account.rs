@@ -15,7 +15,8 @@ pub(crate) async fn page(State(app): State<App>, me: SignedIn) -> Response {
     let mut exports = format!("export ARVADOS_API_HOST={}\n", config.api_host);
     exports.push_str("export ARVADOS_API_TOKEN=…   # from: wharf token create");
     if let Some(path) = &config.ca_file {
-        exports.push_str(&format!("\nexport SSL_CERT_FILE={}", path.display()));
+        exports.push_str("\nexport SSL_CERT_FILE=");
+        exports.push_str(&path.display().to_string());
     }
     let ca = config.ca_file.as_ref().map(|path| format!("--cacert {} ", path.display()));
     let curl = format!(

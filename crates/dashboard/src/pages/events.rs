@@ -17,12 +17,15 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// A stream ends after this time and the browser opens the next: sessions that are over end here.
 const STREAM_LIFETIME: Duration = Duration::from_secs(15 * 60);
 
+/// Browsers drop events whose data is empty (HTML standard, "dispatch the event").
+const SOMETHING: &str = "{}";
+
 pub(crate) async fn events(
     me: SignedIn,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, NoPage> {
     let changes = me.api.changes().await.map_err(|error| me.no_page(error, "event stream"))?;
-    let hello = Event::default().event("hello").data("").retry(Duration::from_secs(2));
-    let events = changes.map(|()| Ok(Event::default().event("change").data("")));
+    let hello = Event::default().event("hello").data(SOMETHING).retry(Duration::from_secs(2));
+    let events = changes.map(|()| Ok(Event::default().event("change").data(SOMETHING)));
     let end = Box::pin(tokio::time::sleep(STREAM_LIFETIME));
     let stream = stream::once(async { Ok(hello) }).chain(events).take_until(end);
     Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))

@@ -37,6 +37,7 @@ pub(crate) async fn ask(
 }
 
 /// The question's heading; a page has it as its `h1`, a dialog over a page as an `h2`.
+#[derive(Clone, Copy)]
 pub(crate) enum Heading {
     Page,
     Dialog,
@@ -45,6 +46,8 @@ pub(crate) enum Heading {
 /// The question, for the page and for the dialog over the service's page.
 pub(crate) fn question(service: &Service, form_token: &str, heading: Heading) -> Markup {
     let uuid = service.request.uuid;
+    // In the dialog the safe answer has the focus; a page leaves it to the reader.
+    let safe_first = matches!(heading, Heading::Dialog);
     html! {
         @match heading {
             Heading::Page => h1 #stop-title { "Stop " (service.name()) "?" },
@@ -54,7 +57,7 @@ pub(crate) fn question(service: &Service, form_token: &str, heading: Heading) ->
         form.choices method="post" action=(format!("/services/{uuid}/stop")) {
             (parts::form_token(form_token))
             button.danger type="submit" { "Stop it" }
-            a.button.plain href=(format!("/services/{uuid}")) data-close { "Keep it running" }
+            a.button.plain href=(format!("/services/{uuid}")) data-close autofocus[safe_first] { "Keep it running" }
         }
     }
 }

@@ -44,7 +44,7 @@ async fn running_services_come_first_with_their_ports_to_click() {
     assert!(at("notebook") < at("old one"));
     assert!(at("Open Shop") < at("Open Lab"), "in order of port");
     page.has("Ready");
-    page.has("jupyter.containers.localhost:8000");
+    page.has("jupyter.<wbr>containers.<wbr>localhost<wbr>:8000");
     page.has("Private: only you");
     page.has("Public: everyone with the address");
     page.has("the program ended with exit code 137");
@@ -204,6 +204,7 @@ async fn an_open_page_hears_of_a_change() {
         let frame = timeout(BOUND, body.frame()).await.unwrap().unwrap().unwrap();
         heard.push_str(std::str::from_utf8(&frame.into_data().unwrap()).unwrap());
     }
+    assert!(heard.matches("data: {}").count() >= 2, "browsers drop events without data: {heard}");
     assert!(!heard.contains("dz642"), "it says that something changed, not what: {heard}");
 }
 

@@ -62,15 +62,10 @@ impl Site {
     /// A form as one of our own pages sends it.
     pub(crate) fn post(&self, target: &str, pairs: &[(&str, &str)]) -> Ask<'_> {
         let mut ask = self.ask(Method::POST, target);
-        let mut text = String::new();
-        for (name, value) in pairs {
-            let separator = if text.is_empty() { "" } else { "&" };
-            let quoted =
-                |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-            text.push_str(&format!("{separator}{}={}", quoted(name), quoted(value)));
-        }
+        let mut text = form_urlencoded::Serializer::new(String::new());
+        text.extend_pairs(pairs);
         ask.request = ask.request.header("content-type", "application/x-www-form-urlencoded");
-        ask.body = Body::from(text);
+        ask.body = Body::from(text.finish());
         ask.header("sec-fetch-site", "same-origin")
     }
 
