@@ -418,6 +418,7 @@ async fn who_waits_is_told_why_and_starts_when_there_is_room() {
     supervisor.tell(&ended(model::Outcome::Exited { code: 0 })).await;
     supervisor.hear().await;
     site.until_asked("launch", third).await;
+    assert_eq!(site.store.scheduling_status(third).await.unwrap(), "");
     let is_empty = |report: &Arc<QueueReport>| report.is_empty();
     tokio::time::timeout(SOON, site.queue.wait_for(is_empty)).await.unwrap().unwrap();
 }

@@ -62,6 +62,10 @@ pub(super) async fn launch(parts: Parts, record: Container) -> Outcome {
             }
         }
     }
+    // What it waited for is past; costs no write where nothing was said.
+    if let Err(error) = store.set_scheduling_status(uuid, "").await {
+        tracing::warn!(container.uuid = %uuid, %error, "cannot clear why a container waited");
+    }
     *parts.book().n_launches.entry(uuid).or_default() += 1;
     let launched = launch::launch(&record, &parts.config, &parts.images, &parts.backend).await;
     let Err(error) = launched else {
