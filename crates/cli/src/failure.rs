@@ -23,7 +23,9 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
     if is_closed_pipe(error) {
         return ExitCode::SUCCESS;
     }
-    let line = format!("wharf: {}\n", describe(error.as_ref()));
+    let words = describe(error.as_ref());
+    let words = if error.is::<config::ConfigError>() { words } else { one_line(&words) };
+    let line = format!("wharf: {words}\n");
     // Nothing is left to do if even stderr is closed.
     let _unheard = std::io::stderr().write_all(line.as_bytes());
     if error.is::<UsageError>() { ExitCode::from(2) } else { ExitCode::FAILURE }
@@ -43,6 +45,12 @@ fn describe(error: &(dyn Error + 'static)) -> String {
         next = cause.source();
     }
     if causes.is_empty() { top } else { format!("{top} ({})", causes.join(": ")) }
+}
+
+/// Texts of others may have line ends, and control characters that would rewrite the terminal.
+fn one_line(words: &str) -> String {
+    let words: Vec<&str> = words.split_whitespace().collect();
+    crate::table::printable(&words.join(" "))
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {

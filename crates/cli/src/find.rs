@@ -4,7 +4,7 @@ use client::{ListQuery, Page};
 use model::{ContainerRequest, ContainerUuid, RequestUuid};
 
 use crate::context::Context;
-use crate::service::{Service, short_id, title};
+use crate::service::{Service, short_id};
 
 /// Candidates asked for; more than that are not listed anyway.
 const CANDIDATES_MAX: u32 = 20;
@@ -120,9 +120,11 @@ fn ambiguous(id: &str, mut services: Vec<Service>) -> String {
         .iter()
         .take(CANDIDATES_SHOWN)
         .map(|service| {
-            let uuid = service.request.uuid.as_str();
-            let id = short_id(uuid);
-            format!("{id} ({}, {})", title(&service.request), service.state_words())
+            let id = short_id(service.request.uuid.as_str());
+            match service.request.name.is_empty() {
+                true => format!("{id} ({})", service.state_words()),
+                false => format!("{id} ({}, {})", service.title(), service.state_words()),
+            }
         })
         .collect();
     if services.len() > CANDIDATES_SHOWN {

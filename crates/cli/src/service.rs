@@ -148,7 +148,7 @@ fn state_words(request: &ContainerRequest, container: Option<&Container>) -> Str
         }
         ContainerState::Queued => "queued".to_owned(),
         ContainerState::Locked => "starting".to_owned(),
-        ContainerState::Running if is_ready(container) => "running".to_owned(),
+        ContainerState::Running if answers(container) => "running".to_owned(),
         ContainerState::Running => "starting".to_owned(),
         ContainerState::Complete => match container.exit_code {
             Some(0) | None => "done".to_owned(),
@@ -159,6 +159,13 @@ fn state_words(request: &ContainerRequest, container: Option<&Container>) -> Str
         }
         ContainerState::Cancelled => "stopped".to_owned(),
     }
+}
+
+/// One published port has answered, so that there is something to open; without any, running is
+/// enough. Ports that never open are seen in `show`.
+fn answers(container: &Container) -> bool {
+    let ports = &container.published_ports;
+    ports.is_empty() || ports.iter().any(|(_, entry)| entry.is_ready())
 }
 
 /// Every published port has answered; without any, running is enough.

@@ -7,7 +7,7 @@ use model::{ClusterId, ReservedNames, ServiceDomain};
 use serde_json::Value;
 
 use crate::raw::{Problem, Section};
-use crate::sections::{Api, Containers, Log, Proxy, Services, Sessions, Shutdown, Tunnel};
+use crate::sections::{Api, Containers, Log, Proxy, Services, Sessions, Shutdown};
 use crate::setting::{Line, Setting};
 
 /// What the program uses. Tests override fields of [`Config::local`] directly.
@@ -31,8 +31,6 @@ pub struct Config {
     pub proxy: Proxy,
     /// Lifetimes of sign-ins.
     pub sessions: Sessions,
-    /// Limits of supervisors' connections.
-    pub tunnel: Tunnel,
     /// How we come down.
     pub shutdown: Shutdown,
     /// What is logged.
@@ -57,7 +55,6 @@ impl Config {
             api: Api::default(),
             proxy: Proxy::default(),
             sessions: Sessions::default(),
-            tunnel: Tunnel::default(),
             shutdown: Shutdown::default(),
             log: Log::default(),
         }
@@ -93,18 +90,9 @@ impl Config {
         within("API", &mut |section, problems| self.api.overlay(section, problems));
         within("Proxy", &mut |section, problems| self.proxy.overlay(section, problems));
         within("Sessions", &mut |section, problems| self.sessions.overlay(section, problems));
-        within("Tunnel", &mut |section, problems| self.tunnel.overlay(section, problems));
         within("Shutdown", &mut |section, problems| self.shutdown.overlay(section, problems));
         within("Log", &mut |section, problems| self.log.overlay(section, problems));
         top.finish(problems);
-        if self.tunnel.keepalive_timeout <= self.tunnel.keepalive_interval {
-            problems.push(Problem {
-                path: "Tunnel.KeepaliveTimeout".to_owned(),
-                text:
-                    "must be longer than Tunnel.KeepaliveInterval, or every tunnel counts as gone"
-                        .to_owned(),
-            });
-        }
         self
     }
 
@@ -135,7 +123,6 @@ impl Config {
             ("API", self.api.describe()),
             ("Proxy", self.proxy.describe()),
             ("Sessions", self.sessions.describe()),
-            ("Tunnel", self.tunnel.describe()),
             ("Shutdown", self.shutdown.describe()),
             ("Log", self.log.describe()),
         ] {

@@ -20,5 +20,5 @@ pub use config::Config;
 pub use credentials::{AccessError, ApiAccess, Credentials};
 pub use environment::{Environment, default_data_dir};
 pub use raw::{ConfigError, Problem, RawConfig};
-pub use sections::{Api, Containers, Log, LogFormat, Proxy, Services, Sessions, Shutdown, Tunnel};
+pub use sections::{Api, Containers, Log, LogFormat, Proxy, Services, Sessions, Shutdown};
 pub use units::{ByteSize, parse_duration, show_duration};

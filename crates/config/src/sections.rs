@@ -40,16 +40,8 @@ settings! {
         "RAMOvercommit" ram_overcommit: f64 = 1.0, 0.1 => 100.0;
         /// Factor on VCPUs when containers are admitted; services mostly wait, and too little CPU only makes them slower.
         "VCPUOvercommit" vcpu_overcommit: f64 = 8.0, 0.1 => 1000.0;
-        /// RAM of a request that names none; enough for a small web application.
-        "DefaultRAM" default_ram: ByteSize = ByteSize::mib(512), ByteSize::mib(1) => ByteSize::gib(1 << 20);
-        /// Virtual CPUs of a request that names none.
-        "DefaultVCPUs" default_vcpus: u32 = 1, 1 => 4096;
-        /// Processes and threads of one container; a fork bomb ends here, a browser does not.
-        "ProcessesMax" processes_max: u64 = 4096, 8 => 4_194_304;
         /// Time between SIGTERM and SIGKILL; what container tools give, and editors need to save.
         "StopGrace" stop_grace: Duration = 10 * SECOND, Duration::ZERO => HOUR;
-        /// Time a supervisor has to appear after its launch before the container is given up; starting takes milliseconds, a busy disk seconds.
-        "LaunchTimeout" launch_timeout: Duration = MINUTE, SECOND => HOUR;
         /// Log kept of one container, per stream; older lines go first, so that a chatty service cannot fill the disk.
         "LogBytesMax" log_bytes_max: ByteSize = ByteSize::mib(64), ByteSize::kib(64) => ByteSize::gib(1024);
         /// Time between looks at everything, should an event have been lost; looking costs one query.
@@ -68,16 +60,6 @@ settings! {
         "MaxRequestSize" body_bytes_max: ByteSize = ByteSize::mib(128), ByteSize::kib(64) => ByteSize::gib(4);
         /// Size of one imported image archive; large scientific images reach some tens of GiB.
         "MaxImageSize" image_bytes_max: ByteSize = ByteSize::gib(64), ByteSize::mib(1) => ByteSize::gib(1 << 20);
-        /// Items in one list answer, as in Arvados; clients page.
-        "MaxItemsPerResponse" items_max: u32 = 1000, 1 => 100_000;
-        /// API calls worked on at the same time; more wait, so that the database is not swamped.
-        "MaxConcurrentRequests" requests_max: u32 = 64, 1 => 10_000;
-        /// Time one API call may take, uploads and streams excepted; Arvados clients wait 5 minutes.
-        "RequestTimeout" request_timeout: Duration = 5 * MINUTE, SECOND => HOUR;
-        /// Open event feeds; each dashboard tab and each waiting command holds one.
-        "MaxEventFeeds" event_feeds_max: u32 = 1024, 1 => 100_000;
-        /// Open log streams; each follows one container's files.
-        "MaxLogStreams" log_streams_max: u32 = 256, 1 => 100_000;
     }
 }
 
@@ -86,12 +68,8 @@ settings! {
     pub struct Proxy {
         /// Connections from clients; each idle one costs a few KiB.
         "MaxConnections" connections_max: u32 = 10_000, 1 => 1_000_000;
-        /// Streams to one container; browsers open six per host, so this serves some forty people at one app.
-        "MaxStreamsPerContainer" streams_per_container_max: u32 = 1024, 1 => 65_536;
         /// Size of a request's head; cookies and long queries fit, and nginx stops near here too.
         "HeaderBytesMax" header_bytes_max: ByteSize = ByteSize::kib(64), ByteSize::kib(8) => ByteSize::mib(1);
-        /// Number of header lines in one request.
-        "HeadersMax" headers_max: u32 = 128, 16 => 1024;
         /// Time to finish a TLS handshake.
         "HandshakeTimeout" handshake_timeout: Duration = 10 * SECOND, SECOND => 5 * MINUTE;
         /// Time to send a request's head; slower clients hold a connection for nothing.
@@ -104,8 +82,6 @@ settings! {
         "UpstreamIdleTimeout" upstream_idle_timeout: Duration = 30 * SECOND, SECOND => HOUR;
         /// What a 503 tells programs to wait; starting rarely takes longer.
         "RetryAfter" retry_after: Duration = SECOND, SECOND => HOUR;
-        /// Answers of the gate kept in memory; each is about 200 bytes and is dropped at once when a token is revoked.
-        "MaxCachedGrants" grants_max: u32 = 10_000, 16 => 10_000_000;
     }
 }
 
@@ -118,24 +94,6 @@ settings! {
         "HandoffCodeLifetime" handoff_code_lifetime: Duration = MINUTE, SECOND => HOUR;
         /// The one-time link that signs in to the dashboard; time to copy it to another window.
         "SignInLinkLifetime" sign_in_link_lifetime: Duration = 10 * MINUTE, SECOND => DAY;
-        /// A new token that names no expiry; 0s means that it never expires, as in Arvados.
-        "TokenLifetime" token_lifetime: Duration = Duration::ZERO, Duration::ZERO => 3650 * DAY;
-    }
-}
-
-settings! {
-    /// Limits of the connections between supervisors and the controller.
-    pub struct Tunnel {
-        /// Tunnels at the same time; one per running container and some that come back.
-        "MaxTunnels" tunnels_max: u32 = 4096, 1 => 1_000_000;
-        /// Time to prove the launch secret.
-        "HandshakeTimeout" handshake_timeout: Duration = 10 * SECOND, SECOND => 5 * MINUTE;
-        /// Time between signs of life on a quiet tunnel.
-        "KeepaliveInterval" keepalive_interval: Duration = 15 * SECOND, SECOND => HOUR;
-        /// Silence after which a tunnel counts as gone; three missed signs of life.
-        "KeepaliveTimeout" keepalive_timeout: Duration = 45 * SECOND, SECOND => HOUR;
-        /// Bytes one stream may have under way; 8 MiB fill 1 Gbit/s at 60 ms.
-        "WindowBytesMax" window_bytes_max: ByteSize = ByteSize::mib(8), ByteSize::kib(64) => ByteSize::gib(1);
     }
 }
 

@@ -41,8 +41,8 @@ async fn import(context: &Context, file: &Path, name: Option<&str>) -> anyhow::R
     };
     let size = ByteSize::bytes(image.size_bytes);
     output::remark(&format!("Imported {} ({}).", short_digest(&image.id), about(size)));
-    // A name that can be run goes to stdout, for scripts.
-    let name = image.names.first().unwrap_or(&image.id);
+    // A name that can be run goes to stdout, for scripts: the one asked for, else the archive's.
+    let name = name.or_else(|| image.names.first().map(String::as_str)).unwrap_or(&image.id);
     output::print_line(name)?;
     Ok(())
 }
@@ -121,12 +121,17 @@ fn table(images: &[ImageSummary], now: Timestamp) -> Table {
             table.row([
                 short_digest(&image.id).to_owned(),
                 about(ByteSize::bytes(image.size_bytes)),
-                image.created.map(|created| ps::age(created, now)).unwrap_or_default(),
+                image.created.filter(is_meant).map(|at| ps::age(at, now)).unwrap_or_default(),
                 name.clone(),
             ]);
         }
     }
     table
+}
+
+/// Reproducible builds date their images 1970, which means no date.
+fn is_meant(created: &Timestamp) -> bool {
+    created.as_jiff().as_second() > 0
 }
 
 fn short_digest(id: &str) -> &str {
@@ -170,7 +175,7 @@ mod tests {
             id: format!("sha256:{}", "ab".repeat(32)),
             names: vec!["a:1".into(), "a:latest".into()],
             size_bytes: 2048,
-            created: None,
+            created: Some("1970-01-01T00:00:00Z".parse().unwrap()),
             layers: 1,
         };
         let shown = table(&[image], "2026-11-23T00:00:00Z".parse().unwrap()).render(None);

@@ -6,7 +6,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use client::NewRequest;
 use config::ByteSize;
-use model::{ContainerRequest, JsonMap, PublishedPorts, RequestState, ServiceDomain};
+use model::{
+    ContainerRequest, JsonMap, Link, PublishedPorts, RequestState, RequestUuid, ServiceDomain,
+};
 use serde_json::json;
 
 use crate::args::RunArgs;
@@ -70,20 +72,46 @@ pub(super) async fn submit(
         published_ports: ports(args)?,
         properties: JsonMap::new(),
     };
-    let request = context.client.create_request(&new).await?;
     let (Some(name), Some(first)) = (&args.hostname, args.publish.first()) else {
-        return Ok(request);
+        return Ok(context.client.create_request(&new).await?);
     };
-    let named = context.client.create_hostname(name, request.uuid, first.port).await;
+    let earlier = free_hostname(context, name).await?;
+    let request = context.client.create_request(&new).await?;
+    let named = match earlier {
+        Some(link) => context.client.move_hostname(link.uuid, request.uuid, first.port).await,
+        None => context.client.create_hostname(name, request.uuid, first.port).await,
+    };
     if let Err(error) = named {
         // Without its address it is not what was asked for; it must not run on unnoticed.
         let stopped = context.client.cancel_request(request.uuid).await;
-        let end = if stopped.is_ok() { "it was stopped" } else { "it runs without one" };
+        let end = if stopped.is_ok() { "was stopped again" } else { "runs without it" };
         return Err(error).with_context(|| {
-            format!("{} could not get the host name {name:?}, {end}", request.uuid)
+            format!("cannot have the host name {name:?}, so {} {end}", request.uuid)
         });
     }
     Ok(request)
+}
+
+/// The link of a host name that may move to a new service: one of ours whose service is over, as
+/// when the same service is run once more. Errs while its service is alive.
+async fn free_hostname(context: &Context, name: &str) -> anyhow::Result<Option<Link>> {
+    let Some(link) = context.client.find_hostname(name).await? else { return Ok(None) };
+    let head = link.head_uuid.as_deref().and_then(|uuid| RequestUuid::parse(uuid).ok());
+    let Some(uuid) = head else { return Ok(Some(link)) };
+    let service = match context.client.get_request(uuid).await {
+        Ok(request) => one(context, request).await?,
+        Err(error) if error.is_not_found() => return Ok(Some(link)),
+        Err(error) => return Err(error.into()),
+    };
+    if service.is_alive() {
+        let (title, id) = (service.title(), crate::service::short_id(uuid.as_str()));
+        anyhow::bail!(
+            "the host name {name:?} leads to {title}, which is {}; stop that (`wharf stop {id}`), \
+             choose another name, or move it afterwards with `wharf hostname set`",
+            service.state_words()
+        );
+    }
+    Ok(Some(link))
 }
 
 /// The image that was named, else the only one there is.
@@ -184,10 +212,9 @@ async fn wait_until_ready(
     match ended? {
         Some(service) if service.is_alive() => Ok(service),
         Some(service) => anyhow::bail!(
-            "{} ended before it was ready: {}{}; `wharf logs {}` may say more",
+            "{} ended before it was ready: {}; `wharf logs {}` may say more",
             service.title(),
-            service.state_words(),
-            service.reason().map(|reason| format!(", {reason}")).unwrap_or_default(),
+            service.reason().map_or_else(|| service.state_words(), str::to_owned),
             crate::service::short_id(service.request.uuid.as_str()),
         ),
         None => anyhow::bail!(

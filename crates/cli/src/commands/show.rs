@@ -51,10 +51,14 @@ fn describe(
     facts.say("Why", &printable(service.reason().or(queue).unwrap_or_default()));
     for (port, entry) in service.ports() {
         let label = printable(&entry.label);
-        let ready = if entry.is_ready() { "ready" } else { "not ready" };
+        let ready = match (service.is_alive(), entry.is_ready()) {
+            (false, _) => "",
+            (true, true) => ", ready",
+            (true, false) => ", not ready",
+        };
         let url = service.url(port, domain).unwrap_or_else(|| "no address yet".to_owned());
         let access = entry.access.as_str();
-        facts.say(&format!("Port {port}"), &format!("{url}  {label} ({access}, {ready})"));
+        facts.say(&format!("Port {port}"), &format!("{url}  {label} ({access}{ready})"));
     }
     for link in &service.hostnames {
         let port = link.port().map_or_else(|| "?".to_owned(), |port| port.to_string());
@@ -64,7 +68,9 @@ fn describe(
     facts.say("Command", &printable(&shell_words(&request.command)));
     let constraints = &request.runtime_constraints;
     let ram = ByteSize::bytes(constraints.ram);
-    facts.say("Resources", &format!("{ram} RAM, {} CPUs", constraints.vcpus));
+    let vcpus = constraints.vcpus;
+    let plural = if vcpus == 1 { "" } else { "s" };
+    facts.say("Resources", &format!("{ram} RAM, {vcpus} CPU{plural}"));
     let ago = |then: Timestamp| format!("{} ago ({then})", ps::age(then, now));
     facts.say("Created", &ago(request.created_at));
     if let Some(container) = &service.container {

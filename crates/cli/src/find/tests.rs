@@ -47,7 +47,7 @@ fn several_matches_are_listed_newest_first() {
     let error = choose("lab", services).unwrap_err().to_string();
     assert_eq!(
         error,
-        "\"lab\" means several: bbbbbbbbbbbbbbb (bbbbbbbbbbbbbbb, queued), \
+        "\"lab\" means several: bbbbbbbbbbbbbbb (queued), \
          0123456789abcde (lab, queued); use one of these identifiers"
     );
 }

@@ -36,13 +36,13 @@ fn what_is_printed_reads_back_to_itself() {
 #[test]
 fn values_are_taken_over() {
     let config = resolve(
-        "ClusterID: zzzzz\nListen: 127.0.0.1:9000\nContainers: {StopGrace: 1m, DefaultRAM: 1GiB}\n",
+        "ClusterID: zzzzz\nListen: 127.0.0.1:9000\nContainers: {StopGrace: 1m, RAM: 1GiB}\n",
     );
     assert_eq!(config.cluster_id.as_str(), "zzzzz");
     assert_eq!(config.services.controller_url, "http://localhost:9000/");
     assert_eq!(config.services.service_domain.port(), Some(9000));
     assert_eq!(config.containers.stop_grace, Duration::from_secs(60));
-    assert_eq!(config.containers.default_ram.get(), 1 << 30);
+    assert_eq!(config.containers.ram.get(), 1 << 30);
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn every_bad_key_and_value_is_named() {
     check(
         "Frobnicate: 1",
         "Frobnicate: unknown key; known here are ClusterID, Listen, DataDir, ReservedHostnames, \
-         Services, Containers, API, Proxy, Sessions, Tunnel, Shutdown, Log",
+         Services, Containers, API, Proxy, Sessions, Shutdown, Log",
     );
     check(
         "ClusterID: toolong",
@@ -89,8 +89,8 @@ fn every_bad_key_and_value_is_named() {
         "Containers.MaxContainers: must be from 1 to 100000, is 0",
     );
     check(
-        "Containers: {DefaultRAM: lots}",
-        "Containers.DefaultRAM: \"lots\" is no size; write for example 512MiB or 2GiB",
+        "Containers: {RAM: lots}",
+        "Containers.RAM: \"lots\" is no size; write for example 512MiB or 2GiB",
     );
     check(
         "Containers: {BindMounts: [/a, b]}",
@@ -114,11 +114,6 @@ fn every_bad_key_and_value_is_named() {
     check(
         "Services: {ContainerWebServices: {ExternalPortMin: 9, ExternalPortMax: 8}}",
         "Services.ContainerWebServices.ExternalPortMin: must not be above ExternalPortMax",
-    );
-    check(
-        "Tunnel: {KeepaliveInterval: 60s}",
-        "Tunnel.KeepaliveTimeout: must be longer than Tunnel.KeepaliveInterval, or every tunnel \
-         counts as gone",
     );
 }
 
