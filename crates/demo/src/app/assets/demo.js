@@ -28,12 +28,12 @@ async function echo(path, init) {
 async function checkHttp() {
   const sent = "echo/a%2Fb%20c?x=1&y=%26&x=2&empty=";
   const began = performance.now();
-  const got = await echo(sent, { method: "POST", headers: { "X-Twice": "one, two" }, body: "ahoy" });
+  const got = await echo(sent, { method: "POST", headers: { "X-Demo": "one, two" }, body: "ahoy" });
   const took = performance.now() - began;
   byId("echo").textContent = JSON.stringify(got, null, 2);
   expect(got.target.endsWith("/" + sent), `the target arrived as ${got.target}`);
   expect(got.method === "POST" && got.body === "ahoy", "method or body changed on the way");
-  expect(got.headers.some(([n, v]) => n === "x-twice" && v === "one, two"), "a header was lost");
+  expect(got.headers.some(([n, v]) => n === "x-demo" && v === "one, two"), "a header was lost");
   return `arrived unchanged, there and back in ${ms(took)}`;
 }
 
@@ -151,7 +151,9 @@ async function runAll() {
     ["check-socket", checkSocket],
     ["check-upload", checkUpload],
   ];
-  const passed = (await Promise.all(checks.map(([id, check]) => run(id, check)))).filter(Boolean).length;
+  // One after the other, so that the times are those of one check and not of a crowd.
+  let passed = 0;
+  for (const [id, check] of checks) passed += await run(id, check);
   const all = passed === checks.length;
   verdict.dataset.state = all ? "passed" : "failed";
   verdict.textContent = all
