@@ -36,7 +36,7 @@ impl Cgroups {
             (Controller::Pids, limits.pids_max.is_some()),
             (Controller::Cpu, limits.cpus.is_some()),
         ];
-        let places = hierarchy::places();
+        let places = hierarchy::places(true);
         for (controller, is_wanted) in wanted {
             let made = match places.get(&controller) {
                 _ if !is_wanted => continue,
@@ -174,7 +174,7 @@ fn kill_all(dir: &Path) {
 
 /// Which limits can be enforced here, and why the others cannot.
 pub(crate) fn probe() -> Vec<(&'static str, Result<(), String>)> {
-    let places = hierarchy::places();
+    let places = hierarchy::places(false);
     [Controller::Memory, Controller::Pids, Controller::Cpu]
         .into_iter()
         .map(|controller| {

@@ -43,3 +43,4 @@ pub use handle::Handle;
 pub use shim::run_if_reexec;
 pub use spec::{Capabilities, ContainerSpec, Exit, ExitStatus, Limits, Mount, Signal, UserSpec};
 pub use sweep::sweep;
+pub use tree::remove as remove_tree;

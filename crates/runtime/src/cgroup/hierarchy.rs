@@ -49,19 +49,21 @@ pub(super) struct Place {
 /// For each controller that the kernel has mounted: where, or why not.
 pub(super) type Places = BTreeMap<Controller, Result<Place, String>>;
 
-pub(super) fn places() -> Places {
+/// With `may_change` a version 2 root that does not pass a controller on is told to; without, it
+/// is taken at its word that it could.
+pub(super) fn places(may_change: bool) -> Places {
     let memberships = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    places_in(&memberships, &mounts)
+    places_in(&memberships, &mounts, may_change)
 }
 
-fn places_in(memberships: &str, mountinfo: &str) -> Places {
+fn places_in(memberships: &str, mountinfo: &str, may_change: bool) -> Places {
     let mounts: Vec<Mount> = mountinfo.lines().filter_map(Mount::parse).collect();
     [Controller::Memory, Controller::Pids, Controller::Cpu]
         .into_iter()
         .filter_map(|controller| {
             let place = version_one(controller, memberships, &mounts)
-                .or_else(|| version_two(controller, memberships, &mounts))?;
+                .or_else(|| version_two(controller, memberships, &mounts, may_change))?;
             Some((controller, place))
         })
         .collect()
@@ -126,6 +128,7 @@ fn version_two(
     controller: Controller,
     memberships: &str,
     mounts: &[Mount],
+    may_change: bool,
 ) -> Option<Result<Place, String>> {
     let group = memberships.lines().find_map(|line| line.strip_prefix("0::"))?;
     let mount = mounts.iter().find(|mount| mount.controllers.is_none())?;
@@ -140,8 +143,12 @@ fn version_two(
     let ancestors = own.ancestors().take_while(|dir| dir.starts_with(&mount.mount_point));
     for dir in ancestors {
         let passes_on = has(dir, "cgroup.subtree_control") || {
-            let offer = format!("+{controller}");
-            dir == mount.mount_point && fs::write(dir.join("cgroup.subtree_control"), offer).is_ok()
+            let control = dir.join("cgroup.subtree_control");
+            let ask = || match may_change {
+                true => fs::write(&control, format!("+{controller}")).is_ok(),
+                false => rustix::fs::access(&control, Access::WRITE_OK).is_ok(),
+            };
+            dir == mount.mount_point && ask()
         };
         if passes_on && is_writable(dir) {
             return Some(Ok(Place { version: Version::Two, dir: dir.to_owned() }));
@@ -177,7 +184,7 @@ mod tests {
         group(&root.join("user"), "memory pids", "memory");
         group(&root.join("user/session"), "memory", "");
         let mounts = format!("30 20 0:1 / {} rw - cgroup2 cgroup2 rw\n", root.display());
-        let found = places_in("0::/user/session\n", &mounts);
+        let found = places_in("0::/user/session\n", &mounts, true);
         let place = |dir: PathBuf| Some(Ok(Place { version: Version::Two, dir }));
         assert_eq!(found.get(&Controller::Memory).cloned(), place(root.join("user")));
         assert_eq!(found.get(&Controller::Pids).cloned(), place(root.to_owned()));
@@ -197,7 +204,7 @@ mod tests {
             memory.display(),
             unified.display()
         );
-        let found = places_in("4:memory:/job\n0::/\n", &mounts);
+        let found = places_in("4:memory:/job\n0::/\n", &mounts, true);
         let place = Place { version: Version::One, dir: memory.join("job") };
         assert_eq!(found.get(&Controller::Memory), Some(&Ok(place)));
         assert_eq!(found.get(&Controller::Pids), None);
@@ -206,7 +213,7 @@ mod tests {
     #[test]
     fn a_group_outside_the_namespace_is_not_ours() {
         let mounts = "30 20 0:1 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n";
-        let found = places_in("4:memory:/../outside\n", mounts);
+        let found = places_in("4:memory:/../outside\n", mounts, true);
         assert!(matches!(found.get(&Controller::Memory), Some(Err(_))));
     }
 }

@@ -277,7 +277,11 @@ impl<'r> Writer<'r> {
     /// Gives directories their owner, mode and time, the deepest first: a mode may lock us out.
     fn finish(&mut self) -> Result<(), ImageError> {
         self.directories.sort_by_key(|later| std::cmp::Reverse(later.place.depth()));
-        for later in std::mem::take(&mut self.directories) {
+        for mut later in std::mem::take(&mut self.directories) {
+            if later.place.is_root() {
+                // The store itself must be able to open it, whoever owns the store.
+                later.attributes.mode |= Mode::RWXU;
+            }
             let applied = self.places.open_directory(&later.place);
             let applied = applied.and_then(|dir: OwnedFd| apply(dir, &later.attributes));
             match applied {

@@ -47,7 +47,7 @@ pub struct ImageSummary {
 }
 
 /// The images under one directory. Cheap to clone. Its methods other than `import` read and write
-/// small files and block for about as long as a disk write takes.
+/// small files, and block for about as long as a disk write takes.
 #[derive(Debug, Clone)]
 pub struct ImageStore {
     pub(super) inner: Arc<Inner>,
@@ -76,7 +76,7 @@ impl ImageStore {
         Ok(Self { inner: Arc::new(Inner { dir, _open_lock: open_lock }) })
     }
 
-    /// Every image, newest name first is not promised: sorted by id.
+    /// Every image, sorted by id.
     pub fn list(&self) -> Result<Vec<ImageSummary>, ImageError> {
         let refs = self.refs()?;
         let records = self.records()?.into_iter();
@@ -162,9 +162,8 @@ impl ImageStore {
             // Kept open, and with it locked, until the layer is out of reach.
             let Some(_unused) = lock_unused(&path.join("fs")) else { continue };
             let doomed = self.tmp_dir().join(random_hex());
-            fs::rename(&path, &doomed)
-                .and_then(|()| tree::remove(&doomed))
-                .map_err(|error| ImageError::store("remove", path, error))?;
+            fs::rename(&path, &doomed).map_err(|error| ImageError::store("remove", path, error))?;
+            remove_in_background(doomed);
         }
         Ok(())
     }
@@ -259,6 +258,20 @@ fn lock_unused(path: &Path) -> Option<OwnedFd> {
     let layer = rustix::fs::open(path, flags, Mode::empty()).ok()?;
     let locked = rustix::fs::flock(&layer, FlockOperation::NonBlockingLockExclusive);
     locked.is_ok().then_some(layer)
+}
+
+/// A large layer takes seconds to remove; whoever takes an image away need not wait for that. What
+/// a crash leaves is removed when the store is opened next.
+fn remove_in_background(doomed: PathBuf) {
+    let remove = move || {
+        if let Err(error) = tree::remove(&doomed) {
+            tracing::warn!(path = %doomed.display(), %error, "a removed layer left files behind");
+        }
+    };
+    match tokio::runtime::Handle::try_current() {
+        Ok(runtime) => drop(runtime.spawn_blocking(remove)),
+        Err(_none) => remove(),
+    }
 }
 
 /// A name that nothing else has: 128 random bits.

@@ -10,12 +10,16 @@ tests![
     a_supervisor_that_is_killed_leaves_nothing,
     a_shim_that_is_killed_takes_the_container_along_and_is_swept,
     sweeping_ends_what_a_killed_pair_left,
+    an_executable_that_was_replaced_still_starts_containers,
     an_image_in_use_is_kept_until_its_container_ends,
     a_start_that_is_given_up_leaves_nothing,
 ];
 
 /// Tells a process of this program to be a supervisor; the value is what it needs to know.
 const ROLE: &str = "WHARF_TEST_SUPERVISOR";
+
+/// Tells it to remove its own executable first, as an upgrade does.
+const VANISH: &str = "WHARF_TEST_VANISH";
 
 /// Plays the supervisor that gets killed: starts a container, says so, and waits for ever.
 pub(crate) fn play_role() -> Option<ExitCode> {
@@ -37,6 +41,9 @@ pub(crate) fn play_role() -> Option<ExitCode> {
         stdout: null(),
         stderr: null(),
     };
+    if std::env::var_os(VANISH).is_some() {
+        std::fs::remove_file(std::env::current_exe().expect("known")).expect("removed");
+    }
     let runtime = tokio::runtime::Runtime::new().expect("threads");
     runtime.block_on(async {
         let handle = Embedded.start(spec).await.expect("it starts");
@@ -49,14 +56,14 @@ pub(crate) fn play_role() -> Option<ExitCode> {
 
 /// A supervisor in a process of its own, with a container that runs.
 fn supervisor(site: &Site, id: &str) -> Child {
+    supervise(site, id, Command::new("/proc/self/exe"))
+}
+
+fn supervise(site: &Site, id: &str, mut program: Command) -> Child {
     let layers: Vec<_> = site.layers.iter().map(|l| l.to_string_lossy().into_owned()).collect();
     let dir = site.dir.path().join(id);
     let role = format!("{}|{}|{}", site.id(id), dir.display(), layers.join("|"));
-    let mut child = Command::new("/proc/self/exe")
-        .env(ROLE, role)
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("it is spawned");
+    let mut child = program.env(ROLE, role).stdout(Stdio::piped()).spawn().expect("it is spawned");
     let stdout = child.stdout.take().expect("piped");
     let mut line = String::new();
     BufReader::new(stdout).read_line(&mut line).expect("it speaks");
@@ -139,4 +146,23 @@ async fn a_start_that_is_given_up_leaves_nothing() {
         assert_nothing_left(&site, "c").await;
     }
     drop((scratch(), SOON));
+}
+
+async fn an_executable_that_was_replaced_still_starts_containers() {
+    let site = Site::new().await;
+    let program = site.dir.path().join("old-version");
+    std::fs::copy("/proc/self/exe", &program).expect("copied");
+    let mut command = Command::new(&program);
+    command.env(VANISH, "1");
+    let mut child = supervise(&site, "c", command);
+    assert!(!program.exists());
+    let init = *processes_of(&site.id("c")).iter().max().expect("process 1");
+    if crate::harness::is_root() {
+        // It runs from a sealed copy in memory.
+        let exe = std::fs::read_link(format!("/proc/{init}/exe")).expect("a link");
+        assert!(exe.to_string_lossy().starts_with("/memfd:wharf-shim"), "{exe:?}");
+    }
+    child.kill().expect("killed");
+    child.wait().expect("reaped");
+    assert_nothing_left(&site, "c").await;
 }

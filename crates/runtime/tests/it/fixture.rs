@@ -14,9 +14,24 @@ use tempfile::TempDir;
 /// How long anything may take that ought to happen at once.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
-/// Temporary directory of this run; gone with the process that made it.
-pub(crate) fn scratch() -> TempDir {
-    tempfile::Builder::new().prefix("wharf-runtime-").tempdir().expect("a temporary directory")
+/// A temporary directory that goes away whatever modes an image put into it.
+pub(crate) struct Scratch(TempDir);
+
+impl Scratch {
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        runtime::remove_tree(self.0.path()).expect("nothing is left");
+    }
+}
+
+pub(crate) fn scratch() -> Scratch {
+    let dir = tempfile::Builder::new().prefix("wharf-runtime-").tempdir();
+    Scratch(dir.expect("a temporary directory"))
 }
 
 /// Bottom layer: busybox and its commands, users, a page. Top layer: changes to it.
@@ -72,7 +87,7 @@ fn changes_layer() -> Vec<u8> {
 
 /// A place for containers, and an image store with busybox in it.
 pub(crate) struct Site {
-    pub(crate) dir: TempDir,
+    pub(crate) dir: Scratch,
     pub(crate) store: ImageStore,
     pub(crate) layers: Vec<PathBuf>,
 }

@@ -1,6 +1,6 @@
 //! Archives that want more than to be an image.
 
-use crate::fixture::scratch;
+use crate::fixture::{Scratch, scratch};
 use crate::harness::tests;
 use crate::layer_tar::{self, Layer};
 use runtime::images::{Image, ImageError, ImageStore};
@@ -21,7 +21,7 @@ tests![
 
 /// Something precious beside the store, and what became of an import.
 struct Attack {
-    dir: tempfile::TempDir,
+    dir: Scratch,
     result: Result<Image, ImageError>,
 }
 
