@@ -24,6 +24,7 @@ use crate::orders::Orders;
 use crate::queue::QueueReport;
 use crate::reconcile::{self, Action, Actual, Life, Plan, Wanted, World};
 use crate::recorder::Recorder;
+use crate::silence;
 use crate::stops::Stops;
 
 mod work;
@@ -162,6 +163,17 @@ impl Dispatcher {
             self.act(uuid, action, record, is_dead).await?;
         }
         self.parts.book().forget_others(&records);
+        self.name_silent_ports(&records).await
+    }
+
+    /// A look comes at least every period, so a port is named at most that late.
+    async fn name_silent_ports(&self, records: &[Container]) -> Result<(), LookError> {
+        let now = self.parts.store.now();
+        for record in records {
+            if let Some(status) = silence::status_of(record, now) {
+                self.parts.store.set_runtime_status(record.uuid, status).await?;
+            }
+        }
         Ok(())
     }
 
@@ -343,4 +355,4 @@ enum LookError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

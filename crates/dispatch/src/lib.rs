@@ -32,6 +32,7 @@ mod launch;
 mod launch_spec;
 mod orders;
 mod recorder;
+mod silence;
 mod stops;
 
 pub use acceptor::{AdmitError, Admitted, TunnelAcceptor};

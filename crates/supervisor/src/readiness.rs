@@ -14,7 +14,7 @@ const PROBE_MIN: Duration = Duration::from_millis(2);
 /// A probe costs about 0.1 ms of CPU; five a second go unnoticed even with a hundred services.
 const PROBE_MAX: Duration = Duration::from_millis(200);
 /// A port that is silent for this long gets a line in the log, once.
-const SILENT_AFTER: Duration = Duration::from_secs(60);
+const SILENT_AFTER: Duration = Duration::from_secs(30);
 
 /// Probes until `accepts` says yes, then reports the port. Nothing is watched after that: whether a
 /// port that was ready still answers is told by each connection to it.

@@ -235,6 +235,13 @@ async fn submit(store: &Store, image: &str, priority: i64) -> (ContainerRequest,
     (request, container)
 }
 
+/// The record of a container that was just submitted.
+pub(crate) async fn a_container() -> Container {
+    let store = Site::store().await;
+    let (_, uuid) = submit(&store, "known", 500).await;
+    store.container(uuid).await.unwrap().unwrap()
+}
+
 async fn cancel(store: &Store, request: &ContainerRequest) {
     let before = store.request(request.uuid).await.unwrap().unwrap();
     let after = ContainerRequest { priority: 0, ..before.clone() };
@@ -242,7 +249,7 @@ async fn cancel(store: &Store, request: &ContainerRequest) {
 }
 
 fn at() -> Timestamp {
-    "2026-11-23T20:58:45Z".parse().unwrap()
+    "2020-01-01T00:00:00Z".parse().unwrap()
 }
 
 fn starting() -> SupervisorState {
@@ -421,6 +428,23 @@ async fn who_waits_is_told_why_and_starts_when_there_is_room() {
     assert_eq!(site.store.scheduling_status(third).await.unwrap(), "");
     let is_empty = |report: &Arc<QueueReport>| report.is_empty();
     tokio::time::timeout(SOON, site.queue.wait_for(is_empty)).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_port_that_never_opens_is_named_on_the_record() {
+    let store = Site::store().await;
+    let backend = FakeBackend::new();
+    let (_, uuid) = submit(&store, "known", 500).await;
+    store.lock_container(uuid, "before").await.unwrap();
+    let ports = store.container(uuid).await.unwrap().unwrap().published_ports;
+    store.start_container(uuid, at(), ports).await.unwrap();
+    backend.put(uuid, true, Some(running()));
+    let site = Site::start(store, backend);
+    let is_named = |it: &Container| {
+        let words = it.runtime_status.get("warning").map(ToString::to_string);
+        words.is_some_and(|words| words.contains("nothing listens on port 80 yet"))
+    };
+    site.until("named", uuid, is_named).await;
 }
 
 #[tokio::test]
