@@ -193,6 +193,8 @@ fn api_config(config: &Config) -> ApiConfig {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         reserved_names: config.reserved_names(),
         bind_mounts,
+        bind_directories: containers.bind_mounts.clone(),
+        image_bytes_max: config.api.image_bytes_max.get(),
         handoff_ttl: config.sessions.handoff_code_lifetime,
         login_ttl: config.sessions.sign_in_link_lifetime,
         session_ttl: config.sessions.session_lifetime,

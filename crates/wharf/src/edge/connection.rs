@@ -114,7 +114,8 @@ async fn route(
         return Ok(refusal(http::StatusCode::BAD_REQUEST, problem));
     }
     let router = rooms.router.clone();
-    let request = request.map(axum::body::Body::new);
+    let mut request = request.map(axum::body::Body::new);
+    request.extensions_mut().insert(dashboard::Transport { tls: peer.tls });
     let work = rooms.router_runtime.spawn(router.oneshot(request));
     let response = match work.await {
         Ok(Ok(response)) => response,
