@@ -42,7 +42,7 @@ settings! {
         "VCPUOvercommit" vcpu_overcommit: f64 = 8.0, 0.1 => 1000.0;
         /// Time between SIGTERM and SIGKILL; what container tools give, and editors need to save.
         "StopGrace" stop_grace: Duration = 10 * SECOND, Duration::ZERO => HOUR;
-        /// Log kept of one container, per stream; older lines go first, so that a chatty service cannot fill the disk.
+        /// Log kept of one container, per stream; what comes after it is counted and dropped, so that a chatty service cannot fill the disk.
         "LogBytesMax" log_bytes_max: ByteSize = ByteSize::mib(64), ByteSize::kib(64) => ByteSize::gib(1024);
         /// Time between looks at everything, should an event have been lost; looking costs one query.
         "ReconcileInterval" reconcile_interval: Duration = 10 * SECOND, SECOND => HOUR;
