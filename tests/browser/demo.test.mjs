@@ -6,7 +6,7 @@ import { Wharf, openBrowser, waitFor } from "./wharf.mjs";
 let wharf, browser;
 
 before(async () => {
-  [wharf, browser] = await Promise.all([Wharf.start(["demo"]), openBrowser()]);
+  [wharf, browser] = await Promise.all([Wharf.start(["demo", "--no-open"]), openBrowser()]);
 });
 after(async () => {
   await browser?.close();
