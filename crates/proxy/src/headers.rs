@@ -68,12 +68,11 @@ pub(crate) fn prepare_request(headers: &mut HeaderMap, forwarded: Forwarded<'_>)
         headers.insert(TE, HeaderValue::from_static("trailers"));
         headers.insert(CONNECTION, HeaderValue::from_static("te"));
     }
-    let host = HeaderValue::from_str(forwarded.host).ok();
-    if let Some(host) = host {
+    if let Some(host) = headers.get(HOST).cloned() {
+        headers.insert(X_FORWARDED_HOST, host);
+    } else if let Ok(host) = HeaderValue::from_str(forwarded.host) {
         // HTTP/2 has an authority instead; an app of HTTP/1.1 needs the header.
-        if !headers.contains_key(HOST) {
-            headers.insert(HOST, host.clone());
-        }
+        headers.insert(HOST, host.clone());
         headers.insert(X_FORWARDED_HOST, host);
     }
     let proto = HeaderValue::from_static(if forwarded.https { "https" } else { "http" });

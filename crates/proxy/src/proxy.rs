@@ -147,6 +147,8 @@ struct Shared {
 
 impl Shared {
     /// The whole story of a request.
+    ///
+    /// What few requests need is boxed: the future of a plain one stays small, and it is moved several times.
     async fn answer(
         &self,
         mut parts: Parts,
@@ -174,7 +176,8 @@ impl Shared {
             && exchange.is_get_or_head()
             && !protocol.opens_socket()
         {
-            return self.redirect(query, target.as_deref(), &origin, &parts.uri, &names).await;
+            return Box::pin(self.redirect(query, target.as_deref(), &origin, &parts.uri, &names))
+                .await;
         }
         let target = target.ok_or(Refusal::NotFound)?;
 
@@ -195,9 +198,9 @@ impl Shared {
             Reach::Unpublished => return Err(Refusal::NotFound),
             Reach::Over => return Err(Refusal::Stopped(admitted.target)),
             Reach::NotYet if protocol == Protocol::Status => {
-                return Ok(self.status(&admitted.target, None).await);
+                return Ok(Box::pin(self.status(&admitted.target, None)).await);
             }
-            Reach::NotYet => return Err(self.starting(&admitted.target, exchange).await),
+            Reach::NotYet => return Err(Box::pin(self.starting(&admitted.target, exchange)).await),
             Reach::Running(container) => container,
         };
         let met = tenant::tenancy(credentials.cookies.container.as_deref(), &container);
@@ -206,15 +209,15 @@ impl Shared {
             return self.change_tenant(&parts, &admitted, &names, &container, exchange);
         }
         let mut response = match protocol {
-            Protocol::Status => self.status(&admitted.target, Some(&container)).await,
+            Protocol::Status => Box::pin(self.status(&admitted.target, Some(&container))).await,
             Protocol::NothingOfOurs => return Err(Refusal::NotFound),
             Protocol::Unknown => return Err(Refusal::UnknownProtocol),
             Protocol::Http => self.forward(parts, body, &admitted, container, exchange).await?,
             Protocol::WebSocket(key) => {
-                self.open_socket(parts, Some(key), &admitted, container, exchange).await?
+                Box::pin(self.open_socket(parts, Some(key), &admitted, container, exchange)).await?
             }
             Protocol::WebSocketOverHttp2 => {
-                self.open_socket(parts, None, &admitted, container, exchange).await?
+                Box::pin(self.open_socket(parts, None, &admitted, container, exchange)).await?
             }
         };
         if marks && met == Tenancy::New {
@@ -237,7 +240,7 @@ impl Shared {
         let revoked = self.standing(admitted, container).watch();
         match relay::relay(way, parts, body, revoked).await {
             Ok(response) => Ok(response),
-            Err(error) => Err(self.refusal_of(error, &admitted.target, exchange).await),
+            Err(error) => Err(Box::pin(self.refusal_of(error, &admitted.target, exchange)).await),
         }
     }
 

@@ -3,6 +3,8 @@
 //! A pooled connection may have died unnoticed. If nothing was answered on it, a request that was not begun, or that
 //! has no body and does no harm twice, is sent once more on a new connection.
 
+use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::EXPECT;
@@ -19,7 +21,6 @@ use crate::refusal::GatewayProblem;
 use crate::request_body::{Gate, RequestBody};
 use crate::standing::Revoked;
 use crate::upstream::{self, Connection, Lease, Pool, PoolKey};
-use std::sync::Arc;
 
 /// A connection this young is trusted with a request that cannot be sent twice.
 const TRUSTED_AGE: Duration = Duration::from_secs(1);
@@ -53,7 +54,7 @@ pub(crate) async fn relay(
     body: Incoming,
     mut revoked: Option<Revoked>,
 ) -> Result<Response<ProxyBody>, RelayError> {
-    let sending = send(way, parts, body);
+    let sending = pin!(send(way, parts, body));
     let (answer, lease) = until_revoked(sending, &mut revoked).await?;
     if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
         return Err(RelayError::Gateway(GatewayProblem::BadUpgrade));
@@ -78,13 +79,14 @@ pub(crate) async fn ask_for_socket(
     parts: Parts,
     revoked: &mut Option<Revoked>,
 ) -> Result<(Response<Incoming>, Connection), RelayError> {
-    let asking = async {
+    let asking = pin!(async {
         let connecting = upstream::connect(way.dial, &way.key, way.config.connect_timeout);
         let mut connection = connecting.await.map_err(RelayError::Dial)?;
         let request = Request::from_parts(parts, RequestBody::Empty);
-        let answer = within(way.config.first_byte_timeout, connection.send(request)).await?;
+        let answering = pin!(connection.send(request));
+        let answer = within(way.config.first_byte_timeout, answering).await?;
         Ok((answer.map_err(|error| problem_of(&error))?, connection))
-    };
+    });
     until_revoked(asking, revoked).await
 }
 
@@ -99,7 +101,10 @@ async fn send(
     let mut request = Request::from_parts(parts, body);
     if let Some(mut lease) = way.pool.take(&way.key, age_max) {
         let spare = can_repeat.then(|| copy(&request));
-        let sent = within(way.config.first_byte_timeout, lease.connection.send(request)).await?;
+        let sent = {
+            let answering = pin!(lease.connection.send(request));
+            within(way.config.first_byte_timeout, answering).await?
+        };
         let mut error = match sent {
             Ok(answer) => return Ok((answer, lease)),
             Err(error) => error,
@@ -111,10 +116,17 @@ async fn send(
         };
         request = again;
     }
-    let connecting = upstream::connect(way.dial, &way.key, way.config.connect_timeout);
-    let mut lease = way.pool.lend(way.key, connecting.await.map_err(RelayError::Dial)?);
-    let sent = within(way.config.first_byte_timeout, lease.connection.send(request)).await?;
-    Ok((sent.map_err(|error| problem_of(&error))?, lease))
+    // Boxed with all that follows: most requests find a connection, and carry no room for this.
+    Box::pin(async move {
+        let connecting = upstream::connect(way.dial, &way.key, way.config.connect_timeout);
+        let mut lease = way.pool.lend(way.key, connecting.await.map_err(RelayError::Dial)?);
+        let sent = {
+            let answering = pin!(lease.connection.send(request));
+            within(way.config.first_byte_timeout, answering).await?
+        };
+        Ok((sent.map_err(|error| problem_of(&error))?, lease))
+    })
+    .await
 }
 
 /// The client's body; held back where the client waits for `100 Continue`, so that the app decides.
@@ -180,7 +192,7 @@ fn problem_of(error: &TrySendError<Request<RequestBody>>) -> RelayError {
 
 async fn within<T>(
     limit: Option<Duration>,
-    answer: impl Future<Output = T>,
+    answer: Pin<&mut impl Future<Output = T>>,
 ) -> Result<T, RelayError> {
     match limit {
         None => Ok(answer.await),
@@ -191,7 +203,7 @@ async fn within<T>(
 }
 
 async fn until_revoked<T>(
-    work: impl Future<Output = Result<T, RelayError>>,
+    work: Pin<&mut impl Future<Output = Result<T, RelayError>>>,
     revoked: &mut Option<Revoked>,
 ) -> Result<T, RelayError> {
     match revoked {

@@ -3,6 +3,8 @@
 //! A cookie of ours can come first, in the middle, last, twice, in several headers: in each case the app's
 //! cookies stay as they were, byte for byte.
 
+use std::borrow::Cow;
+
 use http::HeaderMap;
 use http::header::{COOKIE, Entry, HeaderValue};
 
@@ -16,20 +18,24 @@ const RESERVED: [&str; 3] = ["wharf_session", "wharf_container", "wharf_dashboar
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CookieNames {
     /// Holds the sealed session.
-    pub(crate) session: String,
+    pub(crate) session: Cow<'static, str>,
     /// Holds which container was served last; only where ports are reused.
-    pub(crate) container: String,
+    pub(crate) container: Cow<'static, str>,
 }
 
 impl CookieNames {
     /// Names for https or http, on a wildcard name (`None`) or on an external port.
     pub(crate) fn new(https: bool, external_port: Option<u16>) -> Self {
-        let prefix = if https { "__Host-" } else { "" };
-        let port = external_port.map(|port| format!("_{port}")).unwrap_or_default();
-        Self {
-            session: format!("{prefix}wharf_session{port}"),
-            container: format!("{prefix}wharf_container{port}"),
-        }
+        let (session, container) = if https {
+            ("__Host-wharf_session", "__Host-wharf_container")
+        } else {
+            ("wharf_session", "wharf_container")
+        };
+        let with_port = |name: &'static str| match external_port {
+            None => Cow::Borrowed(name),
+            Some(port) => Cow::Owned(format!("{name}_{port}")),
+        };
+        Self { session: with_port(session), container: with_port(container) }
     }
 }
 
