@@ -16,6 +16,7 @@ use crate::secrets::Secrets;
 use crate::supervisors;
 use anyhow::{Context, Result};
 use api::{Api, ApiConfig, BindMounts};
+use cli::DEFAULT_LISTEN;
 use client::Client;
 use config::{Config, Credentials};
 use dashboard::DashboardConfig;
@@ -57,19 +58,42 @@ pub(crate) struct Controller {
 pub(crate) struct ControllerOptions {
     /// Where everything is kept.
     pub(crate) data: PathBuf,
-    /// Where to listen; port 0 means any free one.
-    pub(crate) listen: SocketAddr,
+    /// Where to listen, if the command line says so; port 0 means any free one.
+    pub(crate) listen: Option<SocketAddr>,
     /// A config file over the local defaults.
     pub(crate) config_file: Option<PathBuf>,
 }
 
+impl ControllerOptions {
+    /// The config: the local defaults, the file over them. `bound` is the address that was really bound.
+    pub(crate) fn resolve(&self, bound: Option<SocketAddr>) -> Result<Config> {
+        let default = DEFAULT_LISTEN.parse().context("the default address")?;
+        let data = std::path::absolute(&self.data)
+            .with_context(|| format!("find {}", self.data.display()))?;
+        let local = Config::local(data, bound.or(self.listen).unwrap_or(default));
+        let Some(path) = &self.config_file else { return Ok(local) };
+        let mut config = config::RawConfig::load(path)?.resolve(local)?;
+        match (self.listen, bound) {
+            (Some(flag), None) if config.listen != flag => anyhow::bail!(
+                "--listen says {flag} and Listen in {} says {}: give one of them",
+                path.display(),
+                config.listen
+            ),
+            (_, Some(bound)) => config.listen = bound,
+            _ => {}
+        }
+        Ok(config)
+    }
+}
+
 impl Controller {
     /// Starts every role; when this returns, the address is served.
-    pub(crate) async fn start(options: ControllerOptions) -> Result<Self> {
-        let data = DataDir::hold(&options.data)?;
-        let listener = edge::bind(options.listen).await?;
+    pub(crate) async fn start(options: &ControllerOptions) -> Result<Self> {
+        let wanted = options.resolve(None)?;
+        let data = DataDir::hold(&wanted.data_dir)?;
+        let listener = edge::bind(wanted.listen).await?;
         let address = listener.local_addr()?;
-        let config = resolve(&data, address, options.config_file.as_deref())?;
+        let config = options.resolve(Some(address))?;
         let store = open_store(&config).await?;
         let token = owner::token(&store, data.path()).await?;
         let secrets = Secrets::load_or_make(&data.path().join("secrets.json"))?;
@@ -162,17 +186,6 @@ impl Controller {
     }
 }
 
-fn resolve(data: &DataDir, address: SocketAddr, file: Option<&std::path::Path>) -> Result<Config> {
-    let local = Config::local(data.path().to_owned(), address);
-    match file {
-        None => Ok(local),
-        Some(path) => {
-            let raw = config::RawConfig::load(path)?;
-            Ok(raw.resolve(local)?)
-        }
-    }
-}
-
 async fn open_store(config: &Config) -> Result<Store> {
     let path = config.data_dir.join("wharf.db");
     let options = StoreOptions { cluster: config.cluster_id, ..StoreOptions::default() };
@@ -194,6 +207,7 @@ fn api_config(config: &Config) -> ApiConfig {
         reserved_names: config.reserved_names(),
         bind_mounts,
         bind_directories: containers.bind_mounts.clone(),
+        request_bytes_max: config.api.body_bytes_max.as_usize(),
         image_bytes_max: config.api.image_bytes_max.get(),
         handoff_ttl: config.sessions.handoff_code_lifetime,
         login_ttl: config.sessions.sign_in_link_lifetime,

@@ -25,10 +25,10 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// Runs until it is told to stop. The demo service stays, as services do; `wharf stop demo` ends it.
 pub(crate) fn run(args: &DemoArgs, shared: &SharedArgs) -> Result<()> {
     let environment = Environment::read();
-    up::start_logs(&environment)?;
+    let options = up::options(&args.up, shared, &environment);
+    up::start_logs(&environment, &options.resolve(None)?.log)?;
     up::runtime()?.block_on(async {
-        let options = up::options(&args.up, shared, &environment)?;
-        let controller = Controller::start(options).await?;
+        let controller = Controller::start(&options).await?;
         let request = start_service(&controller).await?;
         wait_until_ready(&controller.client, &request).await?;
         up::print(
@@ -43,7 +43,7 @@ pub(crate) fn run(args: &DemoArgs, shared: &SharedArgs) -> Result<()> {
 
 /// The program inside the demo's image.
 pub(crate) fn run_app(args: &DemoAppArgs) -> Result<()> {
-    up::start_logs(&Environment::default())?;
+    up::start_logs(&Environment::default(), &config::Log::default())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(::demo::app::run(::demo::app::default_listen(args.port)))?;
     Ok(())

@@ -3,7 +3,7 @@
 use crate::controller::{Controller, ControllerOptions};
 use crate::secrets::write_private;
 use anyhow::{Context, Result};
-use cli::{DEFAULT_LISTEN, SharedArgs, UpArgs};
+use cli::{SharedArgs, UpArgs};
 use config::Environment;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 /// Runs until it is told to stop.
 pub(crate) fn run(args: &UpArgs, shared: &SharedArgs) -> Result<()> {
     let environment = Environment::read();
-    start_logs(&environment)?;
+    let options = options(args, shared, &environment);
+    start_logs(&environment, &options.resolve(None)?.log)?;
     runtime()?.block_on(async {
-        let controller = Controller::start(options(args, shared, &environment)?).await?;
+        let controller = Controller::start(&options).await?;
         announce(&controller, args, &environment).await?;
         controller.serve().await
     })
@@ -29,13 +30,14 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
         .context("start the runtime")
 }
 
-/// Logs go to stderr; `WHARF_LOG` chooses how much.
-pub(crate) fn start_logs(environment: &Environment) -> Result<()> {
-    let mut options = telemetry::LogOptions::default();
-    if let Some(filter) = &environment.log_filter {
-        options.filter.clone_from(filter);
-    }
-    Ok(telemetry::init(&options)?)
+/// Logs go to stderr; `WHARF_LOG` wins over the config.
+pub(crate) fn start_logs(environment: &Environment, config: &config::Log) -> Result<()> {
+    let format = match config.format {
+        config::LogFormat::Text => telemetry::LogFormat::Text,
+        config::LogFormat::Json => telemetry::LogFormat::Json,
+    };
+    let filter = environment.log_filter.as_ref().unwrap_or(&config.level).clone();
+    Ok(telemetry::init(&telemetry::LogOptions { filter, format })?)
 }
 
 /// What flags and environment say.
@@ -43,13 +45,9 @@ pub(crate) fn options(
     args: &UpArgs,
     shared: &SharedArgs,
     environment: &Environment,
-) -> Result<ControllerOptions> {
+) -> ControllerOptions {
     let data = shared.data.clone().unwrap_or_else(|| config::default_data_dir(environment));
-    let listen = match args.listen {
-        Some(listen) => listen,
-        None => DEFAULT_LISTEN.parse().context("the default address")?,
-    };
-    Ok(ControllerOptions { data, listen, config_file: args.config.clone() })
+    ControllerOptions { data, listen: args.listen, config_file: args.config.clone() }
 }
 
 /// Tells the person, the browser and the ready file that everything is served.

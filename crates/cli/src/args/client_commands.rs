@@ -206,8 +206,8 @@ pub struct StopArgs {
 
 #[derive(Debug, Args)]
 pub struct OpenArgs {
-    #[arg(help = ID_HELP)]
-    pub(crate) id: String,
+    /// UUID, unique prefix, name or host name of a service; without it, the dashboard
+    pub(crate) id: Option<String>,
     /// Port of the service; may be left out where it is plain which one
     #[arg(value_parser = parse_port)]
     pub(crate) port: Option<ContainerPort>,

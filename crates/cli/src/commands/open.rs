@@ -1,4 +1,4 @@
-//! `wharf open`: a service in the browser, signed in by a single-use code.
+//! `wharf open`: a service, or the dashboard, in the browser, signed in by a single-use code.
 
 use super::url::choose_port;
 use crate::args::OpenArgs;
@@ -6,12 +6,17 @@ use crate::context::Context;
 use crate::{browser, output};
 
 pub(crate) async fn open(context: &Context, args: &OpenArgs) -> anyhow::Result<()> {
-    let service = context.find(&args.id).await?;
-    let port = choose_port(&service, args.port)?;
-    let uuid = service.request.uuid.as_str();
-    let url = context.client.handoff(uuid, Some(port), None).await?;
+    let (url, lifetime) = match &args.id {
+        Some(id) => {
+            let service = context.find(id).await?;
+            let port = choose_port(&service, args.port)?;
+            let uuid = service.request.uuid.as_str();
+            (context.client.handoff(uuid, Some(port), None).await?, "within a minute")
+        }
+        None => (context.client.login_link().await?.url, "within ten minutes"),
+    };
     if !browser::open(&context.environment, &url) {
-        output::remark("No browser here; this address works once, within a minute:");
+        output::remark(&format!("No browser here; this address works once, {lifetime}:"));
         output::print_line(&url)?;
     }
     Ok(())
