@@ -215,6 +215,11 @@ impl Connection {
         self.send(&framed);
     }
 
+    /// From now on silence of so long counts as the end of what the peer has to say.
+    pub fn give_up_after(&self, silence: Duration) {
+        self.reader.get_ref().set_read_timeout(Some(silence)).expect("a timeout that is not zero");
+    }
+
     /// Says that nothing more comes from here, and keeps reading possible.
     pub fn finish_sending(&self) {
         self.reader.get_ref().shutdown(Shutdown::Write).expect("half-closing a connected socket");

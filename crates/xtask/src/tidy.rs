@@ -18,10 +18,12 @@ const CRATE_DOC_LINES_MIN: usize = 3;
 
 /// Words that no file may hold, each with what is wrong with it. Split, or this file would not
 /// pass.
-const BANNED: [(&str, &str); 6] = [
+const BANNED: [(&str, &str); 8] = [
     (concat!("to", "do!("), "unfinished code does not ship: refuse with a clear error"),
     (concat!("unimple", "mented!("), "unfinished code does not ship: refuse with a clear error"),
-    (concat!("/wo", "rk/"), "a path of one machine"),
+    (concat!("/wo", "rk/main"), "a path of one machine"),
+    (concat!("/wo", "rk/shared"), "a path of one machine"),
+    (concat!("/wo", "rk/brief"), "a path of one machine"),
     (concat!("/home", "/me/"), "a path of one machine"),
     (concat!("index.cra", "tes.io"), "a registry's host: use packages by name"),
     (concat!("registry.", "npmjs.org"), "a registry's host: use packages by name"),
