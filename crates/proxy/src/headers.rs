@@ -157,11 +157,9 @@ pub(crate) fn remove_aliases(headers: &mut HeaderMap) {
     }
 }
 
-/// Whether a name, `-_.` folded, is one of `x-forwarded-*`, `x-request-id`, `x-real-ip`, `forwarded`.
+/// Whether a name, `-_.` folded, is one of `x-forwarded-*`, `x-request-id`, `x-real-ip`, `forwarded`, or passes for
+/// a field that says where a body ends without being it (`Transfer_Encoding`).
 fn is_alias(name: &[u8]) -> bool {
-    if !matches!(name.first(), Some(b'x' | b'f')) {
-        return false;
-    }
     let folds_to = |wanted: &[u8], found: &[u8]| {
         found.len() == wanted.len()
             && found
@@ -169,11 +167,18 @@ fn is_alias(name: &[u8]) -> bool {
                 .zip(wanted)
                 .all(|(f, w)| f == w || (*w == b'-' && matches!(f, b'_' | b'.')))
     };
-    let head = |length: usize| name.get(..length).unwrap_or_default();
-    folds_to(b"x-forwarded-", head(12))
-        || folds_to(b"x-request-id", name)
-        || folds_to(b"x-real-ip", name)
-        || name == b"forwarded"
+    let passes_for = |wanted: &[u8]| folds_to(wanted, name) && name != wanted;
+    match name.first() {
+        Some(b'x') => {
+            folds_to(b"x-forwarded-", name.get(..12).unwrap_or_default())
+                || folds_to(b"x-request-id", name)
+                || folds_to(b"x-real-ip", name)
+        }
+        Some(b'f') => name == b"forwarded",
+        Some(b'c') => passes_for(b"content-length"),
+        Some(b't') => passes_for(b"transfer-encoding"),
+        _ => false,
+    }
 }
 
 /// Takes out of a request's trailers what its head may not hold either: framing, routing, credentials, our fields.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::StatusCode;
 
 use crate::authorize::Denied;
-use crate::directory::{StartInfo, Target};
+use crate::directory::{StartInfo, Target, TargetState};
 use crate::host::HostError;
 
 /// Why a request does not reach the app, or the app's answer not the client.
@@ -81,7 +81,14 @@ impl Refusal {
             Self::Denied(Denied::NotAllowed) => "this service is private: the credentials are invalid, expired or limited, or belong to somebody else".to_owned(),
             Self::ForeignOrigin => "this request came from another site: send it from the service's own pages, or with a token instead of a cookie".to_owned(),
             Self::UnknownProtocol => "this protocol is not carried here: use HTTP or WebSocket, or `wharf forward` for anything else".to_owned(),
-            Self::Starting(target, _) => format!("the service is not ready (container {}): try again shortly", target.state.as_str()),
+            Self::Starting(target, _) if target.state == TargetState::Running => format!(
+                "the service is not ready (container Running): nothing listens on port {} yet: try again shortly",
+                target.port
+            ),
+            Self::Starting(target, _) => format!(
+                "the service is not ready (container {}): try again shortly",
+                target.state.as_str()
+            ),
             Self::Unreachable(..) => "the machine that the service runs on is not connected: try again shortly".to_owned(),
             Self::Stopped(target) if target.exit_words.is_empty() => format!("the service is over (container {}): run it again", target.state.as_str()),
             Self::Stopped(target) => format!("the service is over ({}): run it again", target.exit_words),

@@ -128,6 +128,19 @@ fn what_apps_say_for_the_whole_site_is_dropped() {
     assert_eq!(headers, map(&[("location", "http://127.0.0.1/"), ("set-cookie", "a=1")]));
 }
 
+#[test]
+fn what_passes_for_framing_is_dropped() {
+    let aliases = [
+        ("Transfer_Encoding", "chunked"),
+        ("transfer.encoding", "chunked"),
+        ("Content_Length", "9"),
+        ("CONTENT.LENGTH", "9"),
+    ];
+    assert_eq!(prepared(&aliases), plus_ours(&[]));
+    let others = [("content-length", "3"), ("content_type", "x"), ("transfer-codings", "x")];
+    assert_eq!(prepared(&others), plus_ours(&others));
+}
+
 proptest! {
     /// Any spelling that folds to a name of ours is gone, whatever its value.
     #[test]

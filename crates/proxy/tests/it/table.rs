@@ -250,6 +250,7 @@ async fn running_with_a_port_that_never_listened_is_503_until_it_does() {
     let request = get(HOST, "/", &bearer(&world, "alice"));
     let answer = world.send(&request).await;
     assert_eq!((answer.status, answer.header("retry-after")), (503, Some("2".to_owned())));
+    assert!(answer.error().contains("nothing listens on port 80 yet"));
     let page = world.send(&get(HOST, "/", &(bearer(&world, "alice") + HTML))).await;
     assert!(page.text().contains("does not answer on port 80 yet"));
     let status = world.send(&get(HOST, "/.wharf/status", &bearer(&world, "alice"))).await;
