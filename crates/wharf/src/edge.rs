@@ -8,6 +8,7 @@
 //! The edge runs on a runtime and thread of its own, so that services and the API never share a queue: API work is
 //! handed to the main runtime, service traffic stays here.
 
+mod body;
 mod connection;
 mod first_byte;
 

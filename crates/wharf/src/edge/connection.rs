@@ -1,9 +1,9 @@
 //! One client connection, from its first byte to its last request.
 
+use super::body::EdgeBody;
 use super::{EdgeLimits, first_byte};
 use axum::Router;
 use http::{Request, Response};
-use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -18,11 +18,6 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
-
-type EdgeBody = http_body_util::combinators::UnsyncBoxBody<
-    bytes::Bytes,
-    Box<dyn std::error::Error + Send + Sync>,
->;
 
 /// Where requests go.
 #[derive(Debug)]
@@ -107,7 +102,7 @@ async fn route(
 ) -> Result<Response<EdgeBody>, Infallible> {
     if rooms.proxy.claims(&request) {
         let response = rooms.proxy.serve(request, peer).await;
-        return Ok(response.map(|body| body.map_err(Into::into).boxed_unsync()));
+        return Ok(response.map(EdgeBody::Service));
     }
     if request.version() == http::Version::HTTP_11 && !has_one_host(&request) {
         let problem = "the request must have exactly one Host header (RFC 9112 section 3.2)";
@@ -126,7 +121,7 @@ async fn route(
             return Ok(refusal(http::StatusCode::INTERNAL_SERVER_ERROR, problem));
         }
     };
-    Ok(response.map(|body| body.map_err(Into::into).boxed_unsync()))
+    Ok(response.map(EdgeBody::Router))
 }
 
 fn has_one_host(request: &Request<Incoming>) -> bool {
@@ -136,8 +131,7 @@ fn has_one_host(request: &Request<Incoming>) -> bool {
 /// An error in the Arvados form.
 fn refusal(status: http::StatusCode, problem: &str) -> Response<EdgeBody> {
     let text = serde_json::json!({ "errors": [problem] }).to_string();
-    let body = http_body_util::Full::from(text).map_err(|never| match never {});
-    let mut response = Response::new(body.boxed_unsync());
+    let mut response = Response::new(EdgeBody::Router(axum::body::Body::from(text)));
     *response.status_mut() = status;
     let json = http::HeaderValue::from_static("application/json");
     response.headers_mut().insert(http::header::CONTENT_TYPE, json);
