@@ -29,8 +29,8 @@ fn a_program_gets_503_with_retry_after_and_json_until_the_port_opens() {
         wharf.request(&host, "POST", "/").bearer(wharf.token()).body("x").send().expect(503);
     let _opened = service.shell("touch /tmp/go");
     wait_for("the port to be served", testkit::BOUND, || ask().send().status() == 200);
-    let record = service.record(&wharf);
-    assert_eq!(record["published_ports"]["8080"]["ready"], true, "{record}");
+    let ready = |record: &serde_json::Value| record["published_ports"]["8080"]["ready"] == true;
+    let _record = service.wait(&wharf, "the record to say so too", ready);
     wharf.finish();
 }
 
