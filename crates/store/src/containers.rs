@@ -14,11 +14,12 @@ use sqlx::Row as _;
 use sqlx::sqlite::SqliteConnection;
 
 use crate::changes::ChangeKind;
-use crate::database::{Store, Tx, owner_users};
+use crate::database::{Store, owner_users};
 use crate::error::StoreError;
 use crate::links::later;
 use crate::schema::{CONTAINER_REQUESTS, CONTAINERS};
 use crate::sql;
+use crate::writer::Tx;
 
 /// Arvados scales a request's priority by this before it takes off the age.
 const PRIORITY_SCALE: i64 = 1 << 50;
@@ -163,7 +164,7 @@ impl Store {
         end: &ContainerEnd,
     ) -> Result<bool, StoreError> {
         let end = end.clone();
-        self.write(move |tx| {
+        self.write_ending(move |tx| {
             Box::pin(async move {
                 let container = load(tx.conn(), uuid).await?.ok_or_else(|| not_found(uuid))?;
                 finish(tx, container, &end).await

@@ -1,22 +1,22 @@
-//! The database file: opening, migrations, readers, and the one writer.
+//! The database file: opening, migrations, readers. Writing is in `writer`.
 
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use model::{ClusterId, Timestamp, UserUuid};
 use sqlx::SqlSafeStr as _;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{
-    Sqlite, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool,
-    SqlitePoolOptions, SqliteSynchronous,
+    Sqlite, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
 };
 
-use crate::changes::{Announcer, ChangeKind, Changes, Pending};
+use crate::changes::{Announcer, Changes};
 use crate::error::StoreError;
+use crate::reserve::Reserve;
 
 /// How long a request waits for a connection before it is told that the database is busy.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -86,9 +86,12 @@ impl Default for StoreOptions {
 #[derive(Debug, Clone)]
 pub struct Store {
     readers: SqlitePool,
-    writer: SqlitePool,
+    /// One connection.
+    pub(crate) writer: SqlitePool,
     pub(crate) options: Arc<StoreOptions>,
-    announcer: Arc<Announcer>,
+    pub(crate) announcer: Arc<Announcer>,
+    /// Room for ending things; none for records in memory.
+    pub(crate) reserve: Option<Arc<Reserve>>,
 }
 
 impl Store {
@@ -140,6 +143,7 @@ impl Store {
             writer,
             options: Arc::new(options),
             announcer: Arc::new(Announcer::new()),
+            reserve: (!in_memory).then(|| Arc::new(Reserve::beside(path))),
         })
     }
 
@@ -177,33 +181,6 @@ impl Store {
     pub(crate) async fn reader(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
         Ok(self.readers.acquire().await?)
     }
-
-    /// Runs `work` in the one write transaction there is, commits it, and tells the listeners.
-    ///
-    /// In a task of its own: a caller that goes away in the middle (a client hangs up) must not
-    /// leave a commit without its change event.
-    pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
-    where
-        T: Send + 'static,
-        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send + 'static,
-    {
-        let store = self.clone();
-        let task = tokio::spawn(async move {
-            let mut tx = Tx {
-                // Takes the write lock at once, so that a later read cannot end in a deadlock.
-                transaction: store.writer.begin_with("BEGIN IMMEDIATE").await?,
-                pending: Vec::new(),
-                options: store.options.clone(),
-                now: store.now(),
-            };
-            let answer = work(&mut tx).await?;
-            let Tx { transaction, pending, .. } = tx;
-            transaction.commit().await?;
-            store.announcer.announce(pending);
-            Ok(answer)
-        });
-        task.await.map_err(|_panicked_or_going_down| StoreError::Interrupted)?
-    }
 }
 
 /// Makes the file readable by us alone: it holds what users put into their environments. SQLite
@@ -221,32 +198,6 @@ async fn migrate(writer: &SqlitePool) -> Result<(), StoreError> {
         })
         .collect();
     Migrator::with_migrations(migrations).run(writer).await.map_err(StoreError::Migrate)
-}
-
-/// The write transaction: a connection, the time, and what will have changed.
-pub(crate) struct Tx {
-    transaction: sqlx::Transaction<'static, Sqlite>,
-    pending: Vec<Pending>,
-    pub(crate) options: Arc<StoreOptions>,
-    /// One time for everything the transaction writes.
-    pub(crate) now: Timestamp,
-}
-
-impl Tx {
-    /// The connection.
-    pub(crate) fn conn(&mut self) -> &mut SqliteConnection {
-        &mut self.transaction
-    }
-
-    /// Notes a change, to be told after commit.
-    pub(crate) fn changed(
-        &mut self,
-        kind: ChangeKind,
-        uuid: &impl ToString,
-        owners: Vec<UserUuid>,
-    ) {
-        self.pending.push(Pending { kind, uuid: uuid.to_string(), owners });
-    }
 }
 
 /// The users among owner identifiers (projects are for a later issue).

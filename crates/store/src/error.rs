@@ -65,6 +65,16 @@ impl StoreError {
         matches!(self, Self::Full | Self::Busy | Self::Interrupted)
     }
 
+    /// Whether the disk failed, after which SQLite may have rolled back by itself.
+    pub(crate) fn is_of_the_disk(&self) -> bool {
+        match self {
+            Self::Full => true,
+            // SQLITE_IOERR.
+            Self::Database(error) => result_code(error).is_some_and(|code| code & 0xff == 10),
+            _ => false,
+        }
+    }
+
     /// Whether this is a clash with a unique index.
     pub(crate) fn is_unique_violation(&self) -> bool {
         match self {
@@ -81,16 +91,19 @@ impl From<sqlx::Error> for StoreError {
         }
         // Extended result codes keep the primary code in the low byte:
         // SQLITE_BUSY 5, SQLITE_LOCKED 6, SQLITE_FULL 13 (sqlite.org/rescode.html).
-        let primary = match &error {
-            sqlx::Error::Database(error) => {
-                error.code().and_then(|code| code.parse::<u32>().ok()).map(|code| code & 0xff)
-            }
-            _ => None,
-        };
-        match primary {
-            Some(5 | 6) => Self::Busy,
-            Some(13) => Self::Full,
+        match result_code(&error) {
+            Some(IOERR_SHMSIZE) => Self::Full,
+            Some(code) if matches!(code & 0xff, 5 | 6) => Self::Busy,
+            Some(code) if code & 0xff == 13 => Self::Full,
             _ => Self::Database(error),
         }
     }
+}
+
+/// SQLITE_IOERR_SHMSIZE: the write-ahead log's index cannot grow, usually for want of room.
+const IOERR_SHMSIZE: u32 = 10 | (19 << 8);
+
+/// SQLite's extended result code.
+fn result_code(error: &sqlx::Error) -> Option<u32> {
+    error.as_database_error()?.code()?.parse().ok()
 }

@@ -9,6 +9,7 @@
 //!
 //! ```text
 //! readers (pool) ──► SQLite, WAL ◄── one writer ──► commit ──► Change to everybody listening
+//!                                    └ `reserve`: room for endings on a full disk
 //! ```
 //!
 //! Start reading at [`Store`], then [`requests`] and [`containers`].
@@ -23,11 +24,13 @@ pub mod links;
 pub mod list;
 mod random;
 pub mod requests;
+mod reserve;
 pub mod schema;
 mod sql;
 pub mod targets;
 pub mod tokens;
 pub mod users;
+mod writer;
 
 pub use changes::{Change, ChangeKind, Changes, Notice};
 pub use codes::{CodeGrant, NewCode, Purpose};

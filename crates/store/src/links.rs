@@ -4,11 +4,12 @@ use model::{ContainerRequest, Link, LinkUuid, RequestUuid, Timestamp, UserUuid};
 use sqlx::Row as _;
 
 use crate::changes::ChangeKind;
-use crate::database::{Store, Tx, owner_users};
+use crate::database::{Store, owner_users};
 use crate::error::StoreError;
 use crate::random;
 use crate::schema::{CONTAINER_REQUESTS, LINKS};
 use crate::sql;
+use crate::writer::Tx;
 
 impl Store {
     /// A new link's identifier.
@@ -84,7 +85,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn delete_link(&self, uuid: LinkUuid) -> Result<bool, StoreError> {
-        self.write(move |tx| {
+        self.write_ending(move |tx| {
             Box::pin(async move {
                 let link: Option<Link> = sql::by_uuid(tx.conn(), &LINKS, uuid.as_str()).await?;
                 match link {

@@ -10,12 +10,13 @@ use sqlx::sqlite::SqliteConnection;
 
 use crate::changes::ChangeKind;
 use crate::containers;
-use crate::database::{Store, Tx, owner_users};
+use crate::database::{Store, owner_users};
 use crate::error::StoreError;
 use crate::links::later;
 use crate::random;
 use crate::schema::{CONTAINER_REQUESTS, LINKS};
 use crate::sql::{self, Hidden};
+use crate::writer::Tx;
 
 mod commit;
 
@@ -68,7 +69,8 @@ impl Store {
         mut after: ContainerRequest,
         by: UserUuid,
     ) -> Result<ContainerRequest, StoreError> {
-        self.write(move |tx| {
+        let cancels = before.priority > 0 && after.priority == 0;
+        self.write_ending_if(cancels, move |tx| {
             Box::pin(async move {
                 let uuid = before.uuid;
                 let stored = load(tx.conn(), uuid).await?.ok_or_else(|| not_found(uuid))?;
@@ -87,7 +89,7 @@ impl Store {
                 let statement = sql::update(&CONTAINER_REQUESTS, uuid.as_str(), &after, hidden)?;
                 statement.execute(tx.conn()).await?;
                 saved(tx, &after, &[before.owner_uuid.as_str()]).await?;
-                if before.priority > 0 && after.priority == 0 {
+                if cancels {
                     containers::cancel_if_queued(tx, after.container_uuid).await?;
                 }
                 // What cancelling did to the request itself is part of the answer.
@@ -111,7 +113,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn delete_request(&self, uuid: RequestUuid) -> Result<bool, StoreError> {
-        self.write(move |tx| {
+        self.write_ending(move |tx| {
             Box::pin(async move {
                 let Some(request) = load(tx.conn(), uuid).await? else { return Ok(false) };
                 let links: Vec<Link> =

@@ -5,11 +5,12 @@ use sqlx::Row as _;
 use sqlx::sqlite::SqliteConnection;
 
 use crate::changes::ChangeKind;
-use crate::database::{Store, Tx};
+use crate::database::Store;
 use crate::error::StoreError;
 use crate::random;
 use crate::schema::{TOKENS, USERS};
 use crate::sql;
+use crate::writer::Tx;
 
 /// How long expired tokens stay listed, in seconds: a week, to find out which one it was.
 const EXPIRED_KEPT_S: i64 = 7 * 24 * 3600;
@@ -121,7 +122,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn delete_token(&self, uuid: TokenUuid) -> Result<bool, StoreError> {
-        self.write(move |tx| {
+        self.write_ending(move |tx| {
             Box::pin(async move {
                 let token: Option<TokenRecord> =
                     sql::by_uuid(tx.conn(), &TOKENS, uuid.as_str()).await?;

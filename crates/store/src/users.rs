@@ -3,12 +3,13 @@
 use model::{JsonMap, User, UserUuid};
 
 use crate::changes::ChangeKind;
-use crate::database::{Store, Tx};
+use crate::database::Store;
 use crate::error::StoreError;
 use crate::links::later;
 use crate::random;
 use crate::schema::USERS;
 use crate::sql;
+use crate::writer::Tx;
 
 /// Last part of the system user's identifier, in every cluster.
 const SYSTEM_USER: &str = "000000000000000";
@@ -98,7 +99,8 @@ impl Store {
         mut after: User,
         by: UserUuid,
     ) -> Result<User, StoreError> {
-        self.write(move |tx| {
+        let takes_away = before.is_active && !after.is_active;
+        self.write_ending_if(takes_away, move |tx| {
             Box::pin(async move {
                 let uuid = before.uuid;
                 let stored: User = sql::by_uuid(tx.conn(), &USERS, uuid.as_str())

@@ -6,12 +6,12 @@ use model::{
 };
 
 use crate::containers;
-use crate::database::Tx;
 use crate::error::StoreError;
 use crate::random;
 use crate::schema::CONTAINERS;
 use crate::sql;
 use crate::users::system_user;
+use crate::writer::Tx;
 
 /// Bounds of the cache a container gets where it asks for none (Arvados: its memory, within these).
 const KEEP_CACHE_BYTES: (u64, u64) = (2 << 30, 32 << 30);

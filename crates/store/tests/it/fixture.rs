@@ -33,6 +33,12 @@ impl Fixture {
         Self::at(&dir.path().join("wharf.db"), dir, options).await
     }
 
+    /// On this disk.
+    pub(crate) async fn beside(disk: &std::path::Path) -> Self {
+        let dir = tempfile::tempdir_in(disk).unwrap();
+        Self::at(&disk.join("wharf.db"), dir, StoreOptions::default()).await
+    }
+
     async fn at(path: &std::path::Path, dir: tempfile::TempDir, options: StoreOptions) -> Self {
         let ahead = Arc::new(AtomicI64::new(0));
         let clock = {

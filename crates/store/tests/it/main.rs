@@ -5,6 +5,7 @@
 mod codes;
 mod containers;
 mod fixture;
+mod full_disk;
 mod lists;
 mod names;
 mod requests;
