@@ -49,7 +49,10 @@ def free_port():
 class Wharf:
     """A Wharf with data of its own on a free port."""
 
+    started = []
+
     def __init__(self, home):
+        Wharf.started.append(self)
         self.data = home / "data"
         self.ready = home / "ready.json"
         self.ready.unlink(missing_ok=True)
@@ -128,6 +131,17 @@ class Wharf:
             "GET", f"/arvados/v1/containers/{container}")["state"] in ("Complete", "Cancelled"), pause=0.05)
         folder = self.data / "containers" / container
         wait_for("its leftovers to go", lambda: not (folder / "secret").exists(), pause=0.05)
+
+    def kill(self):
+        """Leaves nothing running after a measurement that broke off."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        for file in self.data.glob("containers/*/pid"):
+            pid = file.read_text().split()[0]
+            line = pathlib.Path(f"/proc/{pid}/cmdline")
+            if line.exists() and str(self.data) in line.read_text():
+                os.kill(int(pid), signal.SIGKILL)
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
@@ -338,8 +352,12 @@ def main():
     results = {}
     for name in names:
         print(f"bench: {name}", flush=True)
-        with tempfile.TemporaryDirectory(prefix="wharf-bench-") as home:
-            results[name] = parts[name](pathlib.Path(home))
+        with tempfile.TemporaryDirectory(prefix="wharf-bench-", ignore_cleanup_errors=True) as home:
+            try:
+                results[name] = parts[name](pathlib.Path(home))
+            finally:
+                for wharf in Wharf.started:
+                    wharf.kill()
     text = report(results)
     print(text)
     if not sys.argv[1:]:
