@@ -82,6 +82,8 @@ settings! {
         "UpstreamIdleTimeout" upstream_idle_timeout: Duration = 30 * SECOND, SECOND => HOUR;
         /// What a 503 tells programs to wait; starting rarely takes longer.
         "RetryAfter" retry_after: Duration = SECOND, SECOND => HOUR;
+        /// Whether supervisors on this machine hand over sockets that are connected inside the container, so that requests take one hop less; off, all traffic takes the tunnels.
+        "DirectSockets" direct_sockets: bool = true;
     }
 }
 

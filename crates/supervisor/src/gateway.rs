@@ -23,6 +23,7 @@ use crate::logs::journal::Journal;
 use crate::machine::Event;
 
 mod control;
+pub(crate) mod handover;
 mod streams;
 
 /// A local socket costs nothing to try, and a restarted controller is to be found within 2 s.

@@ -16,7 +16,7 @@ use tunnel::LaunchSecret;
 use crate::container;
 use crate::driver::{Driver, EVENTS_WAITING, Farewell};
 use crate::files::{self, Durability, Files, LockError};
-use crate::gateway::{Gateway, Logs};
+use crate::gateway::{Gateway, Logs, handover};
 use crate::logs::journal::{Journal, now};
 use crate::logs::stream::OutputLog;
 
@@ -144,6 +144,11 @@ async fn supervise(files: &Files) -> Result<Farewell, BeginError> {
         },
     };
     scope.spawn_cancellable("gateway", gateway.run(scope.child("gateway")));
+    let (dir, dialled, handing) =
+        (files.dir().to_owned(), dialer.subscribe(), scope.child("handover"));
+    scope.spawn_cancellable("handover", async move {
+        handover::serve(&dir, dialled, handing).await;
+    });
     // Not below `scope`: they end with the app's pipes, never by being cancelled.
     let outputs = TaskScope::new("outputs");
     outputs.spawn("stdout", stdout.copy());

@@ -23,6 +23,7 @@
 mod driver;
 mod error;
 mod frame;
+pub mod handover;
 pub mod handshake;
 mod kind;
 pub mod limits;

@@ -5,7 +5,7 @@
 
 use crate::certificates;
 use crate::data_dir::DataDir;
-use crate::dial::TunnelDial;
+use crate::dial::AppDial;
 use crate::directory::RecordsDirectory;
 use crate::edge::{self, EdgeLimits, Rooms};
 use crate::images::LocalImages;
@@ -120,7 +120,8 @@ impl Controller {
         let router = api.router().merge(pages);
 
         let directory = RecordsDirectory::new(store.clone(), logs);
-        let dial = Arc::new(TunnelDial::new(tunnels.clone()));
+        let short_way = config.proxy.direct_sockets.then(|| data.path().join("containers"));
+        let dial = Arc::new(AppDial::new(tunnels.clone(), short_way));
         let proxy = Arc::new(Proxy::new(
             proxy_config(&config, &secrets),
             Arc::clone(&directory) as Arc<dyn proxy::Directory>,

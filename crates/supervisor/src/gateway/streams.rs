@@ -1,7 +1,9 @@
 //! Streams that the controller opens: app connections and logs. Nothing else is served.
 
 use lifecycle::TaskScope;
-use runtime::DialError;
+use runtime::{DialError, Dialer};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tunnel::{Incoming, LogQuery, LogStream, RefuseReason, Request, StreamKind};
 
 use crate::gateway::{Gateway, Logs};
@@ -26,26 +28,34 @@ pub(super) async fn serve(mut incoming: Incoming, gateway: Gateway, scope: TaskS
 
 /// Bytes between the controller and a port inside the container, half-closes included.
 async fn app(request: Request, port: u16, gateway: Gateway) {
-    let dialer = gateway.dialer.borrow().clone();
-    let Some(dialer) = dialer else {
-        // The container is being made: nothing listens in it yet.
-        return request.refuse(RefuseReason::PortClosed);
-    };
-    match dialer.dial(port).await {
+    match dial(&gateway.dialer, port).await {
         Ok(socket) => {
             let relayed = tunnel::relay(request.accept(), socket).await;
             if let Err(error) = relayed {
                 tracing::debug!(port, %error, "app stream ended early");
             }
         }
-        Err(DialError::Refused) => request.refuse(RefuseReason::PortClosed),
-        Err(DialError::Gone) => request.refuse(RefuseReason::Gone),
-        Err(DialError::Io(error)) => {
+        Err(reason) => request.refuse(reason),
+    }
+}
+
+/// A socket connected to a port inside the container.
+pub(super) async fn dial(
+    dialer: &watch::Receiver<Option<Dialer>>,
+    port: u16,
+) -> Result<TcpStream, RefuseReason> {
+    let dialer = dialer.borrow().clone();
+    // Without a dialer the container is being made: nothing listens in it yet.
+    let dialer = dialer.ok_or(RefuseReason::PortClosed)?;
+    dialer.dial(port).await.map_err(|error| match error {
+        DialError::Refused => RefuseReason::PortClosed,
+        DialError::Gone => RefuseReason::Gone,
+        DialError::Io(error) => {
             // A full listen queue, or no file descriptors left: either passes.
             tracing::debug!(port, %error, "cannot connect in the container");
-            request.refuse(RefuseReason::Busy);
+            RefuseReason::Busy
         }
-    }
+    })
 }
 
 /// A log file from an offset, and what is appended later if wanted.

@@ -1,0 +1,53 @@
+//! The short way for a controller on this machine: sockets connected inside the container, handed over.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lifecycle::TaskScope;
+use runtime::Dialer;
+use tokio::sync::{Semaphore, watch};
+use tunnel::handover::{HandoverListener, Question};
+
+use super::streams;
+
+/// Questions answered at the same time; each takes microseconds unless the app's listen queue is full.
+const QUESTIONS_MAX: usize = 64;
+
+/// Answers until cancelled. Without its socket the controller takes the tunnel, so a failure is only told.
+pub(crate) async fn serve(dir: &Path, dialer: watch::Receiver<Option<Dialer>>, scope: TaskScope) {
+    let listener = match HandoverListener::bind(dir) {
+        Ok(listener) => listener,
+        Err(error) => return tracing::warn!(%error, "sockets cannot be handed over"),
+    };
+    let places = Arc::new(Semaphore::new(QUESTIONS_MAX));
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok(question) => {
+                let dialer = dialer.clone();
+                scope.spawn_cancellable("handover", async move {
+                    answer(question, &dialer).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a question for a socket was lost");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    }
+}
+
+async fn answer(mut question: Question, dialer: &watch::Receiver<Option<Dialer>>) {
+    let answered = async {
+        let port = question.port().await?;
+        match streams::dial(dialer, port).await {
+            Ok(socket) => question.give(&socket).await,
+            Err(reason) => question.refuse(reason).await,
+        }
+    };
+    if let Err(error) = answered.await {
+        tracing::debug!(%error, "an asker left before its socket came");
+    }
+}
