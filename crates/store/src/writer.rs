@@ -37,8 +37,8 @@ impl Store {
     }
 
     /// As [`Store::write`], for what ends something (a cancellation, a container's end, a
-    /// deletion): on a full disk it is tried once more with the reserve's room, so that whoever
-    /// fills the disk can still be stopped.
+    /// deletion): on a full disk it is tried again with the reserve's room, a portion at a time, so
+    /// that whoever fills the disk can still be stopped.
     pub(crate) async fn write_ending<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -64,12 +64,12 @@ impl Store {
         }
         let store = self.clone();
         let task = tokio::spawn(async move {
-            let answer = match store.transact(work.clone()).await {
-                Err(StoreError::Full) => {
-                    store.release_reserve().await;
-                    store.transact(work).await?
+            // Ends at the latest when nothing of the reserve is left.
+            let answer = loop {
+                match store.transact(work.clone()).await {
+                    Err(StoreError::Full) if store.hand_over_reserve().await => {}
+                    other => break other?,
                 }
-                other => other?,
             };
             store.keep_reserve().await;
             Ok(answer)
@@ -102,21 +102,20 @@ impl Store {
         }
     }
 
-    async fn release_reserve(&self) {
-        self.on_reserve(crate::reserve::Reserve::release).await;
+    /// Gives SQLite a portion of the reserve; false where there is none.
+    async fn hand_over_reserve(&self) -> bool {
+        let Some(reserve) = self.reserve.clone() else { return false };
+        // Fails only where the runtime is going down.
+        tokio::task::spawn_blocking(move || reserve.hand_over()).await.unwrap_or(false)
     }
 
-    /// Allocates the reserve again where it was given up. Nothing to do on nearly all writes.
+    /// Makes the reserve whole where a part was given up. Nothing to do on nearly all writes.
     async fn keep_reserve(&self) {
-        if self.reserve.as_ref().is_some_and(|reserve| reserve.is_wanted()) {
-            self.on_reserve(crate::reserve::Reserve::allocate).await;
-        }
-    }
-
-    async fn on_reserve(&self, act: fn(&crate::reserve::Reserve)) {
-        let Some(reserve) = self.reserve.clone() else { return };
+        let Some(reserve) = self.reserve.clone().filter(|reserve| reserve.is_wanted()) else {
+            return;
+        };
         // Fails only where the runtime is going down: the next start looks at the reserve.
-        let _done = tokio::task::spawn_blocking(move || act(&reserve)).await;
+        let _done = tokio::task::spawn_blocking(move || reserve.allocate()).await;
     }
 }
 

@@ -1,8 +1,11 @@
 //! A disk that is really full: a small tmpfs in a mount namespace of the test's own.
 
 use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use model::{ContainerEnd, ContainerRequest, ContainerState, Outcome, PublishedPorts};
 use serde_json::json;
@@ -42,10 +45,13 @@ fn fill(disk: &Path) {
     while file.write_all(&[b'x'; 4096]).is_ok() {}
 }
 
+/// Of a size for which the log's last page never has the room.
+fn padded() -> serde_json::Value {
+    json!({"state": "Committed", "environment": {"PADDING": "x".repeat(64 * 1024)}})
+}
+
 async fn submitted(fixture: &Fixture) -> ContainerRequest {
-    // Large enough that the log's last page never has the room.
-    let padding = "x".repeat(64 * 1024);
-    fixture.submit(&fixture.ada, json!({"environment": {"PADDING": padding}})).await
+    fixture.submit(&fixture.ada, padded()).await
 }
 
 async fn cancel(fixture: &Fixture, request: &ContainerRequest) -> Result<(), StoreError> {
@@ -69,7 +75,8 @@ async fn on_a_full_disk_things_can_be_ended_and_nothing_begun() {
     assert!(store.lock_container(container, "me").await.unwrap());
     let ports = PublishedPorts::default();
     assert!(store.start_container(container, store.now(), ports).await.unwrap());
-    let held = std::fs::metadata(&reserve).unwrap().len();
+    let held = || std::fs::metadata(&reserve).unwrap().blocks();
+    let whole = held();
 
     fill(&disk);
     let draft = fixture.draft(&fixture.ada, json!({"state": "Committed"}));
@@ -77,12 +84,25 @@ async fn on_a_full_disk_things_can_be_ended_and_nothing_begun() {
         let error = store.create_request(draft.clone(), fixture.ada.uuid).await.unwrap_err();
         assert!(matches!(error, StoreError::Full), "{error:?}");
     }
-    assert!(reserve.exists(), "what begins something does not get the reserve");
+    assert_eq!(held(), whole, "what begins something does not get the reserve");
 
     cancel(&fixture, &queued).await.unwrap();
-    assert!(!reserve.exists(), "the disk was not full: this test shows nothing");
+    let rest = held();
+    assert!(rest < whole, "the disk was not full: this test shows nothing");
+    // What was handed over is the log's: others use it up, and the next ending gets more.
+    let mut kept = 0;
+    let error = loop {
+        let more = fixture.draft(&fixture.ada, padded());
+        match store.create_request(more, fixture.ada.uuid).await {
+            Ok(_) => kept += 1,
+            Err(error) => break error,
+        }
+        assert!(kept < 100, "the disk is not full");
+    };
+    assert!(matches!(error, StoreError::Full), "{error:?}");
     cancel(&fixture, &running).await.unwrap();
     assert!(store.delete_request(deleted.uuid).await.unwrap());
+    assert!(held() < rest);
     let end = ContainerEnd {
         outcome: Outcome::Stopped { code: None },
         finished_at: store.now(),
@@ -92,17 +112,37 @@ async fn on_a_full_disk_things_can_be_ended_and_nothing_begun() {
     assert!(store.end_container(container, &end).await.unwrap());
     let ended = store.container(container).await.unwrap().unwrap();
     assert_eq!(ended.state, ContainerState::Cancelled);
-    assert!(!reserve.exists(), "there was no room yet");
-
-    // Somebody takes what the reserve left: then nothing can be written, and nothing breaks.
-    fill(&disk);
-    let other = store.create_request(draft.clone(), fixture.ada.uuid).await;
-    assert!(matches!(other, Err(StoreError::Full)), "{other:?}");
 
     std::fs::remove_file(disk.join("filler")).unwrap();
     store.create_request(draft, fixture.ada.uuid).await.unwrap();
-    assert_eq!(std::fs::metadata(&reserve).unwrap().len(), held, "allocated anew");
+    assert_eq!(held(), whole, "allocated anew");
     store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_takes_every_block_that_becomes_free_can_still_be_stopped() {
+    let Some(disk) =
+        small_disk("full_disk::who_takes_every_block_that_becomes_free_can_still_be_stopped")
+    else {
+        return;
+    };
+    let fixture = Fixture::beside(&disk).await;
+    let request = submitted(&fixture).await;
+    let stop = Arc::new(AtomicBool::new(false));
+    fill(&disk);
+    let greedy = {
+        let (stop, disk) = (stop.clone(), disk.clone());
+        std::thread::spawn(move || {
+            while !stop.load(Ordering::Relaxed) {
+                fill(&disk);
+            }
+        })
+    };
+    let cancelled = cancel(&fixture, &request).await;
+    stop.store(true, Ordering::Relaxed);
+    greedy.join().unwrap();
+    cancelled.unwrap();
+    fixture.store.close().await;
 }
 
 #[tokio::test]
