@@ -33,10 +33,14 @@ impl Archive {
         let mut parts = HashMap::new();
         let leash = Leash::new();
         let mut tar = tar::Archive::new(Limited::new(&file, &leash));
-        let entries = tar.entries_with_seek().map_err(ImageError::Read)?;
+        let no_archive = |error| leash.explain(error, ImageError::NotAnArchive);
+        let entries = tar.entries_with_seek().map_err(no_archive)?;
         leash.tighten();
-        for entry in entries {
-            let entry = entry.map_err(ImageError::Read)?;
+        for (n, entry) in (1..).zip(entries) {
+            let entry = entry.map_err(|error| match n {
+                1 => no_archive(error),
+                n => leash.explain(error, ImageError::no_tar_entry("the archive", n)),
+            })?;
             let name = clean(&String::from_utf8_lossy(&entry.path_bytes()));
             let part = part_of(&entry, &name);
             if parts.len() >= ARCHIVE_ENTRIES_MAX {

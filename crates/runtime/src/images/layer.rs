@@ -102,25 +102,32 @@ impl<'r> Writer<'r> {
         archive: &mut tar::Archive<Limited<Metered<R>>>,
         leash: &Leash,
     ) -> Result<(), ImageError> {
-        let entries = archive.entries().map_err(ImageError::Read)?;
+        let broken = |n, error| leash.explain(error, ImageError::no_tar_entry("a layer", n));
+        let entries = archive.entries().map_err(|error| broken(1, error))?;
         leash.tighten();
         for entry in entries {
-            let mut entry = entry.map_err(ImageError::Read)?;
-            leash.loosen();
             self.n_entries += 1;
+            let n = self.n_entries;
+            let mut entry = entry.map_err(|error| broken(n, error))?;
+            leash.loosen();
             if self.n_entries > LAYER_ENTRIES_MAX {
                 let limit_name = "LAYER_ENTRIES_MAX";
                 return Err(ImageError::Limit { limit_name, limit: LAYER_ENTRIES_MAX });
             }
-            self.add(&mut entry)?;
+            self.add(&mut entry, &|error| broken(n, error))?;
             // What was not wanted is passed over here, so that the leash covers headers only.
-            io::copy(&mut entry, &mut io::sink()).map_err(ImageError::Read)?;
+            io::copy(&mut entry, &mut io::sink()).map_err(|error| broken(n, error))?;
             leash.tighten();
         }
         Ok(())
     }
 
-    fn add<R: Read>(&mut self, entry: &mut Entry<'_, R>) -> Result<(), ImageError> {
+    /// `broken` says what an error of the `tar` crate means.
+    fn add<R: Read>(
+        &mut self,
+        entry: &mut Entry<'_, R>,
+        broken: &dyn Fn(io::Error) -> ImageError,
+    ) -> Result<(), ImageError> {
         let path = entry.path_bytes().into_owned();
         let place = Place::of(&path)?;
         let attributes = self.attributes(entry);
@@ -136,7 +143,7 @@ impl<'r> Writer<'r> {
             return Ok(());
         }
         if kind.is_file() || kind.is_contiguous() || kind.is_gnu_sparse() {
-            self.file(entry, &place, &attributes)
+            self.file(entry, &place, &attributes, broken)
         } else if kind.is_symlink() {
             self.symlink(&link_target(entry, &place)?, &place, &attributes)
         } else if kind.is_hard_link() {
@@ -170,6 +177,7 @@ impl<'r> Writer<'r> {
         entry: &mut Entry<'_, R>,
         place: &Place,
         attributes: &Attributes,
+        broken: &dyn Fn(io::Error) -> ImageError,
     ) -> Result<(), ImageError> {
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -179,7 +187,7 @@ impl<'r> Writer<'r> {
         let file = file.map_err(|errno| self.failed(place, errno))?;
         let mut file = File::from(file);
         loop {
-            let n = entry.read(&mut self.buffer).map_err(ImageError::Read)?;
+            let n = entry.read(&mut self.buffer).map_err(broken)?;
             if n == 0 {
                 break;
             }
@@ -187,7 +195,7 @@ impl<'r> Writer<'r> {
                 .map_err(|error| ImageError::store("write", self.root_path, error))?;
             self.size_bytes += n as u64;
         }
-        set_user_attributes(entry, &file)?;
+        set_user_attributes(entry, &file).map_err(broken)?;
         apply(&file, attributes).map_err(|errno| self.failed(place, errno))
     }
 
@@ -320,10 +328,10 @@ fn apply(file: impl AsFd, attributes: &Attributes) -> rustix::io::Result<()> {
 
 /// Keeps attributes of the `user.` name space. Overlay's own would let a layer redirect lookups,
 /// `security.` ones could grant capabilities, so they are dropped.
-fn set_user_attributes<R: Read>(entry: &mut Entry<'_, R>, file: &File) -> Result<(), ImageError> {
-    let Some(extensions) = entry.pax_extensions().map_err(ImageError::Read)? else { return Ok(()) };
+fn set_user_attributes<R: Read>(entry: &mut Entry<'_, R>, file: &File) -> io::Result<()> {
+    let Some(extensions) = entry.pax_extensions()? else { return Ok(()) };
     for extension in extensions {
-        let extension = extension.map_err(ImageError::Read)?;
+        let extension = extension?;
         let Some(name) = extension.key_bytes().strip_prefix(b"SCHILY.xattr.") else { continue };
         if name.starts_with(b"user.") && !name.starts_with(b"user.overlay.") {
             let flags = rustix::fs::XattrFlags::empty();

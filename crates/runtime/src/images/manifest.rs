@@ -276,6 +276,13 @@ fn go_arch() -> &'static str {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T, ImageError> {
-    serde_json::from_slice(bytes)
-        .map_err(|error| ImageError::Broken(format!("{what} cannot be understood: {error}")))
+    serde_json::from_slice(bytes).map_err(|error| {
+        // The error's own text quotes what it found.
+        let problem =
+            if error.is_data() { "has not the expected form" } else { "is no valid JSON" };
+        let (line, column) = (error.line(), error.column());
+        ImageError::Broken(format!(
+            "{what} cannot be understood: it {problem} at line {line}, column {column}"
+        ))
+    })
 }

@@ -53,21 +53,51 @@ pub(super) fn decompress<'r>(reader: impl Read + 'r) -> Result<Box<dyn Read + 'r
 /// How many more bytes may be read; shared with a [`Limited`] reader. An archive's reader is kept
 /// on a short leash while it reads headers, which the `tar` crate holds in memory.
 #[derive(Debug, Clone)]
-pub(super) struct Leash(Rc<Cell<u64>>);
+pub(super) struct Leash(Rc<Held>);
+
+#[derive(Debug)]
+struct Held {
+    bytes_left: Cell<u64>,
+    has_failed: Cell<bool>,
+}
 
 impl Leash {
     pub(super) fn new() -> Self {
-        Self(Rc::new(Cell::new(u64::MAX)))
+        Self(Rc::new(Held { bytes_left: Cell::new(u64::MAX), has_failed: Cell::new(false) }))
     }
 
     /// To be called before the next entry is asked for, when the last one was read to its end.
     pub(super) fn tighten(&self) {
-        self.0.set(ENTRY_HEADER_BYTES_MAX);
+        self.0.bytes_left.set(ENTRY_HEADER_BYTES_MAX);
     }
 
     /// To be called before an entry's contents are read.
     pub(super) fn loosen(&self) {
-        self.0.set(u64::MAX);
+        self.0.bytes_left.set(u64::MAX);
+    }
+
+    fn pay_out(&self, n: usize) -> io::Result<usize> {
+        let left = self.0.bytes_left.get().checked_sub(n as u64);
+        self.0.bytes_left.set(left.ok_or_else(|| {
+            io::Error::other(format!(
+                "an entry's headers are longer than ENTRY_HEADER_BYTES_MAX = {ENTRY_HEADER_BYTES_MAX}"
+            ))
+        })?);
+        Ok(n)
+    }
+
+    /// Remembers that the reader failed. An interrupted call is only repeated.
+    fn note<T>(&self, done: io::Result<T>) -> io::Result<T> {
+        if done.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::Interrupted) {
+            self.0.has_failed.set(true);
+        }
+        done
+    }
+
+    /// What the `tar` crate's error means. The reader's own errors pass through it unchanged; its
+    /// own ones quote the bytes of headers, so all that is left of them is `otherwise`.
+    pub(super) fn explain(&self, error: io::Error, otherwise: ImageError) -> ImageError {
+        if self.0.has_failed.get() { ImageError::Read(error) } else { otherwise }
     }
 }
 
@@ -90,20 +120,14 @@ impl<R> Limited<R> {
 
 impl<R: Read> Read for Limited<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.inner.read(buffer)?;
-        let left = self.leash.0.get().checked_sub(n as u64);
-        self.leash.0.set(left.ok_or_else(|| {
-            io::Error::other(format!(
-                "an entry's headers are longer than ENTRY_HEADER_BYTES_MAX = {ENTRY_HEADER_BYTES_MAX}"
-            ))
-        })?);
-        Ok(n)
+        let read = self.inner.read(buffer).and_then(|n| self.leash.pay_out(n));
+        self.leash.note(read)
     }
 }
 
 impl<R: Seek> Seek for Limited<R> {
     fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
-        self.inner.seek(position)
+        self.leash.note(self.inner.seek(position))
     }
 }
 

@@ -211,7 +211,7 @@ async fn orphans_are_reaped() {
     let site = Site::new().await;
     // The shell's child ends at once and leaves its own child to process 1.
     let script = "sh -c 'sh -c \"exit 3\" & exit 0'; i=0; \
-        while grep -q ') Z ' /proc/[0-9]*/stat; do i=$((i+1)); [ $i -gt 200 ] && echo zombie && break; sleep 0.01; done; echo done";
+        while grep -qs ') Z ' /proc/[0-9]*/stat; do i=$((i+1)); [ $i -gt 200 ] && echo zombie && break; sleep 0.01; done; echo done";
     assert_eq!(site.output("c", script).await.0, "done\n");
 }
 

@@ -14,6 +14,7 @@ tests![
     layers_have_the_form_that_overlayfs_takes,
     layers_are_shared_and_go_with_their_last_image,
     a_damaged_archive_is_refused_and_leaves_nothing,
+    errors_quote_nothing_that_a_file_holds,
     an_interrupted_import_leaves_nothing,
     what_a_crash_left_is_removed_at_the_next_start,
     progress_is_told,
@@ -181,7 +182,42 @@ async fn refused(archive: &[u8]) -> String {
     let error = store.import(archive, None, |_| {}).await.expect_err("refused");
     assert!(error.is_callers_fault(), "{error}");
     assert_empty(dir.path());
-    error.to_string()
+    let text = with_causes(&error);
+    assert!(!text.contains('\n') && text.len() < 600, "{text}");
+    text
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let cause = error.source().map(|cause| format!(": {}", with_causes(cause)));
+    format!("{error}{}", cause.unwrap_or_default())
+}
+
+async fn errors_quote_nothing_that_a_file_holds() {
+    let secret = "root:x:0:0:secret\nbin:x:1:1:secret\n".repeat(60).into_bytes();
+    let zstd = zstd::encode_all(&secret[..], 1).expect("memory takes it");
+    for file in [gzip(&secret), zstd, secret.clone()] {
+        let found = refused(&file).await;
+        assert!(found.starts_with("this is no image archive"), "{found}");
+    }
+    let layers = small();
+    let config = layer_tar::config(&layers);
+    let mut archive = layer_tar::docker_archive("app", &config, &layers);
+    archive.truncate(archive.len() - 1024);
+    let rest = refused(&[&archive[..], &secret].concat()).await;
+    assert!(rest.contains("of the archive is no valid tar entry"), "{rest}");
+    let layer = [layers[0].clone(), secret.clone()];
+    let layer = [&layer[0][..layer[0].len() - 1024], &layer[1]].concat();
+    let config = layer_tar::config(std::slice::from_ref(&layer));
+    let rest = refused(&layer_tar::docker_archive("app", &config, &[layer])).await;
+    assert!(rest.contains("entry 3 of a layer is no valid tar entry"), "{rest}");
+    let text = serde_json::to_string(&String::from_utf8(secret).expect("text")).expect("JSON");
+    for manifest in [text.clone(), format!("[{{\"Config\":{text},\"Layers\":7}}]")] {
+        let found = refused(&Layer::new().file("manifest.json", 0o644, manifest).finish()).await;
+        assert!(
+            found.contains("has not the expected form") && !found.contains("secret"),
+            "{found}"
+        );
+    }
 }
 
 async fn a_damaged_archive_is_refused_and_leaves_nothing() {
@@ -197,7 +233,7 @@ async fn a_damaged_archive_is_refused_and_leaves_nothing() {
     assert!(found.contains("could not read the archive"), "{found}");
     assert!(refused(&whole[..1000]).await.contains("archive"));
     assert!(refused(b"hello").await.contains("archive"));
-    assert!(refused(b"").await.contains("neither manifest.json"));
+    assert!(refused(b"").await.contains("no image archive"));
     assert!(refused(b"\xfd7zXZ\0rest").await.contains("compressed with xz"));
     let tampered = Layer::new()
         .file("manifest.json", 0o644, r#"[{"Config":"../../etc/passwd","Layers":[]}]"#)
