@@ -10,7 +10,8 @@ use model::SuperviseSpec;
 use runtime::{ContainerSpec, Limits, Mount, UserSpec};
 
 /// Processes and threads of one container: far above what JupyterLab with kernels takes, far below
-/// what a fork bomb needs to hurt the machine. The default of `Containers.ProcessesMax`.
+/// what a fork bomb needs to hurt the machine. Fixed, the same for every container: there is no
+/// key for it in the configuration.
 const PIDS_MAX: u64 = 4096;
 
 /// Puts together the container; `output` is its standard output and error.
@@ -87,12 +88,9 @@ pub(crate) fn make_tmp_dirs(dir: &Path, targets: &[String]) -> io::Result<Vec<Mo
     Ok(mounts)
 }
 
-/// Removes them with all they hold; fine if there are none.
+/// Removes them with all they hold, whatever modes the container gave it; fine if there are none.
 pub(crate) fn remove_tmp_dirs(dir: &Path) -> io::Result<()> {
-    match std::fs::remove_dir_all(tmp_dir(dir)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
+    runtime::remove_tree(&tmp_dir(dir))
 }
 
 fn tmp_dir(dir: &Path) -> PathBuf {
@@ -175,6 +173,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mounts = make_tmp_dirs(dir.path(), &["/tmp".into(), "/out".into()]).unwrap();
         assert!(mounts.iter().all(|it| it.writable && it.source.is_dir()));
+        // A closed directory with something in it, as package caches have them; only an ordinary
+        // user is kept out by the mode.
+        let closed = mounts[0].source.join("closed");
+        std::fs::create_dir_all(closed.join("inside")).unwrap();
+        std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o555)).unwrap();
         remove_tmp_dirs(dir.path()).unwrap();
         remove_tmp_dirs(dir.path()).unwrap();
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);

@@ -14,6 +14,7 @@ use crate::container;
 use crate::files::{self, Durability, Files};
 use crate::logs::journal::{Journal, now};
 use crate::machine::{self, Action, Event, Exit, ExitHow, Machine, Step};
+use crate::memory;
 use crate::readiness;
 
 /// Events that wait for the driver; its senders wait beyond that. A hundred ports may become ready
@@ -129,6 +130,8 @@ impl Run {
                     let _gone = events.send(Event::Exited { at: now(), exit }).await;
                 });
                 self.handle = Some(handle);
+                let n_bytes = memory::forget_startup_code();
+                tracing::debug!(n_bytes, "the code that the start needed was given back");
                 Event::Started { at: now() }
             }
             Err(error) => Event::StartFailed { at: now(), reason: error.to_string() },

@@ -26,6 +26,7 @@ mod driver;
 mod files;
 mod gateway;
 mod logs;
+mod memory;
 mod process;
 mod readiness;
 
