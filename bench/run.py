@@ -57,7 +57,9 @@ class Wharf:
         self.ready = home / "ready.json"
         self.ready.unlink(missing_ok=True)
         self.log = open(home / "log", "ab")
-        self.environment = {"PATH": os.environ["PATH"], "HOME": str(home), "WHARF_DATA": str(self.data)}
+        self.environment = {"PATH": os.environ["PATH"], "HOME": str(home), "WHARF_DATA": str(self.data),
+                            # nginx writes no access log here either.
+                            "WHARF_LOG": "info,wharf::access=off"}
         begin = time.monotonic()
         self.process = subprocess.Popen(
             [WHARF, "up", "--data", self.data, "--listen", "127.0.0.1:0",

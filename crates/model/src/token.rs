@@ -70,7 +70,7 @@ impl fmt::Debug for ApiToken {
 }
 
 /// What is stored of a secret: its SHA-256. Secrets are random, so no salt or stretching is needed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TokenHash([u8; 32]);
 
 impl TokenHash {

@@ -34,7 +34,7 @@ pub(crate) struct RecordsDirectory {
 /// What a caller presented, without its secret.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Presented {
-    Token(TokenUuid, String),
+    Token(TokenUuid, TokenHash),
     Session(TokenUuid),
 }
 
@@ -159,7 +159,7 @@ impl Directory for RecordsDirectory {
 }
 
 fn presented_token(token: &ApiToken) -> Presented {
-    Presented::Token(token.uuid(), TokenHash::of(token.secret()).hex())
+    Presented::Token(token.uuid(), TokenHash::of(token.secret()))
 }
 
 fn unreadable(error: impl std::fmt::Display) -> DirectoryError {
