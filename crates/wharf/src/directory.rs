@@ -6,7 +6,7 @@
 use crate::log_files::LogFiles;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use model::{ApiToken, Container, ContainerState, PublishedPorts, TokenHash, TokenUuid};
+use model::{ApiToken, Container, ContainerState, TokenHash, TokenUuid};
 use proxy::{
     Credential, Directory, DirectoryError, HostTarget, Principal, StartInfo, Target, TargetState,
 };
@@ -195,7 +195,7 @@ fn target_of(asked: &HostTarget, record: TargetRecord) -> Target {
         .as_ref()
         .map(|container| container.published_ports.clone())
         .or_else(|| record.request.as_ref().map(|request| request.published_ports.clone()))
-        .unwrap_or_else(PublishedPorts::default);
+        .unwrap_or_default();
     let port = named.unwrap_or_else(|| proxy::host::default_port(&ports));
     let name = record.request.as_ref().map(|request| request.name.clone()).unwrap_or_default();
     Target {

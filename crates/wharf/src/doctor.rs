@@ -45,19 +45,18 @@ fn as_json(checks: &[Check]) -> String {
 
 fn as_text(checks: &[Check]) -> String {
     let width = checks.iter().map(|check| check.name.len()).max().unwrap_or(0);
-    let mut text = String::new();
+    let mut lines = Vec::new();
     for check in checks {
-        let line = format!("{:<8} {:<width$}  {}\n", word(check.verdict), check.name, check.detail);
-        text.push_str(&line);
+        lines.push(format!("{:<8} {:<width$}  {}", word(check.verdict), check.name, check.detail));
         if !check.remedy.is_empty() {
-            text.push_str(&format!("{:<8} {:<width$}  → {}\n", "", "", check.remedy));
+            lines.push(format!("{:<8} {:<width$}  → {}", "", "", check.remedy));
         }
     }
     let failed = checks.iter().any(|check| check.verdict == Verdict::Failed);
-    text.push_str(if failed {
-        "\nContainers cannot run here yet: see what failed above.\n"
+    let summary = if failed {
+        "Containers cannot run here yet: see what failed above."
     } else {
-        "\nThis machine can run containers.\n"
-    });
-    text
+        "This machine can run containers."
+    };
+    format!("{}\n\n{summary}\n", lines.join("\n"))
 }

@@ -6,7 +6,11 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use runtime::images::{Image, ImageStore};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::io::StreamReader;
+
+/// How long the rest of a refused archive is read and thrown away, so that its sender hears why.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// One image store, seen from both sides.
 #[derive(Clone, Debug)]
@@ -64,8 +68,14 @@ impl Images for LocalImages {
         name: Option<&'a str>,
     ) -> BoxFuture<'a, Result<ImageSummary, ImageFault>> {
         async move {
-            let reader = StreamReader::new(archive);
-            match self.0.import(reader, name, |_progress| {}).await {
+            let mut reader = StreamReader::new(archive);
+            let imported = self.0.import(&mut reader, name, |_progress| {}).await;
+            if imported.is_err() {
+                // A client that is still sending would see a broken connection and not our words.
+                let rest = tokio::io::copy(&mut reader, &mut tokio::io::sink());
+                let _sent_or_gone = tokio::time::timeout(DRAIN_TIMEOUT, rest).await;
+            }
+            match imported {
                 Ok(image) => Ok(of_image(image)),
                 Err(error) if error.is_callers_fault() => Err(ImageFault::Refused(chain(&error))),
                 Err(error) => Err(ImageFault::Failed(chain(&error))),

@@ -104,8 +104,8 @@ async fn route(
         let response = rooms.proxy.serve(request, peer).await;
         return Ok(response.map(EdgeBody::Service));
     }
-    if request.version() == http::Version::HTTP_11 && !has_one_host(&request) {
-        let problem = "the request must have exactly one Host header (RFC 9112 section 3.2)";
+    if !has_sound_host(&request) {
+        let problem = "the request must have exactly one Host, of the form name[:port] (RFC 9112 section 3.2)";
         return Ok(refusal(http::StatusCode::BAD_REQUEST, problem));
     }
     let router = rooms.router.clone();
@@ -124,8 +124,20 @@ async fn route(
     Ok(response.map(EdgeBody::Router))
 }
 
-fn has_one_host(request: &Request<Incoming>) -> bool {
-    request.headers().get_all(http::header::HOST).iter().count() == 1
+/// Whether a request names its host once and plainly. HTTP/2 names it in the target, HTTP/1.0 may leave it out.
+fn has_sound_host(request: &Request<Incoming>) -> bool {
+    let mut hosts = request.headers().get_all(http::header::HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) => is_host(host.as_bytes()),
+        (None, _) => request.version() != http::Version::HTTP_11,
+        (Some(_), Some(_)) => false,
+    }
+}
+
+/// `name`, `name:port`, `[address]` or `[address]:port`.
+fn is_host(host: &[u8]) -> bool {
+    let plain = host.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._:[]".contains(byte));
+    plain && http::uri::Authority::try_from(host).is_ok()
 }
 
 /// An error in the Arvados form.
@@ -136,4 +148,20 @@ fn refusal(status: http::StatusCode, problem: &str) -> Response<EdgeBody> {
     let json = http::HeaderValue::from_static("application/json");
     response.headers_mut().insert(http::header::CONTENT_TYPE, json);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t04_only_plain_hosts_are_hosts() {
+        for host in ["localhost", "localhost:8000", "127.0.0.1:8000", "[::1]:8000", "a.b-c.example"]
+        {
+            assert!(is_host(host.as_bytes()), "{host}");
+        }
+        for host in ["", "a@b", "a/b", "a b", "a,b", "a?b", "a#b", "a:b:c", "a\\b", "h\u{e9}"] {
+            assert!(!is_host(host.as_bytes()), "{host}");
+        }
+    }
 }
