@@ -72,7 +72,8 @@ impl Images for LocalImages {
             let imported = self.0.import(&mut reader, name, |_progress| {}).await;
             if imported.is_err() {
                 // A client that is still sending would see a broken connection and not our words.
-                let rest = tokio::io::copy(&mut reader, &mut tokio::io::sink());
+                let mut nowhere = tokio::io::sink();
+                let rest = tokio::io::copy(&mut reader, &mut nowhere);
                 let _sent_or_gone = tokio::time::timeout(DRAIN_TIMEOUT, rest).await;
             }
             match imported {
