@@ -13,7 +13,8 @@ impl Tally {
     pub(crate) fn read(&mut self, line: &str) {
         let plain = without_colours(line);
         let line = plain.trim();
-        if line.starts_with("Summary [") || line.starts_with("test result:") {
+        // Nextest shows the output of a failed test indented, closing line included: not again.
+        if line.starts_with("Summary [") || plain.starts_with("test result:") {
             self.passed += number_before(line, "passed");
             self.failed += number_before(line, "failed") + number_before(line, "timed out");
         } else if let Some(count) = after_any(line, &["# pass ", "ℹ pass "]) {
@@ -79,6 +80,7 @@ mod tests {
         check("test result: FAILED. 5 passed; 2 failed; 0 ignored", 5, 2);
         check("# pass 7", 7, 0);
         check("ℹ fail 1", 0, 1);
+        check("    test result: FAILED. 0 passed; 1 failed; 0 ignored", 0, 0);
         check("the test passed", 0, 0);
     }
 }
