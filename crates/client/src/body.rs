@@ -17,6 +17,9 @@ pub(crate) type BoxBody = UnsyncBoxBody<Bytes, BoxError>;
 /// Bytes as they arrive; ends early with one error when the connection breaks.
 pub type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, ClientError>> + Send>>;
 
+/// A body on its way out.
+pub type Pieces = Pin<Box<dyn Stream<Item = std::io::Result<Bytes>> + Send>>;
+
 /// What a call sends.
 pub enum RequestBody {
     /// Nothing.
@@ -24,7 +27,7 @@ pub enum RequestBody {
     /// All at once; can be sent again when a kept connection turns out to be closed.
     Json(Bytes),
     /// Piece by piece, once.
-    Stream(Pin<Box<dyn Stream<Item = std::io::Result<Bytes>> + Send>>),
+    Stream(Pieces),
 }
 
 impl std::fmt::Debug for RequestBody {

@@ -24,7 +24,7 @@ mod status;
 mod transport;
 mod users;
 
-pub use body::{BodyStream, RequestBody};
+pub use body::{BodyStream, Pieces, RequestBody};
 pub use call::{Client, Deadlines};
 pub use error::{ClientError, ErrorKind};
 pub use events::{ApiEvent, EventStream};

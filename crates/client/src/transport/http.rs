@@ -4,20 +4,25 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use http::uri::{Authority, Scheme};
-use http::{HeaderValue, Request, Response, Uri, header};
+use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::Head;
 use super::connection::{Connection, PooledBody, Unsent};
 use super::tls::TlsTrust;
-use crate::body::{BoxBody, RequestBody};
+use crate::body::{BoxBody, Pieces, RequestBody};
 use crate::error::ClientError;
 
 /// Connections kept for the next call: a command makes one call at a time, a wait holds two more.
 const IDLE_CONNECTIONS_MAX: usize = 8;
+
+/// How long an upload waits for `100 Continue`.
+const CONTINUE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Clones share the kept connections.
 #[derive(Clone)]
@@ -70,7 +75,10 @@ impl HttpTransport {
     ) -> Result<Response<BoxBody>, ClientError> {
         head.headers.insert(header::HOST, self.shared.host.clone());
         let what = format!("{} {}", head.method, head.uri.path());
-        let mut request = Request::from_parts(head, body.into_body());
+        let mut request = match body {
+            RequestBody::Stream(pieces) => patient(head, pieces),
+            whole => Request::from_parts(head, whole.into_body()),
+        };
         // A kept connection may have been closed by the other side meanwhile; what hyper hands
         // back as never sent goes to the next one, and at last to a fresh one.
         while let Some(mut kept) = self.shared.take_idle() {
@@ -99,6 +107,27 @@ impl HttpTransport {
     ) -> Response<BoxBody> {
         answer.map(|body| PooledBody::boxed(body, connection, Arc::clone(&self.shared)))
     }
+}
+
+/// An upload that waits to be asked for: a server that refuses it can say why before megabytes are under way, and
+/// need not cut the connection to stop them (RFC 9110 section 10.1.1).
+fn patient(mut head: Head, pieces: Pieces) -> Request<BoxBody> {
+    let asked = Arc::new(Notify::new());
+    let waiting = Arc::clone(&asked);
+    let wait = futures_util::stream::once(async move {
+        // A server that never asks gets it all the same.
+        let _asked_or_late = timeout(CONTINUE_TIMEOUT, waiting.notified()).await;
+    });
+    let nothing = wait.filter_map(|()| std::future::ready(None));
+    head.headers.insert(header::EXPECT, HeaderValue::from_static("100-continue"));
+    let body = RequestBody::Stream(Box::pin(nothing.chain(pieces))).into_body();
+    let mut request = Request::from_parts(head, body);
+    hyper::ext::on_informational(&mut request, move |answer| {
+        if answer.status() == StatusCode::CONTINUE {
+            asked.notify_one();
+        }
+    });
+    request
 }
 
 impl Shared {

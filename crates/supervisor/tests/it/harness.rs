@@ -81,10 +81,12 @@ impl Launched {
         let home = tempfile::tempdir().unwrap();
         let layer = home.path().join("layer");
         busybox_layer(&layer);
-        let uuid = ContainerUuid::parse("wharf-dz642-supervisortests").unwrap();
+        let secret = LaunchSecret::generate().unwrap();
+        // One of its own: tests run side by side, and control groups go by it.
+        let uuid = format!("wharf-dz642-{}", &secret.to_hex()[..15]);
+        let uuid = ContainerUuid::parse(&uuid).unwrap();
         let dir = home.path().join(uuid.as_str());
         fs::create_dir_all(dir.join("log")).unwrap();
-        let secret = LaunchSecret::generate().unwrap();
         fs::write(dir.join("secret"), secret.to_hex()).unwrap();
         // Longer than the address of a Unix socket may be.
         let run = home.path().join("deep".repeat(40));
