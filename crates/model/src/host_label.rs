@@ -212,6 +212,7 @@ impl fmt::Display for HostLabel {
 mod tests {
     use super::*;
 
+    #[expect(clippy::needless_pass_by_value, reason = "a table of values reads better")]
     #[track_caller]
     fn check(text: &str, expected: Result<&str, HostLabelError>) {
         let found = HostLabel::parse(text, &ReservedNames::default());

@@ -337,6 +337,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    #[expect(clippy::needless_pass_by_value, reason = "a table of values reads better")]
     #[track_caller]
     fn refused(value: Value, expected: &str) {
         let problems = PublishedPorts::parse(&value).unwrap_err();

@@ -23,7 +23,7 @@ const EXIT_TERMINATED: u8 = 143;
 
 pub(crate) async fn run(context: &Context, args: RunArgs) -> anyhow::Result<ExitCode> {
     let client = &context.client;
-    let request = super::run::submit(context, &args, false).await?;
+    let request = Box::pin(super::run::submit(context, &args, false)).await?;
     let mut signals = Signals::listen()?;
     let followed = async {
         let container = wait_for_start(client, &request).await?;

@@ -30,7 +30,7 @@ const OUTPUT_PATH: &str = "/out";
 const OUTPUT_CAPACITY: ByteSize = ByteSize::gib(1);
 
 pub(crate) async fn run(context: &Context, args: RunArgs) -> anyhow::Result<()> {
-    let request = submit(context, &args, true).await?;
+    let request = Box::pin(submit(context, &args, true)).await?;
     let service = if args.wait || args.open {
         wait_until_ready(context, &request, args.timeout).await?
     } else {
