@@ -159,7 +159,8 @@ def cpu_seconds(pid):
 
 def memory_kib(pid):
     text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
-    return {key: int(re.search(rf"^{key}:\s+(\d+)", text, re.M).group(1)) for key in ("Rss", "Pss")}
+    kib = {key: int(value) for key, value in re.findall(r"^(\w+):\s+(\d+) kB", text, re.M)}
+    return {"RSS": kib["Rss"], "PSS": kib["Pss"], "own": kib["Private_Clean"] + kib["Private_Dirty"]}
 
 
 def measure_start(home):
@@ -331,7 +332,8 @@ def report(results):
     for who, goal in (("controller", "40 MiB"), ("supervisor", "10 MiB")):
         if "memory" in results:
             memory = results["memory"][who]
-            lines.append(f"| memory of an idle {who}, RSS (PSS) | {memory['Rss'] / 1024:.1f} MiB ({memory['Pss'] / 1024:.1f} MiB) | {goal} |")
+            shown = ", ".join(f"{name} {kib / 1024:.1f} MiB" for name, kib in memory.items())
+            lines.append(f"| memory of an idle {who} (RSS counts the pages of the executable, which all our processes share; own: private pages) | {shown} | {goal} |")
     if "proxy" in results:
         lines += ["", "Proxy in detail: the smallest CPU time per request of the proxy's processes (for Wharf: controller and",
                   "supervisor), the median rate and the median of the p50 latencies over all rounds.", "",

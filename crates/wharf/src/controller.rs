@@ -50,6 +50,8 @@ pub(crate) struct Controller {
     store: Store,
     edge: Option<std::thread::JoinHandle<()>>,
     edge_stop: CancellationToken,
+    /// Listened to before anybody hears that we serve, so that an early stop is an orderly one.
+    signals: Signals,
     _data: DataDir,
 }
 
@@ -89,6 +91,7 @@ impl ControllerOptions {
 impl Controller {
     /// Starts every role; when this returns, the address is served.
     pub(crate) async fn start(options: &ControllerOptions) -> Result<Self> {
+        let signals = Signals::listen().context("listen for signals")?;
         let wanted = options.resolve(None)?;
         let data = DataDir::hold(&wanted.data_dir)?;
         let listener = edge::bind(wanted.listen).await?;
@@ -154,6 +157,7 @@ impl Controller {
             store,
             edge: Some(edge),
             edge_stop,
+            signals,
             _data: data,
         })
     }
@@ -165,13 +169,12 @@ impl Controller {
 
     /// Serves until a signal asks it to stop, then comes down. Running containers stay.
     pub(crate) async fn serve(mut self) -> Result<()> {
-        let mut signals = Signals::listen().context("listen for signals")?;
-        let first = signals.next().await;
+        let first = self.signals.next().await;
         tracing::info!(signal = ?first, "stopping; running services stay");
         self.edge_stop.cancel();
         let shutdown = &self.config.shutdown;
         let hurry = async {
-            signals.next().await;
+            self.signals.next().await;
         };
         let report = self.ladder.descend(Duration::ZERO, shutdown.end_timeout, hurry).await;
         if let Some(edge) = self.edge.take() {

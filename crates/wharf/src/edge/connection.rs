@@ -134,10 +134,12 @@ fn has_sound_host(request: &Request<Incoming>) -> bool {
     }
 }
 
-/// `name`, `name:port`, `[address]` or `[address]:port`.
+/// `name`, `name:port`, `[address]` or `[address]:port`, where a port is a number up to 65535.
 fn is_host(host: &[u8]) -> bool {
-    let plain = host.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._:[]".contains(byte));
-    plain && http::uri::Authority::try_from(host).is_ok()
+    let Ok(authority) = http::uri::Authority::try_from(host) else { return false };
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(byte);
+    let port = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
+    host.iter().all(plain) && (port.is_empty() || authority.port_u16().is_some())
 }
 
 /// An error in the Arvados form.
@@ -160,7 +162,10 @@ mod tests {
         {
             assert!(is_host(host.as_bytes()), "{host}");
         }
-        for host in ["", "a@b", "a/b", "a b", "a,b", "a?b", "a#b", "a:b:c", "a\\b", "h\u{e9}"] {
+        for host in [
+            "", "a@b", "a/b", "a b", "a,b", "a?b", "a#b", "a:b:c", "a:99999", "a:", "a:x", "a\\b",
+            "h\u{e9}",
+        ] {
             assert!(!is_host(host.as_bytes()), "{host}");
         }
     }
