@@ -167,14 +167,15 @@ fn a_double_dash_suffix_is_a_service_domain_too() {
 
 #[test]
 fn without_a_wildcard_each_port_gets_one_of_the_range() {
+    // Below the ports that the kernel gives to outgoing connections.
     let wharf = Wharf::start_configured(
         "Services: {ContainerWebServices: {ExternalURL: 'http://localhost/', \
-         ExternalPortMin: 47600, ExternalPortMax: 47609}}\n",
+         ExternalPortMin: 27600, ExternalPortMax: 27609}}\n",
     );
     let service = wharf.app();
     let port = service.record(&wharf)["published_ports"]["8080"]["external_port"].clone();
     let port = port.as_u64().and_then(|port| u16::try_from(port).ok()).expect("an external port");
-    assert!((47_600..=47_609).contains(&port), "{port}");
+    assert!((27_600..=27_609).contains(&port), "{port}");
     let host = format!("localhost:{port}");
     let ask = testkit::http::Request::new(port, &host, "GET", "/x");
     let reply = ask.clone().bearer(wharf.token()).send().expect(200);
