@@ -37,7 +37,7 @@ fn t30_a_redirect_of_the_app_is_passed_on_and_not_followed() {
     let service = wharf.app();
     let to = "http://169.254.169.254/latest/meta-data";
     let raw = format!(
-        "HTTP/1.1 302 Found\r\nLocation: {to}\r\nRefresh: 0; url={to}\r\nContent-Length: 0\r\n\r\n"
+        "HTTP/1.1 302 Found\r\nConnection: close\r\nLocation: {to}\r\nRefresh: 0; url={to}\r\nContent-Length: 0\r\n\r\n"
     );
     let reply = service.ask("POST", "/raw").body(raw).send().expect(302);
     assert_eq!(reply.header("Location"), Some(to));
