@@ -6,7 +6,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use model::ContainerUuid;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tunnel::{HandshakeError, LaunchSecret, Limits, Registry, Role, Tunnel};
+use tunnel::{HandshakeError, Identity, LaunchSecret, Limits, Registry, Role, Tunnel};
 
 use crate::control::Control;
 use crate::layout::ContainerDir;
@@ -15,6 +15,7 @@ use crate::layout::ContainerDir;
 #[derive(Clone, Debug)]
 pub struct TunnelAcceptor {
     pub(crate) data_dir: PathBuf,
+    pub(crate) identity: Identity,
     pub(crate) registry: Registry,
     pub(crate) control: Control,
 }
@@ -59,7 +60,8 @@ impl TunnelAcceptor {
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let (io, name) = tunnel::handshake_controller(io, |name| self.secret_of(name)).await?;
+        let lookup = |name| self.secret_of(name);
+        let (io, name) = tunnel::secure::accept(io, &self.identity, lookup).await?;
         let Ok(container) = ContainerUuid::parse(&name) else {
             return Err(AdmitError::NoContainer(name));
         };

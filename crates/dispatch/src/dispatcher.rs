@@ -13,7 +13,7 @@ use model::{Container, ContainerState, ContainerUuid, ServiceDomain};
 use store::{ChangeKind, Notice, Store};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
-use tunnel::Registry;
+use tunnel::{Identity, Registry};
 
 use crate::acceptor::TunnelAcceptor;
 use crate::backend::{Backend, Found};
@@ -99,9 +99,11 @@ impl Dispatcher {
         Self { parts, queue, scope: TaskScope::new("dispatch"), stops }
     }
 
-    /// Lets supervisors in; works before and while the dispatcher runs.
-    pub fn acceptor(&self) -> TunnelAcceptor {
+    /// Lets supervisors in; works before and while the dispatcher runs. `identity` is this
+    /// process's side of every tunnel.
+    pub fn acceptor(&self, identity: Identity) -> TunnelAcceptor {
         TunnelAcceptor {
+            identity,
             data_dir: self.parts.config.data_dir.clone(),
             registry: self.parts.registry.clone(),
             control: Control {

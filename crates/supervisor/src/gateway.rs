@@ -15,7 +15,7 @@ use runtime::Dialer;
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
-use tunnel::{CloseReason, LaunchSecret, Limits, Role};
+use tunnel::{CloseReason, LaunchSecret, Limits, Role, SecureIo};
 
 use crate::files::Files;
 use crate::logs::ProgressReceiver;
@@ -105,20 +105,21 @@ impl Gateway {
         }
     }
 
-    async fn connect(&self) -> Result<UnixStream, ConnectError> {
-        let connecting = async {
+    async fn connect(&self) -> Result<SecureIo<UnixStream>, ConnectError> {
+        // A tunnel lives long and is made seldom: its future need not weigh on its owner's.
+        let connecting = Box::pin(async {
             let io = dial(&self.socket)
                 .await
                 .map_err(|source| ConnectError::Connect { path: self.socket.clone(), source })?;
-            Ok(tunnel::handshake_supervisor(io, &self.container, &self.secret).await?)
-        };
+            Ok(tunnel::secure::dial(io, &self.container, &self.secret).await?)
+        });
         timeout(HANDSHAKE_TIMEOUT, connecting)
             .await
             .unwrap_or_else(|_elapsed| Err(ConnectError::TimedOut))
     }
 
     /// Serves one connection until it ends.
-    async fn session(&self, io: UnixStream, scope: &TaskScope) -> CloseReason {
+    async fn session(&self, io: SecureIo<UnixStream>, scope: &TaskScope) -> CloseReason {
         let (tunnel, incoming, driver) = tunnel::start(io, Role::Supervisor, Limits::supervisor());
         let scope = scope.child("tunnel");
         let control = control::serve(tunnel.clone(), self.state.clone(), self.events.clone());

@@ -8,34 +8,32 @@
 //!                                             ◀──     status(1)
 //! ```
 //!
-//! A proof is HMAC-SHA256 with the secret over the prover's name, the version, the uuid and both
-//! nonces. Both nonces are fresh, so nothing replays; the prover's name keeps a proof from being
-//! sent back to its maker; the uuid ties it to one container. The secret itself never travels.
-//!
-//! This authenticates the ends, not the bytes after it: between machines it runs inside TLS.
+//! A proof is HMAC-SHA256 with the secret over the prover's name, the version, the channel binding,
+//! the uuid and both nonces. Both nonces are fresh, so nothing replays; the prover's name keeps a
+//! proof from being sent back to its maker; the uuid ties it to one container; the binding
+//! ([`crate::secure`]) ties it to one TLS session, so nobody can stand in between and pass proofs
+//! on. The secret itself never travels.
 
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::time::Duration;
 
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::timeout;
 
 /// The version of everything the tunnel sends; both ends must have the same.
-pub const PROTOCOL_VERSION: u16 = 1;
-
-/// How long either end waits for the other, for the whole handshake.
-pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
+pub const PROTOCOL_VERSION: u16 = 2;
 
 /// Longest name of a container on the wire; a uuid has 27 bytes.
-pub const CONTAINER_NAME_BYTES_MAX: usize = 64;
+const CONTAINER_NAME_BYTES_MAX: usize = 64;
 
 const MAGIC: [u8; 4] = *b"WTUN";
 const NONCE_BYTES: usize = 32;
 const PROOF_BYTES: usize = 32;
+
+/// What both ends know of the channel between them, and nobody else can have for another channel.
+pub(crate) type ChannelBinding = [u8; 32];
 
 /// The secret of one launch: 32 random bytes shared by one supervisor and the controller.
 #[derive(Clone)]
@@ -88,6 +86,9 @@ pub enum HandshakeError {
     /// The connection broke.
     #[error("the connection broke during the handshake")]
     Io(#[source] io::Error),
+    /// There is no TLS session to prove anything on.
+    #[error("the TLS session with the peer could not be set up")]
+    Tls(#[source] rustls::Error),
     /// The peer took too long.
     #[error("the peer did not finish the handshake in time")]
     TimedOut,
@@ -117,7 +118,7 @@ impl HandshakeError {
     pub fn is_final(&self) -> bool {
         match self {
             Self::UnknownContainer | Self::WrongProof | Self::Version { .. } => true,
-            Self::Io(_) | Self::TimedOut | Self::NotATunnel | Self::Random => false,
+            Self::Io(_) | Self::Tls(_) | Self::TimedOut | Self::NotATunnel | Self::Random => false,
         }
     }
 }
@@ -134,46 +135,13 @@ const STATUS_UNKNOWN: u8 = 1;
 const STATUS_VERSION: u8 = 2;
 const STATUS_WRONG_PROOF: u8 = 3;
 
-/// The supervisor's side, on a connection it has just dialled. Hands the connection back for
-/// [`crate::start`].
+/// The supervisor's side.
 ///
 /// # Errors
-/// See [`HandshakeError`]; bounded by [`HANDSHAKE_DEADLINE`].
-pub async fn handshake_supervisor<IO>(
-    mut io: IO,
-    container_uuid: &str,
-    secret: &LaunchSecret,
-) -> Result<IO, HandshakeError>
-where
-    IO: AsyncRead + AsyncWrite + Unpin,
-{
-    let shake = prove_as_supervisor(&mut io, container_uuid, secret);
-    timeout(HANDSHAKE_DEADLINE, shake).await.map_err(|_elapsed| HandshakeError::TimedOut)??;
-    Ok(io)
-}
-
-/// The controller's side, on a connection it has just accepted. `lookup` gives the secret of a
-/// container's live launch. Hands the connection back with the uuid it now stands for.
-///
-/// # Errors
-/// See [`HandshakeError`]; bounded by [`HANDSHAKE_DEADLINE`], `lookup` included.
-pub async fn handshake_controller<IO, Lookup, Found>(
-    mut io: IO,
-    lookup: Lookup,
-) -> Result<(IO, String), HandshakeError>
-where
-    IO: AsyncRead + AsyncWrite + Unpin,
-    Lookup: FnOnce(String) -> Found,
-    Found: Future<Output = Option<LaunchSecret>>,
-{
-    let shake = prove_as_controller(&mut io, lookup);
-    let shaken = timeout(HANDSHAKE_DEADLINE, shake).await;
-    let uuid = shaken.map_err(|_elapsed| HandshakeError::TimedOut)??;
-    Ok((io, uuid))
-}
-
-async fn prove_as_supervisor<IO: AsyncRead + AsyncWrite + Unpin>(
+/// See [`HandshakeError`]. Not bounded in time: the caller is.
+pub(crate) async fn prove_as_supervisor<IO: AsyncRead + AsyncWrite + Unpin>(
     io: &mut IO,
+    binding: &ChannelBinding,
     uuid: &str,
     secret: &LaunchSecret,
 ) -> Result<(), HandshakeError> {
@@ -194,7 +162,7 @@ async fn prove_as_supervisor<IO: AsyncRead + AsyncWrite + Unpin>(
     read_status(io).await?;
     let mut theirs = [0; NONCE_BYTES];
     io.read_exact(&mut theirs).await?;
-    let transcript = Transcript { uuid, supervisor: &ours, controller: &theirs };
+    let transcript = Transcript { binding, uuid, supervisor: &ours, controller: &theirs };
     let mut proof = [0; PROOF_BYTES];
     io.read_exact(&mut proof).await?;
     transcript.check(CONTROLLER, secret, &proof)?;
@@ -204,8 +172,14 @@ async fn prove_as_supervisor<IO: AsyncRead + AsyncWrite + Unpin>(
     read_status(io).await
 }
 
-async fn prove_as_controller<IO, Lookup, Found>(
+/// The controller's side; answers the uuid that the supervisor now stands for. `lookup` gives the
+/// secret of a container's live launch.
+///
+/// # Errors
+/// See [`HandshakeError`]. Not bounded in time: the caller is.
+pub(crate) async fn prove_as_controller<IO, Lookup, Found>(
     io: &mut IO,
+    binding: &ChannelBinding,
     lookup: Lookup,
 ) -> Result<String, HandshakeError>
 where
@@ -233,7 +207,7 @@ where
     };
 
     let ours = random()?;
-    let transcript = Transcript { uuid: &uuid, supervisor: &theirs, controller: &ours };
+    let transcript = Transcript { binding, uuid: &uuid, supervisor: &theirs, controller: &ours };
     let mut answer = vec![STATUS_OK];
     answer.extend_from_slice(&ours);
     answer.extend_from_slice(transcript.prove(CONTROLLER, &secret).as_ref());
@@ -292,6 +266,7 @@ const CONTROLLER: &[u8] = b"wharf tunnel controller";
 
 /// What both proofs are over.
 struct Transcript<'a> {
+    binding: &'a ChannelBinding,
     uuid: &'a str,
     supervisor: &'a [u8; NONCE_BYTES],
     controller: &'a [u8; NONCE_BYTES],
@@ -304,6 +279,7 @@ impl Transcript<'_> {
         message.extend_from_slice(&(prover.len() as u64).to_be_bytes());
         message.extend_from_slice(prover);
         message.extend_from_slice(&PROTOCOL_VERSION.to_be_bytes());
+        message.extend_from_slice(self.binding);
         message.extend_from_slice(&(self.uuid.len() as u64).to_be_bytes());
         message.extend_from_slice(self.uuid.as_bytes());
         message.extend_from_slice(self.supervisor);

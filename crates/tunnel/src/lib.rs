@@ -1,9 +1,8 @@
 //! The tunnel: one connection per supervisor and controller, carrying many typed streams.
 //!
-//! The supervisor dials, both ends prove that they know the secret of this launch
-//! ([`handshake`]), then either end opens streams to the other: app connections, logs, control.
-//! The tunnel moves bytes; it knows nothing of HTTP, containers or records, and it does not
-//! encrypt: where the connection leaves the machine, it runs over TLS.
+//! The supervisor dials, both ends set up TLS 1.3 and prove on it that they know the secret of this
+//! launch ([`secure`]), then either end opens streams to the other: app connections, logs, control.
+//! The tunnel moves bytes; it knows nothing of HTTP, containers or records.
 //!
 //! ```text
 //!  Stream, Tunnel, Incoming ─┐                         ┌─ Stream, Tunnel, Incoming
@@ -24,7 +23,7 @@ mod driver;
 mod error;
 mod frame;
 pub mod handover;
-pub mod handshake;
+mod handshake;
 mod kind;
 pub mod limits;
 mod mux;
@@ -32,15 +31,17 @@ mod outbox;
 mod queue;
 mod registry;
 mod relay;
+pub mod secure;
 mod shared;
 mod stream;
 
 pub use driver::{Driver, start};
 pub use error::{CloseReason, GoAway, OpenError, StreamError, Violation};
-pub use handshake::{HandshakeError, LaunchSecret, handshake_controller, handshake_supervisor};
+pub use handshake::{HandshakeError, LaunchSecret, PROTOCOL_VERSION};
 pub use kind::{LogQuery, LogStream, RefuseReason, StreamKind};
 pub use limits::{Limits, Role};
 pub use registry::{DuplicateTunnel, Registry, RegistryEvent, RegistryEvents};
 pub use relay::{Relayed, relay};
+pub use secure::{Identity, SecureIo};
 pub use shared::{Incoming, Request, Tunnel};
 pub use stream::Stream;

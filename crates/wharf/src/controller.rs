@@ -32,7 +32,7 @@ use store::{Store, StoreOptions};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio_rustls::TlsAcceptor;
-use tunnel::Registry;
+use tunnel::{Identity, Registry};
 
 /// A controller that serves.
 #[derive(Debug)]
@@ -340,7 +340,7 @@ fn start_dispatch(
         tunnels,
     );
     let listener = supervisors::bind(&data.path().join("run"))?;
-    let acceptor = dispatcher.acceptor();
+    let acceptor = dispatcher.acceptor(Identity::generate().context("make the tunnels' key")?);
     work.spawn_cancellable(
         "supervisors",
         supervisors::accept(listener, acceptor, edge, work.clone()),

@@ -149,7 +149,8 @@ impl Site {
             domain,
             Registry::new(),
         );
-        let (acceptor, queue) = (dispatcher.acceptor(), dispatcher.queue());
+        let (acceptor, queue) =
+            (dispatcher.acceptor(tunnel::Identity::generate().unwrap()), dispatcher.queue());
         let scope = TaskScope::new("test");
         scope.spawn("dispatcher", dispatcher.run(scope.token()));
         Self { store, backend, acceptor, queue, scope, dir }
@@ -190,7 +191,7 @@ impl Site {
             scope.spawn_cancellable("driver", admitted.driver);
             scope.spawn_cancellable("control", admitted.control);
         });
-        let io = tunnel::handshake_supervisor(near, uuid.as_str(), &secret).await.unwrap();
+        let io = tunnel::secure::dial(near, uuid.as_str(), &secret).await.unwrap();
         let (tunnel, incoming, driver) = tunnel::start(io, Role::Supervisor, Limits::supervisor());
         self.scope.spawn_cancellable("supervisor", driver.map(|_| ()));
         let stream = tunnel.open(StreamKind::Control).await.unwrap();
@@ -459,7 +460,7 @@ async fn a_wrong_secret_and_a_second_tunnel_are_turned_away() {
     let come = async |secret: LaunchSecret| {
         let (near, far) = tokio::io::duplex(1 << 16);
         let (admitted, _) = tokio::join!(site.acceptor.admit(far), async {
-            let io = tunnel::handshake_supervisor(near, uuid.as_str(), &secret).await?;
+            let io = tunnel::secure::dial(near, uuid.as_str(), &secret).await?;
             let (_tunnel, _incoming, driver) =
                 tunnel::start(io, Role::Supervisor, Limits::supervisor());
             driver.await;

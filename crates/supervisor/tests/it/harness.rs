@@ -153,7 +153,8 @@ impl Launched {
         let (io, _) = listener.accept().await.unwrap();
         let secret = self.secret.clone();
         let found = move |_| async { Some(secret) };
-        let (io, name) = tunnel::handshake_controller(io, found).await.unwrap();
+        let identity = tunnel::Identity::generate().unwrap();
+        let (io, name) = tunnel::secure::accept(io, &identity, found).await.unwrap();
         assert_eq!(name, self.spec.container_uuid.as_str());
         let (tunnel, mut incoming, driver) =
             tunnel::start(io, Role::Controller, Limits::controller());

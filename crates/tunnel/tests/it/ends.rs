@@ -8,8 +8,8 @@ use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tunnel::{
-    CloseReason, Incoming, LaunchSecret, Limits, RefuseReason, Role, Stream, StreamKind, Tunnel,
-    handshake_controller, handshake_supervisor, start,
+    CloseReason, Identity, Incoming, LaunchSecret, Limits, RefuseReason, Role, Stream, StreamKind,
+    Tunnel, secure, start,
 };
 
 pub(crate) const UUID: &str = "wharf-dz642-000000000000001";
@@ -64,9 +64,10 @@ where
     B: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let secret = LaunchSecret::generate().unwrap();
+    let identity = Identity::generate().unwrap();
     let (accepted, dialled) = tokio::join!(
-        handshake_controller(near, |_| async { Some(secret.clone()) }),
-        handshake_supervisor(far, UUID, &secret),
+        secure::accept(near, &identity, |_| async { Some(secret.clone()) }),
+        secure::dial(far, UUID, &secret),
     );
     let (near, uuid) = accepted.unwrap();
     assert_eq!(uuid, UUID);
