@@ -53,7 +53,7 @@ pub enum AdmitError {
 }
 
 impl TunnelAcceptor {
-    /// Handshake, then registry. Bounded by the handshake's own deadline.
+    /// Handshake, then registry. Bounded by the deadlines of the handshake and of a sign of life.
     ///
     /// Call it on the runtime that will spawn [`Admitted::driver`].
     pub async fn admit<IO>(&self, io: IO) -> Result<Admitted, AdmitError>
@@ -65,6 +65,7 @@ impl TunnelAcceptor {
         let Ok(container) = ContainerUuid::parse(&name) else {
             return Err(AdmitError::NoContainer(name));
         };
+        self.clear_place(&name).await;
         let (tunnel, incoming, driver) = tunnel::start(io, Role::Controller, Limits::controller());
         if self.registry.insert(&name, tunnel.clone(), incoming).is_err() {
             // Tells the peer why; bounded by the tunnel's close deadline.
@@ -84,6 +85,16 @@ impl TunnelAcceptor {
         });
         tracing::debug!(container.uuid = %container, "supervisor connected");
         Ok(Admitted { container, tunnel, driver: driver.boxed(), control: control.boxed() })
+    }
+
+    /// A supervisor whose network broke comes again before we have noticed: its old tunnel, which
+    /// answers no more, makes way. One that answers keeps its place.
+    async fn clear_place(&self, name: &str) {
+        if let Some(older) = self.registry.get(name)
+            && !older.is_answering().await
+        {
+            older.close();
+        }
     }
 
     /// The secret of a live launch. The name comes from outside: it becomes a path only once it is

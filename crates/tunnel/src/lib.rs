@@ -22,6 +22,8 @@
 mod driver;
 mod error;
 mod frame;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod handover;
 mod handshake;
 mod kind;

@@ -62,6 +62,8 @@ pub struct Limits {
     pub ping_interval: Duration,
     /// The tunnel ends when nothing came in for this long after a ping.
     pub ping_deadline: Duration,
+    /// How long `Tunnel::is_answering` waits for a sign of life.
+    pub life_deadline: Duration,
     /// `open` gives up when the peer has not answered by then. Longer than a supervisor tries to
     /// connect to an app.
     pub open_deadline: Duration,
@@ -90,6 +92,7 @@ impl Limits {
             read_budget_bytes: 512 * 1024,
             ping_interval: Duration::from_secs(15),
             ping_deadline: Duration::from_secs(10),
+            life_deadline: Duration::from_secs(2),
             open_deadline: Duration::from_secs(30),
             close_deadline: Duration::from_secs(1),
         }

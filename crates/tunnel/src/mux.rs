@@ -59,6 +59,8 @@ pub(crate) struct Mux {
     /// What all windows have grown beyond their start.
     window_growth: u64,
     end: Option<CloseReason>,
+    /// Who waits for a sign of life.
+    life_wakers: Vec<Waker>,
     /// Whom to wake once the lock is free.
     woken: Vec<Waker>,
 }
@@ -85,6 +87,7 @@ impl Mux {
             keepalive,
             window_growth: 0,
             end: None,
+            life_wakers: Vec::new(),
             woken: Vec::new(),
             limits,
         }
@@ -96,6 +99,12 @@ impl Mux {
 
     pub(crate) fn n_streams(&self) -> usize {
         self.streams.len()
+    }
+
+    /// Bytes that arrived and no handle has taken.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn n_unread_bytes(&self) -> u64 {
+        self.streams.values().map(|entry| entry.unread.len() as u64).sum()
     }
 
     /// Moves the wakers to be woken into `into`.
@@ -216,11 +225,29 @@ impl Mux {
         self.end = Some(reason);
         self.backlog.clear();
         self.woken.extend(self.accept_waker.take());
+        self.woken.append(&mut self.life_wakers);
         for entry in self.streams.values_mut() {
             self.woken.extend(entry.read_waker.take());
             self.woken.extend(entry.write_waker.take());
         }
         self.streams.retain(|_, entry| entry.held);
+    }
+
+    /// Asks the peer for a sign of life; the answer is for [`Self::poll_life`].
+    pub(crate) fn ask_for_life(&mut self, now: Instant) -> u64 {
+        self.keepalive.ask(now, &mut self.outbox)
+    }
+
+    /// Whether anything came from the peer since it was asked; false once the tunnel has ended.
+    pub(crate) fn poll_life(&mut self, asked: u64, waker: &Waker) -> Poll<bool> {
+        if self.end.is_some() {
+            return Poll::Ready(false);
+        }
+        if self.keepalive.n_heard() > asked {
+            return Poll::Ready(true);
+        }
+        self.life_wakers.push(waker.clone());
+        Poll::Pending
     }
 
     /// Does what is due by now: pings, and the end of a silent peer. Answers when to come again.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::mux::{Mux, set_waker};
 use crate::stream::Stream;
@@ -146,6 +146,13 @@ impl Tunnel {
     #[must_use]
     pub fn close_reason(&self) -> Option<CloseReason> {
         self.shared.lock().mux.end()
+    }
+
+    /// Whether the peer is still there: asks it, and waits for `Limits::life_deadline` at most.
+    pub async fn is_answering(&self) -> bool {
+        let asked = self.shared.change(|mux| mux.ask_for_life(Instant::now().into_std()));
+        let life = poll_fn(|cx| self.shared.lock().mux.poll_life(asked, cx.waker()));
+        timeout(self.shared.limits.life_deadline, life).await.unwrap_or(false)
     }
 
     /// Resolves when the tunnel has ended. Cancel-safe.

@@ -449,7 +449,7 @@ async fn a_port_that_never_opens_is_named_on_the_record() {
 }
 
 #[tokio::test]
-async fn a_wrong_secret_and_a_second_tunnel_are_turned_away() {
+async fn t33_a_wrong_secret_and_a_second_tunnel_are_turned_away() {
     let site = Site::new().await;
     let (_, uuid) = submit(&site.store, "known", 500).await;
     site.until_asked("launch", uuid).await;
@@ -475,6 +475,25 @@ async fn a_wrong_secret_and_a_second_tunnel_are_turned_away() {
     let words = come(stolen).await;
     assert!(words.contains("a second supervisor came"), "{words}");
     assert!(!first.tunnel.is_closed());
+}
+
+#[tokio::test]
+async fn t33_a_frozen_tunnel_makes_way_for_the_supervisor_that_comes_again() {
+    let site = Site::new().await;
+    let (_, uuid) = submit(&site.store, "known", 500).await;
+    site.until_asked("launch", uuid).await;
+    // Proves itself, and then neither reads nor writes.
+    let path = ContainerDir::of(site.dir.path(), uuid).secret();
+    let secret = LaunchSecret::from_hex(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let (near, far) = tokio::io::duplex(1 << 16);
+    let (admitted, frozen) =
+        tokio::join!(site.acceptor.admit(far), tunnel::secure::dial(near, uuid.as_str(), &secret));
+    let (admitted, _frozen) = (admitted.unwrap(), frozen.unwrap());
+    site.scope.spawn_cancellable("driver", admitted.driver);
+    let mut again = site.connect(uuid).await;
+    again.tell(&running()).await;
+    again.hear().await;
+    assert!(admitted.tunnel.is_closed() && !again.tunnel.is_closed());
 }
 
 #[tokio::test]

@@ -68,7 +68,7 @@ fn hello(uuid: &str, nonce: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn replayed_or_reflected_proofs_are_refused() {
+async fn t33_replayed_or_reflected_proofs_are_refused() {
     let secret = LaunchSecret::generate().unwrap();
     // A recording of an honest handshake.
     let (mut tap, mut near) = duplex(1024);
@@ -101,7 +101,7 @@ async fn replayed_or_reflected_proofs_are_refused() {
 }
 
 #[tokio::test]
-async fn proof_for_one_container_is_none_for_another() {
+async fn t33_proof_for_one_container_is_none_for_another() {
     let secret = LaunchSecret::generate().unwrap();
     let (mut near, far) = duplex(1024);
     let attack = async {

@@ -20,6 +20,8 @@ pub(super) struct KeepAlive {
     next: Instant,
     /// Something came in since the last tick.
     heard: bool,
+    /// Counts the times something came in.
+    n_heard: u64,
     /// The last tick found silence.
     doubting: bool,
     number: u32,
@@ -39,6 +41,7 @@ impl KeepAlive {
             deadline: limits.ping_deadline,
             next: now + limits.ping_interval,
             heard: false,
+            n_heard: 0,
             doubting: false,
             number: 0,
             unanswered_since: None,
@@ -51,6 +54,19 @@ impl KeepAlive {
 
     pub(super) fn hear(&mut self) {
         self.heard = true;
+        self.n_heard += 1;
+    }
+
+    /// Sends a ping unless one is on its way; answers what [`Self::n_heard`] is to rise beyond.
+    pub(super) fn ask(&mut self, now: Instant, outbox: &mut Outbox) -> u64 {
+        if self.unanswered_since.is_none() {
+            self.ping(now, outbox);
+        }
+        self.n_heard
+    }
+
+    pub(super) fn n_heard(&self) -> u64 {
+        self.n_heard
     }
 
     pub(super) fn pong(&mut self, number: u32, now: Instant) -> Result<(), Violation> {

@@ -46,6 +46,7 @@ impl Mux {
     /// Takes in what the connection brought. A violation ends the tunnel.
     pub(crate) fn receive(&mut self, input: &[u8], now: Instant) {
         self.keepalive.hear();
+        self.woken.append(&mut self.life_wakers);
         if let Err(violation) = self.receive_frames(input, now) {
             self.close(CloseReason::Violation(violation), GoAway::Violation);
         }

@@ -120,6 +120,26 @@ async fn silent_peer_is_given_up() {
     assert!(tunnel.is_closed());
 }
 
+#[tokio::test]
+async fn living_peer_answers_when_asked() {
+    let ends = over_unix().await;
+    assert!(bounded(ends.controller.is_answering()).await);
+    assert!(bounded(ends.supervisor.is_answering()).await);
+    let controller = ends.controller.clone();
+    ends.finish().await;
+    assert!(!controller.is_answering().await, "an ended tunnel has no peer");
+}
+
+#[tokio::test(start_paused = true)]
+async fn frozen_peer_does_not_answer_when_asked() {
+    let (near, _far) = UnixStream::pair().unwrap();
+    let (tunnel, _incoming, driver) = start(near, Role::Controller, Limits::controller());
+    let driver = tokio::spawn(driver);
+    assert!(!tunnel.is_answering().await);
+    assert!(!tunnel.is_closed(), "asking ends nothing");
+    driver.abort();
+}
+
 #[tokio::test(start_paused = true)]
 async fn open_without_an_answer_times_out() {
     let (near, _far) = UnixStream::pair().unwrap();
