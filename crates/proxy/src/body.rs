@@ -2,15 +2,18 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
 use crate::access_log::AccessLine;
+use crate::headers;
 use crate::standing::Revoked;
-use crate::upstream::Lease;
+use crate::upstream::PoolKey;
+use crate::upstream::answer::{AnswerBody, AnswerError};
+use crate::upstream::pool::Pool;
 
 /// What [`Proxy::serve`](crate::Proxy::serve) answers with. Dropping it early closes the connection to the app.
 #[derive(Debug)]
@@ -26,13 +29,13 @@ enum Content {
     App(AppBody),
 }
 
-/// What an app sends, and the connection that it comes over.
+/// What an app sends, and where its connection goes at the end.
 #[derive(Debug)]
-pub(crate) struct AppBody {
-    body: Incoming,
-    lease: Option<Lease>,
+struct AppBody {
+    body: AnswerBody,
+    pool: Arc<Pool>,
+    key: PoolKey,
     revoked: Option<Revoked>,
-    is_read: bool,
 }
 
 /// Why the body of an answer broke off.
@@ -40,7 +43,7 @@ pub(crate) struct AppBody {
 pub enum BodyError {
     /// The app's connection ended in the middle.
     #[error("the app's answer broke off")]
-    App(#[source] hyper::Error),
+    App(#[source] AnswerError),
     /// Whoever asked may not read on: signed out, not the owner any more, or the container was stopped.
     #[error("access was withdrawn")]
     Revoked,
@@ -57,10 +60,14 @@ impl ProxyBody {
         Self { content: Content::Page(Some(bytes.into())), line: None }
     }
 
-    /// An app's answer. `lease`: the connection to give back at its end; `revoked`: ends it before.
-    pub(crate) fn app(body: Incoming, lease: Option<Lease>, revoked: Option<Revoked>) -> Self {
-        let app = AppBody { body, lease, revoked, is_read: false };
-        Self { content: Content::App(app), line: None }
+    /// An app's answer. Its connection goes to the pool at its end; `revoked` ends it before.
+    pub(crate) fn app(
+        body: AnswerBody,
+        pool: Arc<Pool>,
+        key: PoolKey,
+        revoked: Option<Revoked>,
+    ) -> Self {
+        Self { content: Content::App(AppBody { body, pool, key, revoked }), line: None }
     }
 
     /// Has the access line written when the body ends.
@@ -73,17 +80,13 @@ impl ProxyBody {
 impl AppBody {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match Pin::new(&mut self.body).poll_frame(cx) {
-            Poll::Ready(Some(frame)) => Poll::Ready(Some(frame.map_err(BodyError::App))),
-            Poll::Ready(None) => {
-                self.is_read = true;
-                Poll::Ready(None)
+            Poll::Ready(Some(frame)) => {
+                Poll::Ready(Some(frame.map(without_foreign).map_err(BodyError::App)))
             }
+            Poll::Ready(None) => Poll::Ready(None),
             // Only a stream that makes us wait is worth a look at whether it may go on.
             Poll::Pending => match &mut self.revoked {
-                Some(revoked) => Pin::new(revoked).poll(cx).map(|()| {
-                    self.lease = None;
-                    Some(Err(BodyError::Revoked))
-                }),
+                Some(revoked) => Pin::new(revoked).poll(cx).map(|()| Some(Err(BodyError::Revoked))),
                 None => Poll::Pending,
             },
         }
@@ -92,11 +95,20 @@ impl AppBody {
 
 impl Drop for AppBody {
     fn drop(&mut self) {
-        if (self.is_read || self.body.is_end_stream())
-            && let Some(lease) = self.lease.take()
-        {
-            lease.give_back();
+        if let Some(connection) = self.body.take_connection() {
+            Pool::put(&self.pool, self.key, connection);
         }
+    }
+}
+
+/// Trailers are headers that come late, and get the same treatment.
+fn without_foreign(frame: Frame<Bytes>) -> Frame<Bytes> {
+    match frame.into_trailers() {
+        Ok(mut trailers) => {
+            headers::prepare_answer_trailers(&mut trailers);
+            Frame::trailers(trailers)
+        }
+        Err(data) => data,
     }
 }
 

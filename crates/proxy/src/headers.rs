@@ -181,6 +181,13 @@ fn is_alias(name: &[u8]) -> bool {
     }
 }
 
+/// Takes out of an answer's trailers what no trailer may say (RFC 9110 §6.5.1) and no app may say at all.
+pub(crate) fn prepare_answer_trailers(trailers: &mut HeaderMap) {
+    trailers.remove(SET_COOKIE);
+    prepare_response(trailers);
+    trailers.remove(CONTENT_LENGTH);
+}
+
 /// Takes out of a request's trailers what its head may not hold either: framing, routing, credentials, our fields.
 pub(crate) fn prepare_trailers(trailers: &mut HeaderMap) {
     remove_hop_by_hop(trailers);

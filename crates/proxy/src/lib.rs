@@ -49,3 +49,4 @@ pub use directory::{
     Credential, Directory, DirectoryError, HostTarget, Principal, StartInfo, Target, TargetState,
 };
 pub use proxy::{Peer, Proxy};
+pub use upstream::answer::AnswerError;

@@ -27,7 +27,7 @@ use crate::host::{self, Authority, HostError, HostRules};
 use crate::origin::{self, Origin};
 use crate::pages::{self, Asked, Pages};
 use crate::refusal::{GatewayProblem, Refusal};
-use crate::relay::{self, RelayError, Way};
+use crate::relay::{self, RelayError, SocketAnswer, Way};
 use crate::route::{self, Protocol, Reach};
 use crate::session::cookie::{self, CookieNames};
 use crate::session::seal::{Seal, Session};
@@ -35,7 +35,8 @@ use crate::session::{Credentials, QueryCredential};
 use crate::socket::Handshake;
 use crate::standing::Standing;
 use crate::tenant::{self, Tenancy};
-use crate::upstream::{Owner, Pool, PoolKey};
+use crate::upstream::pool::Pool;
+use crate::upstream::{Owner, PoolKey};
 
 /// The other end of the connection that a request came over.
 #[derive(Debug, Clone, Copy)]
@@ -262,15 +263,12 @@ impl Shared {
         let way = self.way(admitted, container, exchange);
         let mut revoked = self.standing(admitted, container).watch();
         let asked = relay::ask_for_socket(way, parts, &mut revoked).await;
-        let (answer, connection) = match asked {
-            Ok(answered) => answered,
+        let (answer, app) = match asked {
+            Ok(SocketAnswer::Switched(answer, app)) => (answer, app),
+            Ok(SocketAnswer::Http(answer)) => return Ok(relay::stream(way, answer, revoked)),
             Err(error) => return Err(self.refusal_of(error, &admitted.target, exchange).await),
         };
-        if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-            let lease = self.pool.lend(way.key, connection);
-            return Ok(relay::stream(answer, Some(lease), revoked));
-        }
-        let (head, carrying) = handshake.complete(answer, connection, revoked)?;
+        let (head, carrying) = handshake.complete(answer, app, revoked)?;
         let _ends_by_itself = self.sockets.spawn_cancellable("socket", carrying);
         Ok(head.map(|()| ProxyBody::empty()))
     }
@@ -444,6 +442,7 @@ impl Shared {
         let may_still_start = target.is_published() && !target.was_ready();
         match error {
             RelayError::Gateway(problem) => Refusal::Gateway(problem),
+            RelayError::Client => Refusal::BrokenBody,
             RelayError::TooSlow => Refusal::TooSlow,
             RelayError::Revoked => Refusal::Denied(authorize::Denied::NotAllowed),
             RelayError::Dial(DialError::Refused | DialError::Other(_)) if may_still_start => {

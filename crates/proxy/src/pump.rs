@@ -20,15 +20,17 @@ thread_local! {
 }
 
 /// Copies both ways until both directions have ended. The end of one direction is passed on and the other goes on.
+/// `early` goes to `a` before anything that is read from `b`.
 ///
 /// # Errors
 /// When either side breaks off.
-pub(crate) async fn pump<A, B>(mut a: A, mut b: B) -> io::Result<()>
+pub(crate) async fn pump<A, B>(mut a: A, mut b: B, early: &[u8]) -> io::Result<()>
 where
     A: AsyncRead + AsyncWrite + Unpin,
     B: AsyncRead + AsyncWrite + Unpin,
 {
-    let (mut there, mut back) = (Direction::default(), Direction::default());
+    let mut there = Direction::default();
+    let mut back = Direction { kept: early.to_vec(), ..Direction::default() };
     std::future::poll_fn(|cx| {
         let there = there.poll(cx, &mut a, &mut b)?;
         let back = back.poll(cx, &mut b, &mut a)?;
@@ -123,6 +125,7 @@ impl Direction {
             self.n_written += n;
         }
         if self.n_written > 0 {
+            self.needs_flush = true;
             // Given back and not kept for later: most sockets are idle most of the time.
             self.kept = Vec::new();
             self.n_written = 0;
@@ -141,7 +144,7 @@ mod tests {
     async fn bytes_go_both_ways_and_a_half_close_is_passed_on() {
         let (mut client, near) = duplex(1000);
         let (far, mut app) = duplex(77);
-        let pumping = tokio::spawn(pump(near, far));
+        let pumping = tokio::spawn(pump(near, far, b"hello "));
         let sent: Vec<u8> = (0..200_000u32).map(|n| n.to_le_bytes()[0]).collect();
         let (mut read_half, mut write_half) = tokio::io::split(&mut client);
         let writing = async {
@@ -152,7 +155,7 @@ mod tests {
             let mut got = Vec::new();
             app.read_to_end(&mut got).await.unwrap();
             // The other direction still works after the end of this one.
-            app.write_all(b"bye").await.unwrap();
+            app.write_all(b"and bye").await.unwrap();
             app.shutdown().await.unwrap();
             got
         };
@@ -160,7 +163,7 @@ mod tests {
         assert!(got == sent);
         let mut back = Vec::new();
         read_half.read_to_end(&mut back).await.unwrap();
-        assert_eq!(back, b"bye");
+        assert_eq!(back, b"hello and bye");
         pumping.await.unwrap().unwrap();
     }
 }

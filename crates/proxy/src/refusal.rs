@@ -33,6 +33,8 @@ pub(crate) enum Refusal {
     Replaced,
     /// The app did not answer as it should.
     Gateway(GatewayProblem),
+    /// The body of the request broke off, or is not what its head says.
+    BrokenBody,
     /// The app took longer to begin its answer than this site allows.
     TooSlow,
     /// The records cannot be asked.
@@ -59,7 +61,7 @@ impl Refusal {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::Host(HostError::NotAService) | Self::NotFound => StatusCode::NOT_FOUND,
-            Self::Host(_) | Self::Malformed(_) => StatusCode::BAD_REQUEST,
+            Self::Host(_) | Self::Malformed(_) | Self::BrokenBody => StatusCode::BAD_REQUEST,
             Self::Denied(_) | Self::ForeignOrigin => StatusCode::FORBIDDEN,
             Self::UnknownProtocol => StatusCode::NOT_IMPLEMENTED,
             Self::Starting(..) | Self::Unreachable(..) | Self::NoRecords => {
@@ -94,6 +96,7 @@ impl Refusal {
             Self::Stopped(target) => format!("the service is over ({}): run it again", target.exit_words),
             Self::Replaced => "this address served another container before: reload the page".to_owned(),
             Self::Gateway(problem) => problem.message(),
+            Self::BrokenBody => "the request's body broke off or is malformed: send the request anew".to_owned(),
             Self::TooSlow => "the application did not begin its answer in time: try again, or look at its log".to_owned(),
             Self::NoRecords => "the records cannot be read at the moment: try again shortly".to_owned(),
         }

@@ -2,13 +2,12 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::task::AtomicWaker;
+use http::HeaderMap;
+use http::header::EXPECT;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Sleep;
@@ -25,36 +24,34 @@ pub(crate) enum RequestBody {
     Empty,
     /// What the client sends, as it comes.
     Client(Incoming),
-    /// The same, once the gate opens. Polling the client's body is what makes hyper send it `100 Continue`.
-    Awaited { body: Incoming, gate: Gate, wait: Pin<Box<Sleep>> },
+    /// The same, once the app says so or the wait that RFC 9110 §10.1.1 allows is over. Polling the client's body is
+    /// what makes hyper send it `100 Continue`.
+    Awaited { body: Incoming, wait: Pin<Box<Sleep>> },
 }
 
 impl RequestBody {
-    /// A body that begins when `gate` opens, or after the wait that RFC 9110 §10.1.1 allows.
-    pub(crate) fn awaited(body: Incoming, gate: Gate) -> Self {
-        Self::Awaited { body, gate, wait: Box::pin(tokio::time::sleep(CONTINUE_WAIT)) }
-    }
-}
-
-/// Opened once, by the app's `100 Continue`.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Gate(Arc<GateState>);
-
-#[derive(Debug, Default)]
-struct GateState {
-    is_open: AtomicBool,
-    waker: AtomicWaker,
-}
-
-impl Gate {
-    pub(crate) fn open(&self) {
-        self.0.is_open.store(true, Ordering::Release);
-        self.0.waker.wake();
+    /// The client's body; held back where the client waits for `100 Continue`, so that the app decides.
+    pub(crate) fn of(headers: &HeaderMap, body: Incoming) -> Self {
+        if body.is_end_stream() {
+            return Self::Empty;
+        }
+        let expects = headers.get(EXPECT).map(|value| value.as_bytes());
+        if expects.is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue")) {
+            return Self::Awaited { body, wait: Box::pin(tokio::time::sleep(CONTINUE_WAIT)) };
+        }
+        Self::Client(body)
     }
 
-    fn poll_open(&self, cx: &Context<'_>) -> Poll<()> {
-        self.0.waker.register(cx.waker());
-        if self.0.is_open.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
+    /// Whether the client still waits for the app's word.
+    pub(crate) fn is_awaited(&self) -> bool {
+        matches!(self, Self::Awaited { .. })
+    }
+
+    /// The app has given its word.
+    pub(crate) fn go_on(&mut self) {
+        if let Self::Awaited { body, .. } = std::mem::replace(self, Self::Empty) {
+            *self = Self::Client(body);
+        }
     }
 }
 
@@ -66,17 +63,13 @@ impl Body for RequestBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let polled = match self.get_mut() {
-            Self::Empty => return Poll::Ready(None),
-            Self::Client(body) => Pin::new(body).poll_frame(cx),
-            Self::Awaited { body, gate, wait } => {
-                if gate.poll_open(cx).is_pending() {
-                    std::task::ready!(wait.as_mut().poll(cx));
-                    gate.open();
-                }
-                Pin::new(body).poll_frame(cx)
-            }
-        };
+        let this = self.get_mut();
+        if let Self::Awaited { wait, .. } = this {
+            ready!(wait.as_mut().poll(cx));
+            this.go_on();
+        }
+        let Self::Client(body) = this else { return Poll::Ready(None) };
+        let polled = Pin::new(body).poll_frame(cx);
         polled.map(|frame| frame.map(|frame| frame.map(without_ours)))
     }
 

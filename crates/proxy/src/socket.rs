@@ -11,7 +11,6 @@ use http::header::{
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
-use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use ring::digest;
@@ -21,7 +20,7 @@ use crate::pump::pump;
 use crate::refusal::{GatewayProblem, Refusal};
 use crate::route::has_token;
 use crate::standing::Revoked;
-use crate::upstream::Connection;
+use crate::upstream::http1::Switched;
 
 /// What every accept key is made with (RFC 6455 §1.3).
 const ACCEPT_SALT: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -64,47 +63,38 @@ impl Handshake {
     /// Checks the app's 101 and makes the client's answer of it, and the task that carries the bytes.
     pub(crate) fn complete(
         self,
-        mut answer: Response<Incoming>,
-        connection: Connection,
+        mut answer: Response<()>,
+        app: Switched,
         revoked: Option<Revoked>,
     ) -> Result<(Response<()>, impl Future<Output = ()> + Send + use<>), Refusal> {
         if !accepts(answer.headers(), &self.key) {
             return Err(Refusal::Gateway(GatewayProblem::BadUpgrade));
         }
-        let app = hyper::upgrade::on(&mut answer);
-        let (mut head, _no_body) = answer.into_parts();
-        crate::headers::prepare_response(&mut head.headers);
-        head.extensions.clear();
+        answer.extensions_mut().clear();
+        crate::headers::prepare_response(answer.headers_mut());
         if self.over_http2 {
-            head.status = StatusCode::OK;
-            head.version = Version::HTTP_2;
-            head.headers.remove(SEC_WEBSOCKET_ACCEPT);
+            *answer.status_mut() = StatusCode::OK;
+            *answer.version_mut() = Version::HTTP_2;
+            answer.headers_mut().remove(SEC_WEBSOCKET_ACCEPT);
         } else {
-            head.headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-            head.headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+            let headers = answer.headers_mut();
+            headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+            headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         }
-        let carrying = carry(self.client, app, connection, revoked);
-        Ok((Response::from_parts(head, ()), carrying))
+        Ok((answer, carry(self.client, app, revoked)))
     }
 }
 
 /// Carries bytes until both sides have ended, one breaks off, or access is withdrawn.
-async fn carry(
-    client: OnUpgrade,
-    app: OnUpgrade,
-    connection: Connection,
-    revoked: Option<Revoked>,
-) {
-    let (client, app) = match tokio::try_join!(client, app) {
-        Ok(both) => both,
+async fn carry(client: OnUpgrade, app: Switched, revoked: Option<Revoked>) {
+    let client = match client.await {
+        Ok(client) => client,
         Err(error) => {
             tracing::debug!(error = %error, "a socket ended before it began");
             return;
         }
     };
-    // The connection's own task has let go of the stream by now.
-    drop(connection);
-    let pumping = pump(TokioIo::new(client), TokioIo::new(app));
+    let pumping = pump(TokioIo::new(client), app.io, &app.early);
     let ended = match revoked {
         None => pumping.await,
         Some(revoked) => tokio::select! {

@@ -12,8 +12,9 @@ use serde_json::Value;
 use crate::commands::{cargo, output_of};
 
 /// Every crate of the workspace and its layer, as in docs/ARCHITECTURE.md.
-const LAYERS: [(&str, u8); 18] = [
+const LAYERS: [(&str, u8); 19] = [
     ("model", 0),
+    ("http1", 0),
     ("config", 1),
     ("lifecycle", 1),
     ("telemetry", 1),

@@ -57,6 +57,7 @@ fn words(refusal: &Refusal) -> (String, Markup) {
         Refusal::Gateway(problem) => {
             ("The application does not answer", gateway(*problem, refusal))
         }
+        Refusal::BrokenBody => ("The request did not arrive whole", sentence(refusal)),
         Refusal::TooSlow => ("The application takes too long", sentence(refusal)),
         Refusal::UnknownProtocol => ("Not carried here", sentence(refusal)),
         Refusal::NoRecords => ("Try again in a moment", sentence(refusal)),
