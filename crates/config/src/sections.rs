@@ -80,6 +80,8 @@ settings! {
         "IdleTimeout" idle_timeout: Duration = 75 * SECOND, SECOND => HOUR;
         /// Time an unused connection to an app is kept for the next request; shorter than most servers' own limit of a minute, so that we close first.
         "UpstreamIdleTimeout" upstream_idle_timeout: Duration = 30 * SECOND, SECOND => HOUR;
+        /// gRPC calls that one caller may have open to one port of a container; a client that needs more forgets to end them.
+        "UpstreamStreamsMax" upstream_streams_max: u32 = 1000, 1 => 100_000;
         /// What a 503 tells programs to wait; starting rarely takes longer.
         "RetryAfter" retry_after: Duration = SECOND, SECOND => HOUR;
         /// Whether supervisors on this machine hand over sockets that are connected inside the container, so that requests take one hop less; off, all traffic takes the tunnels.

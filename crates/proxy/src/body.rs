@@ -7,18 +7,22 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
 
 use crate::access_log::AccessLine;
 use crate::headers;
 use crate::standing::Revoked;
 use crate::upstream::PoolKey;
 use crate::upstream::answer::{AnswerBody, AnswerError};
+use crate::upstream::http2::StreamLease;
 use crate::upstream::pool::Pool;
 
 /// What [`Proxy::serve`](crate::Proxy::serve) answers with. Dropping it early closes the connection to the app.
 #[derive(Debug)]
 pub struct ProxyBody {
     content: Content,
+    /// Ends an app's answer before its time.
+    revoked: Option<Revoked>,
     /// Written when the body is dropped, with what was sent of it.
     line: Option<Box<AccessLine>>,
 }
@@ -26,24 +30,29 @@ pub struct ProxyBody {
 #[derive(Debug)]
 enum Content {
     Page(Option<Bytes>),
-    App(AppBody),
+    Http(HttpAnswer),
+    /// The lease goes with the body, and with it the request.
+    Call(Incoming, StreamLease),
+    Over,
 }
 
-/// What an app sends, and where its connection goes at the end.
+/// What an app sends over HTTP/1.1, and where its connection goes at the end.
 #[derive(Debug)]
-struct AppBody {
+struct HttpAnswer {
     body: AnswerBody,
     pool: Arc<Pool>,
     key: PoolKey,
-    revoked: Option<Revoked>,
 }
 
 /// Why the body of an answer broke off.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
-    /// The app's connection ended in the middle.
+    /// The app's connection ended in the middle, or the app broke the rules.
     #[error("the app's answer broke off")]
     App(#[source] AnswerError),
+    /// The app reset the call; its code is in the source.
+    #[error("the app's answer to a call broke off")]
+    Call(#[source] hyper::Error),
     /// Whoever asked may not read on: signed out, not the owner any more, or the container was stopped.
     #[error("access was withdrawn")]
     Revoked,
@@ -52,22 +61,31 @@ pub enum BodyError {
 impl ProxyBody {
     /// Nothing.
     pub(crate) fn empty() -> Self {
-        Self { content: Content::Page(None), line: None }
+        Self::of(Content::Page(None), None)
     }
 
     /// A text of ours.
     pub(crate) fn page(bytes: impl Into<Bytes>) -> Self {
-        Self { content: Content::Page(Some(bytes.into())), line: None }
+        Self::of(Content::Page(Some(bytes.into())), None)
     }
 
     /// An app's answer. Its connection goes to the pool at its end; `revoked` ends it before.
-    pub(crate) fn app(
+    pub(crate) fn http(
         body: AnswerBody,
         pool: Arc<Pool>,
         key: PoolKey,
         revoked: Option<Revoked>,
     ) -> Self {
-        Self { content: Content::App(AppBody { body, pool, key, revoked }), line: None }
+        Self::of(Content::Http(HttpAnswer { body, pool, key }), revoked)
+    }
+
+    /// An app's answer to a call. `lease`: its place on a connection, given up at its end.
+    pub(crate) fn call(body: Incoming, lease: StreamLease, revoked: Option<Revoked>) -> Self {
+        Self::of(Content::Call(body, lease), revoked)
+    }
+
+    fn of(content: Content, revoked: Option<Revoked>) -> Self {
+        Self { content, revoked, line: None }
     }
 
     /// Has the access line written when the body ends.
@@ -77,23 +95,23 @@ impl ProxyBody {
     }
 }
 
-impl AppBody {
+impl Content {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match Pin::new(&mut self.body).poll_frame(cx) {
-            Poll::Ready(Some(frame)) => {
-                Poll::Ready(Some(frame.map(without_foreign).map_err(BodyError::App)))
-            }
-            Poll::Ready(None) => Poll::Ready(None),
-            // Only a stream that makes us wait is worth a look at whether it may go on.
-            Poll::Pending => match &mut self.revoked {
-                Some(revoked) => Pin::new(revoked).poll(cx).map(|()| Some(Err(BodyError::Revoked))),
-                None => Poll::Pending,
-            },
-        }
+        let polled = match self {
+            Self::Page(page) => return Poll::Ready(page.take().map(|page| Ok(Frame::data(page)))),
+            Self::Http(answer) => Pin::new(&mut answer.body)
+                .poll_frame(cx)
+                .map(|frame| frame.map(|frame| frame.map_err(BodyError::App))),
+            Self::Call(body, _lease) => Pin::new(body)
+                .poll_frame(cx)
+                .map(|frame| frame.map(|frame| frame.map_err(BodyError::Call))),
+            Self::Over => return Poll::Ready(None),
+        };
+        polled.map(|frame| frame.map(|frame| frame.map(without_foreign)))
     }
 }
 
-impl Drop for AppBody {
+impl Drop for HttpAnswer {
     fn drop(&mut self) {
         if let Some(connection) = self.body.take_connection() {
             Pool::put(&self.pool, self.key, connection);
@@ -121,14 +139,19 @@ impl Body for ProxyBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
-        let polled = match &mut this.content {
-            Content::Page(page) => Poll::Ready(page.take().map(|page| Ok(Frame::data(page)))),
-            Content::App(app) => app.poll(cx),
-        };
+        let polled = this.content.poll(cx);
         if let (Some(line), Poll::Ready(Some(Ok(frame)))) = (&mut this.line, &polled)
             && let Some(data) = frame.data_ref()
         {
             line.add_sent(data.len());
+        }
+        // Only a stream that makes us wait is worth a look at whether it may go on.
+        if polled.is_pending()
+            && let Some(revoked) = &mut this.revoked
+            && Pin::new(revoked).poll(cx).is_ready()
+        {
+            this.content = Content::Over;
+            return Poll::Ready(Some(Err(BodyError::Revoked)));
         }
         polled
     }
@@ -136,7 +159,9 @@ impl Body for ProxyBody {
     fn is_end_stream(&self) -> bool {
         match &self.content {
             Content::Page(page) => page.is_none(),
-            Content::App(app) => app.body.is_end_stream(),
+            Content::Http(answer) => answer.body.is_end_stream(),
+            Content::Call(body, _lease) => body.is_end_stream(),
+            Content::Over => true,
         }
     }
 
@@ -145,7 +170,9 @@ impl Body for ProxyBody {
             Content::Page(page) => {
                 SizeHint::with_exact(page.as_ref().map_or(0, |page| page.len() as u64))
             }
-            Content::App(app) => app.body.size_hint(),
+            Content::Http(answer) => answer.body.size_hint(),
+            Content::Call(body, _lease) => body.size_hint(),
+            Content::Over => SizeHint::with_exact(0),
         }
     }
 }

@@ -55,6 +55,8 @@ pub struct ProxyConfig {
     pub pool_idle_max_per_key: usize,
     /// Idle connections kept in all. Default: 4096, well below the usual limit of open files.
     pub pool_idle_max: usize,
+    /// gRPC calls that one caller may have open to one port. Default: 1000; who needs more forgets to end them.
+    pub http2_streams_max_per_key: usize,
 }
 
 impl ProxyConfig {
@@ -80,6 +82,7 @@ impl ProxyConfig {
             pool_idle_timeout: Duration::from_secs(30),
             pool_idle_max_per_key: 128,
             pool_idle_max: 4096,
+            http2_streams_max_per_key: 1000,
         }
     }
 }

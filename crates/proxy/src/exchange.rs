@@ -8,6 +8,7 @@ use http::header::ACCEPT;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use ring::rand::{SecureRandom, SystemRandom};
 
+use crate::grpc;
 use crate::proxy::Peer;
 
 /// What pages, logs and forwarded headers need to know of a request once its head has been changed.
@@ -20,6 +21,8 @@ pub(crate) struct Exchange {
     pub(crate) uri: Uri,
     pub(crate) peer: Peer,
     pub(crate) wants_html: bool,
+    /// Whether our own answers must be those of gRPC.
+    pub(crate) is_call: bool,
 }
 
 impl Exchange {
@@ -31,6 +34,7 @@ impl Exchange {
             uri: request.uri().clone(),
             peer,
             wants_html: wants_html(request.headers()),
+            is_call: grpc::is_call(request.version(), request.method(), request.headers()),
         }
     }
 

@@ -26,6 +26,7 @@ mod authorize;
 mod route;
 mod tenant;
 
+mod grpc;
 mod headers;
 mod request_body;
 mod upstream;

@@ -19,6 +19,7 @@ use crate::body::ProxyBody;
 use crate::config::ProxyConfig;
 use crate::directory::{StartInfo, Target};
 use crate::exchange::Exchange;
+use crate::grpc;
 use crate::refusal::Refusal;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -54,7 +55,9 @@ impl Pages {
     /// The answer for a request that does not reach its app.
     pub(crate) fn refuse(&self, refusal: &Refusal, asked: Asked<'_>) -> Response<ProxyBody> {
         let status = refusal.status();
-        let mut response = if asked.exchange.wants_html {
+        let mut response = if asked.exchange.is_call {
+            grpc::refuse(refusal)
+        } else if asked.exchange.wants_html {
             let html = match refusal {
                 Refusal::Starting(target, info) | Refusal::Unreachable(target, info)
                     if asked.exchange.is_get_or_head() =>

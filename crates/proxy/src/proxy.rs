@@ -22,6 +22,7 @@ use crate::config::ProxyConfig;
 use crate::dial::{Dial, DialError};
 use crate::directory::{Directory, DirectoryError, HostTarget, StartInfo, Target};
 use crate::exchange::{Exchange, RequestIds};
+use crate::grpc;
 use crate::headers::{self, Forwarded};
 use crate::host::{self, Authority, HostError, HostRules};
 use crate::origin::{self, Origin};
@@ -35,6 +36,7 @@ use crate::session::{Credentials, QueryCredential};
 use crate::socket::Handshake;
 use crate::standing::Standing;
 use crate::tenant::{self, Tenancy};
+use crate::upstream::http2::Http2Pool;
 use crate::upstream::pool::Pool;
 use crate::upstream::{Owner, PoolKey};
 
@@ -61,6 +63,7 @@ impl Proxy {
             seal: Seal::new(&config.session_key),
             pages: Pages::new(&config),
             pool: Pool::new(&config),
+            calls: Http2Pool::new(&config, Arc::clone(&dial)),
             ids: RequestIds::new(),
             sockets: TaskScope::new("sockets"),
             config,
@@ -91,14 +94,18 @@ impl Proxy {
         let (parts, body) = request.into_parts();
         let mut asked = AskedAt::default();
         let answered = shared.answer(parts, body, &exchange, &mut asked).await;
-        let mut response = answered.unwrap_or_else(|refusal| {
-            let path = asked.path.path_and_query().map_or("/", |text| text.as_str());
-            shared.pages.refuse(&refusal, Asked { exchange: &exchange, host: &asked.host, path })
-        });
+        let (status, mut response) = match answered {
+            Ok(response) => (response.status(), response),
+            Err(refusal) => {
+                let path = asked.path.path_and_query().map_or("/", |text| text.as_str());
+                let asked = Asked { exchange: &exchange, host: &asked.host, path };
+                (refusal.status(), shared.pages.refuse(&refusal, asked))
+            }
+        };
         for gone in asked.cookies_to_clear {
             response.headers_mut().append(SET_COOKIE, gone);
         }
-        let line = AccessLine::new(&exchange, &asked.host, response.status());
+        let line = AccessLine::new(&exchange, &asked.host, status);
         response.map(|body| body.logged(line))
     }
 
@@ -140,6 +147,7 @@ struct Shared {
     seal: Seal,
     pages: Pages,
     pool: Arc<Pool>,
+    calls: Arc<Http2Pool>,
     ids: RequestIds,
     sockets: TaskScope,
     directory: Arc<dyn Directory>,
@@ -214,6 +222,9 @@ impl Shared {
             Protocol::NothingOfOurs => return Err(Refusal::NotFound),
             Protocol::Unknown => return Err(Refusal::UnknownProtocol),
             Protocol::Http => self.forward(parts, body, &admitted, container, exchange).await?,
+            Protocol::Call => {
+                Box::pin(self.forward_call(parts, body, &admitted, container, exchange)).await?
+            }
             Protocol::WebSocket(key) => {
                 Box::pin(self.open_socket(parts, Some(key), &admitted, container, exchange)).await?
             }
@@ -242,6 +253,26 @@ impl Shared {
         match relay::relay(way, parts, body, revoked).await {
             Ok(response) => Ok(response),
             Err(error) => Err(Box::pin(self.refusal_of(error, &admitted.target, exchange)).await),
+        }
+    }
+
+    /// One gRPC call and its answer.
+    async fn forward_call(
+        &self,
+        mut parts: Parts,
+        body: Incoming,
+        admitted: &Admitted,
+        container: ContainerUuid,
+        exchange: &Exchange,
+    ) -> Result<Response<ProxyBody>, Refusal> {
+        self.prepare(&mut parts, admitted, exchange)?;
+        grpc::prepare_call(&mut parts, &admitted.named_host)
+            .map_err(|_impossible| Refusal::Malformed("the address cannot be read"))?;
+        let way = self.way(admitted, container, exchange);
+        let revoked = self.standing(admitted, container).watch();
+        match relay::call::relay(way, parts, body, revoked).await {
+            Ok(response) => Ok(response),
+            Err(error) => Err(self.refusal_of(error, &admitted.target, exchange).await),
         }
     }
 
@@ -303,7 +334,7 @@ impl Shared {
             Caller::User { user, .. } => Owner::User(*user),
         };
         let key = PoolKey { container, port: admitted.target.port.get(), owner };
-        Way { dial: &*self.dial, pool: &self.pool, config: &self.config, key }
+        Way { dial: &*self.dial, pool: &self.pool, calls: &self.calls, config: &self.config, key }
     }
 
     fn standing(&self, admitted: &Admitted, container: ContainerUuid) -> Standing {
@@ -444,6 +475,7 @@ impl Shared {
             RelayError::Gateway(problem) => Refusal::Gateway(problem),
             RelayError::Client => Refusal::BrokenBody,
             RelayError::TooSlow => Refusal::TooSlow,
+            RelayError::Full => Refusal::Full,
             RelayError::Revoked => Refusal::Denied(authorize::Denied::NotAllowed),
             RelayError::Dial(DialError::Refused | DialError::Other(_)) if may_still_start => {
                 self.starting(target, exchange).await

@@ -31,6 +31,8 @@ pub(crate) enum Refusal {
     Stopped(Arc<Target>),
     /// Another container was served on this port before; the client still means that one.
     Replaced,
+    /// The caller has too many calls open to the app.
+    Full,
     /// The app did not answer as it should.
     Gateway(GatewayProblem),
     /// The body of the request broke off, or is not what its head says.
@@ -54,6 +56,10 @@ pub(crate) enum GatewayProblem {
     BadResponse,
     /// A switch of protocols that nobody asked for, or not as asked for.
     BadUpgrade,
+    /// What answers a gRPC call is not HTTP/2.
+    NotHttp2,
+    /// The app broke a gRPC call off before its answer.
+    Reset(h2::Reason),
 }
 
 impl Refusal {
@@ -64,7 +70,7 @@ impl Refusal {
             Self::Host(_) | Self::Malformed(_) | Self::BrokenBody => StatusCode::BAD_REQUEST,
             Self::Denied(_) | Self::ForeignOrigin => StatusCode::FORBIDDEN,
             Self::UnknownProtocol => StatusCode::NOT_IMPLEMENTED,
-            Self::Starting(..) | Self::Unreachable(..) | Self::NoRecords => {
+            Self::Starting(..) | Self::Unreachable(..) | Self::NoRecords | Self::Full => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::Stopped(_) | Self::Replaced => StatusCode::GONE,
@@ -95,6 +101,7 @@ impl Refusal {
             Self::Stopped(target) if target.exit_words.is_empty() => format!("the service is over (container {}): run it again", target.state.as_str()),
             Self::Stopped(target) => format!("the service is over ({}): run it again", target.exit_words),
             Self::Replaced => "this address served another container before: reload the page".to_owned(),
+            Self::Full => "too many calls are open to this service (Proxy.UpstreamStreamsMax): end some, then try again".to_owned(),
             Self::Gateway(problem) => problem.message(),
             Self::BrokenBody => "the request's body broke off or is malformed: send the request anew".to_owned(),
             Self::TooSlow => "the application did not begin its answer in time: try again, or look at its log".to_owned(),
@@ -121,6 +128,12 @@ impl GatewayProblem {
             }
             Self::BadUpgrade => {
                 "the application switched protocols in a way that was not asked for".to_owned()
+            }
+            Self::NotHttp2 => {
+                "the application does not answer in HTTP/2, which gRPC needs: have it listen for h2c (HTTP/2 without TLS)".to_owned()
+            }
+            Self::Reset(reason) => {
+                format!("the application broke the call off ({reason}): look at its log")
             }
         }
     }

@@ -1,7 +1,9 @@
 //! One request to the app and its answer back, as streams.
 //!
 //! A kept connection may have died unnoticed. If nothing was answered on it, a request that was not begun, or that
-//! has no body and does no harm twice, is sent once more on a new connection.
+//! has no body and does no harm twice, is sent once more on a new connection. [`call`] does the same for gRPC.
+
+pub(crate) mod call;
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -20,6 +22,7 @@ use crate::request_body::RequestBody;
 use crate::standing::Revoked;
 use crate::upstream::answer::AnswerBody;
 use crate::upstream::http1::{Outcome, SendError, Switched, WhyNot};
+use crate::upstream::http2::Http2Pool;
 use crate::upstream::pool::Pool;
 use crate::upstream::{self, PoolKey};
 
@@ -39,6 +42,8 @@ pub(crate) enum RelayError {
     TooSlow,
     /// Access was withdrawn while waiting.
     Revoked,
+    /// The caller has too many calls open.
+    Full,
 }
 
 /// Where a request goes and within which limits.
@@ -46,6 +51,7 @@ pub(crate) enum RelayError {
 pub(crate) struct Way<'p> {
     pub(crate) dial: &'p dyn Dial,
     pub(crate) pool: &'p Arc<Pool>,
+    pub(crate) calls: &'p Arc<Http2Pool>,
     pub(crate) config: &'p ProxyConfig,
     pub(crate) key: PoolKey,
 }
@@ -70,7 +76,7 @@ pub(crate) fn stream(
 ) -> Response<ProxyBody> {
     let (mut head, body) = answer.into_parts();
     headers::prepare_response(&mut head.headers);
-    Response::from_parts(head, ProxyBody::app(body, Arc::clone(way.pool), way.key, revoked))
+    Response::from_parts(head, ProxyBody::http(body, Arc::clone(way.pool), way.key, revoked))
 }
 
 /// What an app says to the wish for a WebSocket.

@@ -1,5 +1,7 @@
 //! The body of a request on its way to the app: streamed, and with `Expect: 100-continue` not begun before the app says so.
 
+pub(crate) mod call;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};

@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderValue, Method, Version};
 use model::ContainerUuid;
 
 use crate::directory::{Target, TargetState};
+use crate::grpc;
 
 /// Paths under this are ours on every service host; everything else is the app's.
 const RESERVED_PREFIX: &str = "/.wharf/";
@@ -17,6 +18,8 @@ const STATUS_PATH: &str = "/.wharf/status";
 pub(crate) enum Protocol {
     /// A request and an answer.
     Http,
+    /// A gRPC call.
+    Call,
     /// A WebSocket over HTTP/1.1, with the client's key.
     WebSocket(HeaderValue),
     /// A WebSocket over HTTP/2 (RFC 8441), which has no key.
@@ -51,6 +54,9 @@ pub(crate) fn protocol_of(parts: &Parts) -> Protocol {
     if path.starts_with(RESERVED_PREFIX) {
         let asks_status = path == STATUS_PATH && matches!(parts.method, Method::GET | Method::HEAD);
         return if asks_status { Protocol::Status } else { Protocol::NothingOfOurs };
+    }
+    if grpc::is_call(parts.version, &parts.method, &parts.headers) {
+        return Protocol::Call;
     }
     match websocket_key(parts) {
         Some(key) => Protocol::WebSocket(key),

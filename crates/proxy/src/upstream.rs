@@ -2,17 +2,20 @@
 //!
 //! A kept connection belongs to one (container, port, caller): what one caller's bytes may have done to an app's
 //! parser cannot reach another's (T19). [`pool`] keeps them, [`http1`] speaks HTTP/1.1 over one in the task of the
-//! request that uses it, so a request costs no hand-over between tasks.
+//! request that uses it, so a request costs no hand-over between tasks; [`http2`] has the connections of gRPC calls.
 
 pub(crate) mod answer;
 pub(crate) mod http1;
+pub(crate) mod http2;
 pub(crate) mod pool;
+mod reaper;
 mod upload;
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use model::{ContainerUuid, UserUuid};
+use tokio::task::JoinHandle;
 
 use crate::dial::{Dial, DialError};
 use http1::Connection;
@@ -31,6 +34,16 @@ pub(crate) enum Owner {
     User(UserUuid),
     /// Callers of public ports have no name; an address is the nearest thing.
     Address(IpAddr),
+}
+
+/// A task that ends with its owner.
+#[derive(Debug)]
+struct Task(JoinHandle<()>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// Dials a port within the time allowed.

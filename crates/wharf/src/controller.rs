@@ -232,6 +232,7 @@ fn proxy_config(config: &Config, secrets: &Secrets) -> ProxyConfig {
         connect_timeout: config.proxy.connect_timeout,
         retry_after: config.proxy.retry_after,
         pool_idle_timeout: config.proxy.upstream_idle_timeout,
+        http2_streams_max_per_key: config.proxy.upstream_streams_max as usize,
         ..ProxyConfig::new(
             config.cluster_id,
             services.service_domain.clone(),

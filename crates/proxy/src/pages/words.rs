@@ -60,7 +60,7 @@ fn words(refusal: &Refusal) -> (String, Markup) {
         Refusal::BrokenBody => ("The request did not arrive whole", sentence(refusal)),
         Refusal::TooSlow => ("The application takes too long", sentence(refusal)),
         Refusal::UnknownProtocol => ("Not carried here", sentence(refusal)),
-        Refusal::NoRecords => ("Try again in a moment", sentence(refusal)),
+        Refusal::NoRecords | Refusal::Full => ("Try again in a moment", sentence(refusal)),
     };
     (title.to_owned(), body)
 }

@@ -3,14 +3,11 @@
 //! Owner of mutable state: [`Pool`], one short lock, never held across an await.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
-
-use super::PoolKey;
 use super::http1::Connection;
+use super::{PoolKey, Task, reaper};
 use crate::config::ProxyConfig;
 
 /// Idle connections.
@@ -33,16 +30,6 @@ struct Idle {
 struct Waiting {
     connection: Connection,
     since: Instant,
-}
-
-/// A task that ends with its owner.
-#[derive(Debug)]
-struct Task(JoinHandle<()>);
-
-impl Drop for Task {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 impl Pool {
@@ -80,7 +67,8 @@ impl Pool {
     /// Keeps a connection for the next request of its key, if there is room.
     pub(crate) fn put(pool: &Arc<Self>, key: PoolKey, connection: Connection) {
         let mut idle = pool.lock();
-        if idle.n >= pool.n_max || !ensure_reaper(&mut idle, pool) {
+        let kept = reaper::ensure(&mut idle.reaper, pool, pool.idle_timeout, Self::prune);
+        if idle.n >= pool.n_max || !kept {
             return;
         }
         let waiting = idle.by_key.entry(key).or_default();
@@ -107,22 +95,4 @@ impl Pool {
     fn lock(&self) -> MutexGuard<'_, Idle> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Sees to it that a task prunes the pool while anything is in it; false outside a runtime.
-fn ensure_reaper(idle: &mut Idle, pool: &Arc<Pool>) -> bool {
-    if idle.reaper.as_ref().is_some_and(|task| !task.0.is_finished()) {
-        return true;
-    }
-    let Ok(runtime) = Handle::try_current() else { return false };
-    let pool: Weak<Pool> = Arc::downgrade(pool);
-    idle.reaper = Some(Task(runtime.spawn(async move {
-        while let Some(period) = pool.upgrade().map(|pool| pool.idle_timeout / 2) {
-            tokio::time::sleep(period.max(Duration::from_millis(10))).await;
-            if !pool.upgrade().is_some_and(|pool| pool.prune()) {
-                break;
-            }
-        }
-    })));
-    true
 }

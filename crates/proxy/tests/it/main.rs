@@ -4,6 +4,8 @@
 
 mod app;
 mod client;
+mod grpc;
+mod h2c;
 mod http2;
 mod pooling;
 mod ports;
