@@ -65,15 +65,21 @@ pub(crate) async fn caller(
             return Ok(Ok(Caller::User { user: principal.user, by_cookie: true, proof }));
         }
     }
-    if let Some(token) = &credentials.bearer {
-        denied = Denied::NotAllowed;
-        if let Some(principal) =
-            allowed(directory, target, Credential::Token(token.clone())).await?
-        {
-            return Ok(Ok(by_token(&principal)));
-        }
+    match by_bearer(directory, target, credentials).await? {
+        Err(Denied::NoCredentials) => Ok(Err(denied)),
+        found => Ok(found),
     }
-    Ok(Err(denied))
+}
+
+/// The gate's answer where only a token that a program sends counts, on public ports too.
+pub(crate) async fn by_bearer(
+    directory: &dyn Directory,
+    target: &Target,
+    credentials: &Credentials,
+) -> Result<Result<Caller, Denied>, DirectoryError> {
+    let Some(token) = &credentials.bearer else { return Ok(Err(Denied::NoCredentials)) };
+    let found = allowed(directory, target, Credential::Token(token.clone())).await?;
+    Ok(found.map(|principal| by_token(&principal)).ok_or(Denied::NotAllowed))
 }
 
 /// What `?api_token=` stands for; a code is good for this service host alone.

@@ -35,6 +35,7 @@ mod pump;
 mod relay;
 mod socket;
 mod standing;
+mod tcp;
 
 mod access_log;
 mod body;

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{COOKIE, HOST, LOCATION, SET_COOKIE};
+use http::header::{COOKIE, HOST, LOCATION, ORIGIN, SET_COOKIE};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
@@ -35,10 +35,11 @@ use crate::session::seal::{Seal, Session};
 use crate::session::{Credentials, QueryCredential};
 use crate::socket::Handshake;
 use crate::standing::Standing;
+use crate::tcp;
 use crate::tenant::{self, Tenancy};
 use crate::upstream::http2::Http2Pool;
 use crate::upstream::pool::Pool;
-use crate::upstream::{Owner, PoolKey};
+use crate::upstream::{self, Owner, PoolKey};
 
 /// The other end of the connection that a request came over.
 #[derive(Debug, Clone, Copy)]
@@ -191,14 +192,7 @@ impl Shared {
         let target = target.ok_or(Refusal::NotFound)?;
 
         // Who, whether they may, and whether it is they who ask.
-        let found =
-            authorize::caller(&*self.directory, &self.seal, &target, &credentials, &origin).await?;
-        let caller = found.map_err(Refusal::Denied)?;
-        if matches!(caller, Caller::User { by_cookie: true, .. })
-            && !origin::is_from_own_pages(&parts, &origin, protocol.opens_socket())
-        {
-            return Err(Refusal::ForeignOrigin);
-        }
+        let caller = self.caller(&protocol, &target, &credentials, &origin, &parts).await?;
 
         // Whether it can be reached, and how it goes on.
         drop(authority);
@@ -225,6 +219,7 @@ impl Shared {
             Protocol::Call => {
                 Box::pin(self.forward_call(parts, body, &admitted, container, exchange)).await?
             }
+            Protocol::Tcp => Box::pin(self.open_tcp(parts, &admitted, container, exchange)).await?,
             Protocol::WebSocket(key) => {
                 Box::pin(self.open_socket(parts, Some(key), &admitted, container, exchange)).await?
             }
@@ -236,6 +231,32 @@ impl Shared {
             tenant::mark(response.headers_mut(), &names, &container, https);
         }
         Ok(response)
+    }
+
+    async fn caller(
+        &self,
+        protocol: &Protocol,
+        target: &Target,
+        credentials: &Credentials,
+        origin: &Origin,
+        parts: &Parts,
+    ) -> Result<Caller, Refusal> {
+        let directory = &*self.directory;
+        let found = if *protocol == Protocol::Tcp {
+            authorize::by_bearer(directory, target, credentials).await?
+        } else {
+            authorize::caller(directory, &self.seal, target, credentials, origin).await?
+        };
+        let caller = found.map_err(Refusal::Denied)?;
+        let is_foreign = match &caller {
+            // Programs name no origin.
+            _ if *protocol == Protocol::Tcp => parts.headers.contains_key(ORIGIN),
+            Caller::User { by_cookie: true, .. } => {
+                !origin::is_from_own_pages(parts, origin, protocol.opens_socket())
+            }
+            Caller::User { .. } | Caller::Anyone => false,
+        };
+        if is_foreign { Err(Refusal::ForeignOrigin) } else { Ok(caller) }
     }
 
     /// One request and one answer.
@@ -302,6 +323,30 @@ impl Shared {
         let (head, carrying) = handshake.complete(answer, app, revoked)?;
         let _ends_by_itself = self.sockets.spawn_cancellable("socket", carrying);
         Ok(head.map(|()| ProxyBody::empty()))
+    }
+
+    /// The app's port itself.
+    async fn open_tcp(
+        &self,
+        mut parts: Parts,
+        admitted: &Admitted,
+        container: ContainerUuid,
+        exchange: &Exchange,
+    ) -> Result<Response<ProxyBody>, Refusal> {
+        let client = parts.extensions.remove::<hyper::upgrade::OnUpgrade>();
+        let client = client.ok_or(Refusal::Malformed("this connection cannot switch protocols"))?;
+        let way = self.way(admitted, container, exchange);
+        let revoked = self.standing(admitted, container).watch();
+        let app = match upstream::dial(way.dial, &way.key, way.config.connect_timeout).await {
+            Ok(app) => app,
+            Err(error) => {
+                let error = RelayError::Dial(error);
+                return Err(self.refusal_of(error, &admitted.target, exchange).await);
+            }
+        };
+        let _ends_by_itself =
+            self.sockets.spawn_cancellable("raw connection", tcp::carry(client, app, revoked));
+        Ok(tcp::switching())
     }
 
     /// Makes the client's head the app's: same path, same host, our headers.

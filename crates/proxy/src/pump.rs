@@ -10,6 +10,8 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::standing::Revoked;
+
 /// Large enough for bulk, small enough for a thread to keep.
 const SCRATCH_BYTES: usize = 64 * 1024;
 /// Reads one direction may make before other tasks get their turn.
@@ -24,7 +26,7 @@ thread_local! {
 ///
 /// # Errors
 /// When either side breaks off.
-pub(crate) async fn pump<A, B>(mut a: A, mut b: B, early: &[u8]) -> io::Result<()>
+async fn pump<A, B>(mut a: A, mut b: B, early: &[u8]) -> io::Result<()>
 where
     A: AsyncRead + AsyncWrite + Unpin,
     B: AsyncRead + AsyncWrite + Unpin,
@@ -37,6 +39,32 @@ where
         if there.is_ready() && back.is_ready() { Poll::Ready(Ok(())) } else { Poll::Pending }
     })
     .await
+}
+
+/// Copies both ways, `early` to the client first, until both directions have ended, one side breaks off, or access is withdrawn.
+pub(crate) async fn pump_while_allowed<A, B>(
+    client: A,
+    app: B,
+    early: &[u8],
+    revoked: Option<Revoked>,
+) where
+    A: AsyncRead + AsyncWrite + Unpin,
+    B: AsyncRead + AsyncWrite + Unpin,
+{
+    let pumping = pump(client, app, early);
+    let ended = match revoked {
+        None => pumping.await,
+        Some(revoked) => tokio::select! {
+            ended = pumping => ended,
+            () = revoked => {
+                tracing::debug!("socket closed: access was withdrawn");
+                return;
+            }
+        },
+    };
+    if let Err(error) = ended {
+        tracing::debug!(error = %error, "socket broke off");
+    }
 }
 
 /// One direction: what is still to be written, and how far its end has come.

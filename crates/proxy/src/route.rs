@@ -1,6 +1,9 @@
 //! What becomes of a request that may pass: which protocol it speaks, and whether its service can be reached. Pure.
 
-use http::header::{CONNECTION, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING,
+    UPGRADE,
+};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Version};
 use model::ContainerUuid;
@@ -10,8 +13,10 @@ use crate::grpc;
 
 /// Paths under this are ours on every service host; everything else is the app's.
 const RESERVED_PREFIX: &str = "/.wharf/";
-/// What the start page asks; the one path there is under the prefix.
+/// What the start page asks.
 const STATUS_PATH: &str = "/.wharf/status";
+/// Where `wharf forward` opens raw connections. There is no other path under the prefix.
+const TCP_PATH: &str = "/.wharf/tcp";
 
 /// How a request goes on behind the gate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +29,8 @@ pub(crate) enum Protocol {
     WebSocket(HeaderValue),
     /// A WebSocket over HTTP/2 (RFC 8441), which has no key.
     WebSocketOverHttp2,
+    /// Bytes to and from the app's port, for `wharf forward`.
+    Tcp,
     /// The start page's question.
     Status,
     /// Under our prefix, but nothing of ours.
@@ -34,13 +41,13 @@ pub(crate) enum Protocol {
 
 impl Protocol {
     pub(crate) fn opens_socket(&self) -> bool {
-        matches!(self, Self::WebSocket(_) | Self::WebSocketOverHttp2)
+        matches!(self, Self::WebSocket(_) | Self::WebSocketOverHttp2 | Self::Tcp)
     }
 }
 
 /// Reads the protocol off a request's head.
 ///
-/// Only `websocket` is ever switched to. Another upgrade (`h2c`, …) is an offer that an HTTP server may ignore,
+/// An app is only ever switched to `websocket`. Another upgrade (`h2c`, …) is an offer that an HTTP server may ignore,
 /// so the request stays plain HTTP.
 pub(crate) fn protocol_of(parts: &Parts) -> Protocol {
     if parts.method == Method::CONNECT {
@@ -50,10 +57,8 @@ pub(crate) fn protocol_of(parts: &Parts) -> Protocol {
             _ => Protocol::Unknown,
         };
     }
-    let path = parts.uri.path();
-    if path.starts_with(RESERVED_PREFIX) {
-        let asks_status = path == STATUS_PATH && matches!(parts.method, Method::GET | Method::HEAD);
-        return if asks_status { Protocol::Status } else { Protocol::NothingOfOurs };
+    if parts.uri.path().starts_with(RESERVED_PREFIX) {
+        return reserved(parts);
     }
     if grpc::is_call(parts.version, &parts.method, &parts.headers) {
         return Protocol::Call;
@@ -62,6 +67,26 @@ pub(crate) fn protocol_of(parts: &Parts) -> Protocol {
         Some(key) => Protocol::WebSocket(key),
         None => Protocol::Http,
     }
+}
+
+/// What is under our prefix.
+fn reserved(parts: &Parts) -> Protocol {
+    match (&parts.method, parts.uri.path()) {
+        (&Method::GET | &Method::HEAD, STATUS_PATH) => Protocol::Status,
+        (&Method::GET, TCP_PATH) if asks_for_tcp(parts) => Protocol::Tcp,
+        _ => Protocol::NothingOfOurs,
+    }
+}
+
+/// A complete request to switch to raw TCP; what follows it is the app's, so it has no body.
+fn asks_for_tcp(parts: &Parts) -> bool {
+    let headers = &parts.headers;
+    let upgrade = only(headers, UPGRADE).map(|value| value.as_bytes().trim_ascii());
+    parts.version == Version::HTTP_11
+        && upgrade.is_some_and(|protocol| protocol.eq_ignore_ascii_case(b"tcp"))
+        && has_token(headers, CONNECTION, b"upgrade")
+        && !headers.contains_key(CONTENT_LENGTH)
+        && !headers.contains_key(TRANSFER_ENCODING)
 }
 
 /// The key of a complete WebSocket request (RFC 6455 §4.1).
@@ -157,8 +182,24 @@ mod tests {
     }
 
     #[test]
-    fn the_reserved_prefix_holds_one_path() {
+    fn the_reserved_prefix_holds_two_paths() {
         assert_eq!(protocol("GET", "/.wharf/status?x", &[]), Protocol::Status);
+        let tcp = [("upgrade", "TCP"), CONNECTION];
+        assert_eq!(protocol("GET", "/.wharf/tcp", &tcp), Protocol::Tcp);
+        for other in [
+            [("upgrade", "tcp"), ("connection", "close")],
+            [("upgrade", "tcp, websocket"), CONNECTION],
+            [("x-upgrade", "tcp"), CONNECTION],
+        ] {
+            assert_eq!(protocol("GET", "/.wharf/tcp", &other), Protocol::NothingOfOurs);
+        }
+        for with_body in [("content-length", "0"), ("transfer-encoding", "chunked")] {
+            let headers = [tcp[0], tcp[1], with_body];
+            assert_eq!(protocol("GET", "/.wharf/tcp", &headers), Protocol::NothingOfOurs);
+        }
+        assert_eq!(protocol("POST", "/.wharf/tcp", &tcp), Protocol::NothingOfOurs);
+        assert_eq!(protocol("GET", "/.wharf/tcp/x", &tcp), Protocol::NothingOfOurs);
+        assert_eq!(protocol("GET", "/tcp", &tcp), Protocol::Http, "an offer to the app");
         for (method, path) in [
             ("POST", "/.wharf/status"),
             ("GET", "/.wharf/"),

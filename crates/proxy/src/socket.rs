@@ -16,7 +16,7 @@ use hyper_util::rt::TokioIo;
 use ring::digest;
 use ring::rand::{SecureRandom, SystemRandom};
 
-use crate::pump::pump;
+use crate::pump::pump_while_allowed;
 use crate::refusal::{GatewayProblem, Refusal};
 use crate::route::has_token;
 use crate::standing::Revoked;
@@ -94,20 +94,7 @@ async fn carry(client: OnUpgrade, app: Switched, revoked: Option<Revoked>) {
             return;
         }
     };
-    let pumping = pump(TokioIo::new(client), app.io, &app.early);
-    let ended = match revoked {
-        None => pumping.await,
-        Some(revoked) => tokio::select! {
-            ended = pumping => ended,
-            () = revoked => {
-                tracing::debug!("socket closed: access was withdrawn");
-                return;
-            }
-        },
-    };
-    if let Err(error) = ended {
-        tracing::debug!(error = %error, "socket broke off");
-    }
+    pump_while_allowed(TokioIo::new(client), app.io, &app.early, revoked).await;
 }
 
 /// Whether an answer switches to WebSocket and proves it for this key.

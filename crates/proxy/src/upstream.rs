@@ -17,7 +17,7 @@ use std::time::Duration;
 use model::{ContainerUuid, UserUuid};
 use tokio::task::JoinHandle;
 
-use crate::dial::{Dial, DialError};
+use crate::dial::{Dial, DialError, Io};
 use http1::Connection;
 
 /// Whose connection it is.
@@ -47,12 +47,20 @@ impl Drop for Task {
 }
 
 /// Dials a port within the time allowed.
+pub(crate) async fn dial(
+    dial: &dyn Dial,
+    key: &PoolKey,
+    connect_timeout: Duration,
+) -> Result<Box<dyn Io>, DialError> {
+    let dialled = tokio::time::timeout(connect_timeout, dial.dial(&key.container, key.port));
+    dialled.await.unwrap_or(Err(DialError::Timeout))
+}
+
+/// The same, and speaks HTTP/1.1 on the stream.
 pub(crate) async fn connect(
     dial: &dyn Dial,
     key: &PoolKey,
     connect_timeout: Duration,
 ) -> Result<Connection, DialError> {
-    let dialled = tokio::time::timeout(connect_timeout, dial.dial(&key.container, key.port));
-    let io = dialled.await.map_err(|_elapsed| DialError::Timeout)??;
-    Ok(Connection::over(io))
+    self::dial(dial, key, connect_timeout).await.map(Connection::over)
 }

@@ -15,4 +15,5 @@ mod security;
 mod smuggling;
 mod sockets;
 mod table;
+mod tcp;
 mod world;
