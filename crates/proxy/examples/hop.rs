@@ -25,7 +25,6 @@ use proxy::{
     ProxyConfig, SessionKey, StartInfo, Target, TargetState,
 };
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 type Problem = Box<dyn std::error::Error>;
@@ -36,7 +35,6 @@ struct Fixed {
     private: Arc<Target>,
     token: ApiToken,
     principal: Principal,
-    changes: watch::Sender<u64>,
 }
 
 impl Directory for Fixed {
@@ -66,10 +64,6 @@ impl Directory for Fixed {
 
     fn start_info<'a>(&'a self, _target: &'a Target) -> BoxFuture<'a, StartInfo> {
         async { StartInfo::default() }.boxed()
-    }
-
-    fn changes(&self) -> Option<watch::Receiver<u64>> {
-        Some(self.changes.subscribe())
     }
 }
 
@@ -105,6 +99,7 @@ fn target(access: Access, user: UserUuid) -> Result<Arc<Target>, Problem> {
         submitters: vec![user],
         exit_words: String::new(),
         is_service: true,
+        records: Vec::new(),
     }))
 }
 
@@ -123,7 +118,6 @@ fn fixed() -> Result<Fixed, Problem> {
             unscoped: true,
             expires_at: None,
         },
-        changes: watch::Sender::new(0),
     })
 }
 
@@ -146,12 +140,10 @@ async fn main() -> Result<(), Problem> {
         stream.set_nodelay(true)?;
         let proxy = proxy.clone();
         connections.spawn(async move {
+            let peer = Peer::new(addr, false);
             let service = service_fn(move |request| {
-                let proxy = proxy.clone();
-                async move {
-                    let peer = Peer { addr, tls: false };
-                    Ok::<_, std::convert::Infallible>(proxy.serve(request, peer).await)
-                }
+                let (proxy, peer) = (proxy.clone(), peer.clone());
+                async move { Ok::<_, std::convert::Infallible>(proxy.serve(request, peer).await) }
             });
             let server = auto::Builder::new(TokioExecutor::new());
             let io = TokioIo::new(stream);

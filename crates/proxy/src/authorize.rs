@@ -5,7 +5,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use model::UserUuid;
+use model::{TokenUuid, UserUuid};
 
 use crate::directory::{Credential, Directory, DirectoryError, Principal, Target};
 use crate::origin::Origin;
@@ -20,11 +20,32 @@ pub(crate) enum Caller {
     /// A user who may open the service.
     User {
         user: UserUuid,
+        /// What vouches for it.
+        token: TokenUuid,
         /// A browser attached the credential by itself, so another site may be behind the request.
         by_cookie: bool,
-        /// What to ask with whether the user still may.
-        proof: Credential,
     },
+}
+
+impl Caller {
+    /// What to ask with whether the user still may. From here on the token stands for itself: a code is used up, and a
+    /// secret need not be kept.
+    pub(crate) fn proof(&self) -> Option<Credential> {
+        match self {
+            Self::Anyone => None,
+            Self::User { user, token, .. } => {
+                Some(Credential::Session { token_uuid: *token, user_uuid: *user })
+            }
+        }
+    }
+}
+
+/// A caller who may open the service, and until when.
+#[derive(Debug, Clone)]
+pub(crate) struct Found {
+    pub(crate) caller: Caller,
+    /// When the credential ends, in seconds since 1970.
+    pub(crate) expires_at_s: Option<u64>,
 }
 
 /// Why nobody is let in.
@@ -43,9 +64,9 @@ pub(crate) async fn caller(
     target: &Target,
     credentials: &Credentials,
     origin: &Origin,
-) -> Result<Result<Caller, Denied>, DirectoryError> {
+) -> Result<Result<Found, Denied>, DirectoryError> {
     if target.is_public() {
-        return Ok(Ok(Caller::Anyone));
+        return Ok(Ok(Found { caller: Caller::Anyone, expires_at_s: None }));
     }
     if let Some(query) = &credentials.query {
         // Somebody put it there on purpose, so nothing else is tried when it is wrong.
@@ -59,10 +80,10 @@ pub(crate) async fn caller(
     if let Some(session) = opened(seal, credentials, origin) {
         denied = Denied::NotAllowed;
         let proof = Credential::Session { token_uuid: session.token, user_uuid: session.user };
-        if let Some(principal) = allowed(directory, target, proof.clone()).await?
+        if let Some(principal) = allowed(directory, target, proof).await?
             && principal.user == session.user
         {
-            return Ok(Ok(Caller::User { user: principal.user, by_cookie: true, proof }));
+            return Ok(Ok(by_session(&session, &principal)));
         }
     }
     match by_bearer(directory, target, credentials).await? {
@@ -76,8 +97,8 @@ pub(crate) async fn by_bearer(
     directory: &dyn Directory,
     target: &Target,
     credentials: &Credentials,
-) -> Result<Result<Caller, Denied>, DirectoryError> {
-    let Some(token) = &credentials.bearer else { return Ok(Err(Denied::NoCredentials)) };
+) -> Result<Result<Found, Denied>, DirectoryError> {
+    let Some(token) = &credentials.token else { return Ok(Err(Denied::NoCredentials)) };
     let found = allowed(directory, target, Credential::Token(token.clone())).await?;
     Ok(found.map(|principal| by_token(&principal)).ok_or(Denied::NotAllowed))
 }
@@ -126,10 +147,15 @@ pub(crate) fn expires_at_s(principal: &Principal) -> Option<u64> {
     principal.expires_at.map(|at| u64::try_from(at.as_jiff().as_second()).unwrap_or(0))
 }
 
-fn by_token(principal: &Principal) -> Caller {
-    // From here on the token stands for itself: a code is used up, and a secret need not be kept.
-    let proof = Credential::Session { token_uuid: principal.token, user_uuid: principal.user };
-    Caller::User { user: principal.user, by_cookie: false, proof }
+fn by_token(principal: &Principal) -> Found {
+    let caller = Caller::User { user: principal.user, token: principal.token, by_cookie: false };
+    Found { caller, expires_at_s: expires_at_s(principal) }
+}
+
+fn by_session(session: &Session, principal: &Principal) -> Found {
+    let caller = Caller::User { user: principal.user, token: principal.token, by_cookie: true };
+    let ends = expires_at_s(principal).unwrap_or(u64::MAX).min(session.expires_at_s);
+    Found { caller, expires_at_s: Some(ends) }
 }
 
 fn opened(seal: &Seal, credentials: &Credentials, origin: &Origin) -> Option<Session> {

@@ -10,8 +10,8 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use crate::access_log::AccessLine;
+use crate::grants::Revoked;
 use crate::headers;
-use crate::standing::Revoked;
 use crate::upstream::PoolKey;
 use crate::upstream::answer::{AnswerBody, AnswerError};
 use crate::upstream::http2::StreamLease;
@@ -70,18 +70,13 @@ impl ProxyBody {
     }
 
     /// An app's answer. Its connection goes to the pool at its end; `revoked` ends it before.
-    pub(crate) fn http(
-        body: AnswerBody,
-        pool: Arc<Pool>,
-        key: PoolKey,
-        revoked: Option<Revoked>,
-    ) -> Self {
-        Self::of(Content::Http(HttpAnswer { body, pool, key }), revoked)
+    pub(crate) fn http(body: AnswerBody, pool: Arc<Pool>, key: PoolKey, revoked: Revoked) -> Self {
+        Self::of(Content::Http(HttpAnswer { body, pool, key }), Some(revoked))
     }
 
     /// An app's answer to a call. `lease`: its place on a connection, given up at its end.
-    pub(crate) fn call(body: Incoming, lease: StreamLease, revoked: Option<Revoked>) -> Self {
-        Self::of(Content::Call(body, lease), revoked)
+    pub(crate) fn call(body: Incoming, lease: StreamLease, revoked: Revoked) -> Self {
+        Self::of(Content::Call(body, lease), Some(revoked))
     }
 
     fn of(content: Content, revoked: Option<Revoked>) -> Self {

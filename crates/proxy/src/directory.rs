@@ -4,13 +4,14 @@
 //! questions, so answers come from memory.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
 use model::{
     Access, ApiToken, ContainerPort, ContainerUuid, PublishedPorts, RequestUuid, Timestamp,
     TokenUuid, UserUuid,
 };
-use tokio::sync::watch;
 
 /// What the label of a service host names. UUID forms come first, so that no name can take one over.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -87,6 +88,8 @@ pub struct Target {
     pub exit_words: String,
     /// Whether it was meant to live long.
     pub is_service: bool,
+    /// Identifiers of the records that all this was read from: a change of one of them may change it.
+    pub records: Vec<String>,
 }
 
 impl Target {
@@ -165,6 +168,15 @@ pub struct StartInfo {
     pub log_lines: Vec<String>,
 }
 
+/// News of the records. A hint to look again, never the data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Changed {
+    /// The record with this identifier was changed or deleted.
+    Record(String),
+    /// News was lost, or concerns everything: look at everything.
+    Everything,
+}
+
 /// The records cannot be asked now; the caller gets 503.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("the records cannot be read: {0}")]
@@ -187,9 +199,14 @@ pub trait Directory: Send + Sync {
     /// What the start page shows. Only asked for callers who may open the service.
     fn start_info<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, StartInfo>;
 
-    /// A number that changes whenever records may have: open streams then ask anew whether they may go on.
-    /// `None` (the default): streams are never asked again.
-    fn changes(&self) -> Option<watch::Receiver<u64>> {
+    /// What changes from now on. A question asked after the news is answered from after the change.
+    /// `None` (the default): nothing ever changes.
+    fn changes(&self) -> Option<BoxStream<'static, Changed>> {
         None
+    }
+
+    /// How long it has been unknown whether something changed; decisions are not kept for longer than the site allows.
+    fn silent_for(&self) -> Duration {
+        Duration::ZERO
     }
 }

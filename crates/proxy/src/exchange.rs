@@ -45,7 +45,7 @@ impl Exchange {
 
     /// The socket's address, which nobody can make up.
     pub(crate) fn peer_ip(&self) -> IpAddr {
-        self.peer.addr.ip()
+        self.peer.ip()
     }
 }
 

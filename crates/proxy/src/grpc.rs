@@ -48,11 +48,14 @@ pub(crate) fn is_call(version: Version, method: &Method, headers: &HeaderMap) ->
 }
 
 /// Makes a prepared head one of HTTP/2, where `:authority` stands for `Host`.
-pub(crate) fn prepare_call(parts: &mut Parts, authority: &str) -> Result<(), http::Error> {
+pub(crate) fn prepare_call(parts: &mut Parts, authority: &HeaderValue) -> Result<(), http::Error> {
     let path = parts.uri.path_and_query().cloned();
     let path = path.unwrap_or_else(|| PathAndQuery::from_static("/"));
-    parts.uri =
-        Uri::builder().scheme(Scheme::HTTP).authority(authority).path_and_query(path).build()?;
+    parts.uri = Uri::builder()
+        .scheme(Scheme::HTTP)
+        .authority(authority.as_bytes())
+        .path_and_query(path)
+        .build()?;
     parts.version = Version::HTTP_2;
     parts.headers.remove(HOST);
     parts.headers.remove(CONNECTION);

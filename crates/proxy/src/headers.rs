@@ -1,93 +1,74 @@
 //! Headers between client and app: what belongs to one connection goes, what we vouch for is set by us. In place.
 //!
 //! Order matters (T17): hop-by-hop fields are removed first, with everything that `Connection` names, and only
-//! then ours are added. Everything else stays as sent.
-
-use std::net::IpAddr;
+//! then ours are added. Everything else stays as sent. Each head is looked through once; most have little to remove.
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, Entry, HOST, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
-    SET_COOKIE, TE, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, Entry, HOST, HeaderName, SET_COOKIE, TE, TRANSFER_ENCODING,
 };
+use http::uri::Authority;
 use http::{HeaderMap, HeaderValue};
 
 use crate::route::has_token;
 use crate::session::cookie;
 
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Fields of one connection (RFC 9110 §7.6.1, RFC 9113 §8.2.2). `Trailer` and `TE: trailers` are not among them.
-const HOP_BY_HOP: [HeaderName; 8] = [
-    CONNECTION,
-    KEEP_ALIVE,
-    PROXY_CONNECTION,
-    PROXY_AUTHORIZATION,
-    TRANSFER_ENCODING,
-    UPGRADE,
-    HTTP2_SETTINGS,
-    TE,
-];
-
-/// What apps may not say for the whole site (T22): log everybody out, pin keys, move traffic, watch errors.
-const SITE_WIDE: [&str; 7] = [
-    "clear-site-data",
-    "alt-svc",
-    "strict-transport-security",
-    "public-key-pins",
-    "public-key-pins-report-only",
-    "nel",
-    "report-to",
-];
+/// Fields that we add to a request at most.
+const OURS: usize = 6;
 
 /// What we tell the app about the client.
 #[derive(Debug)]
 pub(crate) struct Forwarded<'r> {
     /// The socket's peer.
-    pub(crate) peer: IpAddr,
+    pub(crate) peer: HeaderValue,
     /// Whether that is a front proxy whose own `X-Forwarded-For` is kept before it.
     pub(crate) peer_is_front: bool,
     pub(crate) https: bool,
-    /// As the client named it.
-    pub(crate) host: &'r str,
+    /// The host, where the target names it and no field does (HTTP/2).
+    pub(crate) authority: Option<&'r Authority>,
     pub(crate) request_id: HeaderValue,
 }
 
-/// Makes a client's head the one that the app gets.
-pub(crate) fn prepare_request(headers: &mut HeaderMap, forwarded: Forwarded<'_>) {
+/// Makes a client's head the one that the app gets; answers its host, `None` where there is none.
+pub(crate) fn prepare_request(
+    headers: &mut HeaderMap,
+    forwarded: Forwarded<'_>,
+) -> Option<HeaderValue> {
     let wants_trailers = has_token(headers, TE, b"trailers");
     remove_hop_by_hop(headers);
     let before = forwarded.peer_is_front.then(|| headers.remove(X_FORWARDED_FOR)).flatten();
     remove_aliases(headers);
+    headers.reserve(OURS);
     if wants_trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
         headers.insert(CONNECTION, HeaderValue::from_static("te"));
     }
-    if let Some(host) = headers.get(HOST).cloned() {
-        headers.insert(X_FORWARDED_HOST, host);
-    } else if let Ok(host) = HeaderValue::from_str(forwarded.host) {
-        // HTTP/2 has an authority instead; an app of HTTP/1.1 needs the header.
-        headers.insert(HOST, host.clone());
-        headers.insert(X_FORWARDED_HOST, host);
-    }
+    let host = match headers.get(HOST) {
+        Some(host) => host.clone(),
+        None => {
+            // HTTP/2 has an authority instead; an app of HTTP/1.1 needs the header.
+            let host = HeaderValue::from_str(forwarded.authority?.as_str()).ok()?;
+            headers.insert(HOST, host.clone());
+            host
+        }
+    };
+    headers.insert(X_FORWARDED_HOST, host.clone());
     let proto = HeaderValue::from_static(if forwarded.https { "https" } else { "http" });
     headers.insert(X_FORWARDED_PROTO, proto);
     headers.insert(X_FORWARDED_FOR, addresses(before.as_ref(), forwarded.peer));
     headers.insert(X_REQUEST_ID, forwarded.request_id);
+    Some(host)
 }
 
-fn addresses(before: Option<&HeaderValue>, peer: IpAddr) -> HeaderValue {
-    let text = match before.and_then(|value| value.to_str().ok()) {
-        Some(before) => format!("{before}, {peer}"),
-        None => peer.to_string(),
-    };
-    // Addresses and a header value that was valid before make a valid one.
-    HeaderValue::try_from(text).unwrap_or_else(|_impossible| HeaderValue::from_static("unknown"))
+fn addresses(before: Option<&HeaderValue>, peer: HeaderValue) -> HeaderValue {
+    let Some(before) = before else { return peer };
+    let text = [before.as_bytes(), b", ", peer.as_bytes()].concat();
+    // Two values with a comma between them are one.
+    HeaderValue::from_bytes(&text).unwrap_or(peer)
 }
 
 /// Makes an app's head the one that the client gets.
@@ -97,13 +78,26 @@ pub(crate) fn prepare_response(headers: &mut HeaderMap) {
         headers.remove(CONTENT_LENGTH);
     }
     remove_hop_by_hop(headers);
-    headers.remove(PROXY_AUTHENTICATE);
-    for name in SITE_WIDE {
-        headers.remove(name);
-    }
+    remove_where(headers, |name| is_site_wide(name.as_str()));
     if headers.contains_key(SET_COOKIE) {
         remove_foreign_cookies(headers);
     }
+}
+
+/// What apps may not say for the whole site (T22): log everybody out, pin keys, move traffic, watch errors; and what
+/// only a proxy may ask for.
+fn is_site_wide(name: &str) -> bool {
+    matches!(
+        name,
+        "clear-site-data"
+            | "alt-svc"
+            | "strict-transport-security"
+            | "public-key-pins"
+            | "public-key-pins-report-only"
+            | "nel"
+            | "report-to"
+            | "proxy-authenticate"
+    )
 }
 
 /// Drops `Set-Cookie` lines that reach beyond the service or take a name of ours (T1).
@@ -120,22 +114,44 @@ fn remove_foreign_cookies(headers: &mut HeaderMap) {
     }
 }
 
+/// Fields of one connection (RFC 9110 §7.6.1, RFC 9113 §8.2.2). `Trailer` and `TE: trailers` are not among them.
+fn is_hop_by_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authorization"
+            | "transfer-encoding"
+            | "upgrade"
+            | "http2-settings"
+            | "te"
+    )
+}
+
+/// Removes every field whose name says so.
+fn remove_where(headers: &mut HeaderMap, is_doomed: impl Fn(&HeaderName) -> bool) {
+    // Most heads have none, and then nothing is allocated.
+    let doomed: Vec<HeaderName> = headers.keys().filter(|name| is_doomed(name)).cloned().collect();
+    for name in doomed {
+        headers.remove(name);
+    }
+}
+
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = headers
         .get_all(CONNECTION)
         .iter()
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
         .map(<[u8]>::trim_ascii)
-        // The usual ones are in the list below; these two say how long the message is and whom it is for.
+        // The usual ones go anyway; these two say how long the message is and whom it is for.
         .filter(|name| !is_usual(name) && !is_kept(name))
         .filter_map(|name| HeaderName::from_bytes(name).ok())
         .collect();
     for name in named {
         headers.remove(name);
     }
-    for name in &HOP_BY_HOP {
-        headers.remove(name);
-    }
+    remove_where(headers, |name| is_hop_by_hop(name.as_str()));
 }
 
 fn is_usual(name: &[u8]) -> bool {
@@ -150,11 +166,7 @@ fn is_kept(name: &[u8]) -> bool {
 
 /// Drops what could pass for a field that we set, also once an app's server has folded `-`, `_` and `.` (T16).
 pub(crate) fn remove_aliases(headers: &mut HeaderMap) {
-    let aliases: Vec<HeaderName> =
-        headers.keys().filter(|name| is_alias(name.as_str().as_bytes())).cloned().collect();
-    for name in aliases {
-        headers.remove(name);
-    }
+    remove_where(headers, |name| is_alias(name.as_str().as_bytes()));
 }
 
 /// Whether a name, `-_.` folded, is one of `x-forwarded-*`, `x-request-id`, `x-real-ip`, `forwarded`, or passes for

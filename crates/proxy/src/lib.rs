@@ -21,8 +21,11 @@ pub mod host;
 mod exchange;
 mod origin;
 mod session;
+mod sign_on;
 
 mod authorize;
+mod gate;
+mod grants;
 mod route;
 mod tenant;
 
@@ -31,10 +34,10 @@ mod headers;
 mod request_body;
 mod upstream;
 
+mod forward;
 mod pump;
 mod relay;
 mod socket;
-mod standing;
 mod tcp;
 
 mod access_log;
@@ -48,7 +51,8 @@ pub use body::{BodyError, ProxyBody};
 pub use config::{ProxyConfig, SessionKey};
 pub use dial::{Dial, DialError, Io};
 pub use directory::{
-    Credential, Directory, DirectoryError, HostTarget, Principal, StartInfo, Target, TargetState,
+    Changed, Credential, Directory, DirectoryError, HostTarget, Principal, StartInfo, Target,
+    TargetState,
 };
 pub use proxy::{Peer, Proxy};
 pub use upstream::answer::AnswerError;

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::standing::Revoked;
+use crate::grants::Revoked;
 
 /// Large enough for bulk, small enough for a thread to keep.
 const SCRATCH_BYTES: usize = 64 * 1024;
@@ -42,25 +42,18 @@ where
 }
 
 /// Copies both ways, `early` to the client first, until both directions have ended, one side breaks off, or access is withdrawn.
-pub(crate) async fn pump_while_allowed<A, B>(
-    client: A,
-    app: B,
-    early: &[u8],
-    revoked: Option<Revoked>,
-) where
+pub(crate) async fn pump_while_allowed<A, B>(client: A, app: B, early: &[u8], revoked: Revoked)
+where
     A: AsyncRead + AsyncWrite + Unpin,
     B: AsyncRead + AsyncWrite + Unpin,
 {
     let pumping = pump(client, app, early);
-    let ended = match revoked {
-        None => pumping.await,
-        Some(revoked) => tokio::select! {
-            ended = pumping => ended,
-            () = revoked => {
-                tracing::debug!("socket closed: access was withdrawn");
-                return;
-            }
-        },
+    let ended = tokio::select! {
+        ended = pumping => ended,
+        () = revoked => {
+            tracing::debug!("socket closed: access was withdrawn");
+            return;
+        }
     };
     if let Err(error) = ended {
         tracing::debug!(error = %error, "socket broke off");

@@ -16,10 +16,10 @@ use hyper::body::Incoming;
 use crate::body::ProxyBody;
 use crate::config::ProxyConfig;
 use crate::dial::{Dial, DialError};
+use crate::grants::Revoked;
 use crate::headers;
 use crate::refusal::GatewayProblem;
 use crate::request_body::RequestBody;
-use crate::standing::Revoked;
 use crate::upstream::answer::AnswerBody;
 use crate::upstream::http1::{Outcome, SendError, Switched, WhyNot};
 use crate::upstream::http2::Http2Pool;
@@ -61,7 +61,7 @@ pub(crate) async fn relay(
     way: Way<'_>,
     parts: Parts,
     body: Incoming,
-    mut revoked: Option<Revoked>,
+    mut revoked: Revoked,
 ) -> Result<Response<ProxyBody>, RelayError> {
     let sending = pin!(send(way, parts, body));
     let answer = until_revoked(sending, &mut revoked).await?;
@@ -72,7 +72,7 @@ pub(crate) async fn relay(
 pub(crate) fn stream(
     way: Way<'_>,
     answer: Response<AnswerBody>,
-    revoked: Option<Revoked>,
+    revoked: Revoked,
 ) -> Response<ProxyBody> {
     let (mut head, body) = answer.into_parts();
     headers::prepare_response(&mut head.headers);
@@ -92,7 +92,7 @@ pub(crate) enum SocketAnswer {
 pub(crate) async fn ask_for_socket(
     way: Way<'_>,
     parts: Parts,
-    revoked: &mut Option<Revoked>,
+    revoked: &mut Revoked,
 ) -> Result<SocketAnswer, RelayError> {
     let asking = pin!(async {
         let connecting = upstream::connect(way.dial, &way.key, way.config.connect_timeout);
@@ -180,14 +180,11 @@ async fn within<T>(
 
 async fn until_revoked<T>(
     work: Pin<&mut impl Future<Output = Result<T, RelayError>>>,
-    revoked: &mut Option<Revoked>,
+    revoked: &mut Revoked,
 ) -> Result<T, RelayError> {
-    match revoked {
-        None => work.await,
-        Some(revoked) => tokio::select! {
-            biased;
-            done = work => done,
-            () = revoked => Err(RelayError::Revoked),
-        },
+    tokio::select! {
+        biased;
+        done = work => done,
+        () = revoked => Err(RelayError::Revoked),
     }
 }

@@ -13,6 +13,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use http::request::Parts;
+use http::{HeaderMap, HeaderValue};
 use model::{ApiToken, ClusterId};
 
 use cookie::{CookieNames, OurCookies};
@@ -29,8 +30,10 @@ pub(crate) struct Credentials {
     pub(crate) query: Option<QueryCredential>,
     /// From our cookies.
     pub(crate) cookies: OurCookies,
-    /// From `Authorization`.
-    pub(crate) bearer: Option<ApiToken>,
+    /// From `Authorization`: what looks like a token of ours, as sent.
+    pub(crate) bearer: Option<HeaderValue>,
+    /// The same, read.
+    pub(crate) token: Option<ApiToken>,
 }
 
 /// What `?api_token=` held.
@@ -76,7 +79,15 @@ impl Credentials {
         Self {
             query,
             cookies: cookie::take_ours(&mut parts.headers, names, joins_crumbs),
-            bearer: bearer::take_ours(&mut parts.headers, cluster),
+            bearer: bearer::take_candidate(&mut parts.headers, cluster),
+            token: None,
+        }
+    }
+
+    /// Reads the bearer; what is no token of ours goes back to the app's headers.
+    pub(crate) fn settle(&mut self, headers: &mut HeaderMap, cluster: &ClusterId) {
+        if let Some(candidate) = self.bearer.take() {
+            self.token = bearer::settle(headers, candidate, cluster);
         }
     }
 }

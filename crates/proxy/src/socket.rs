@@ -16,14 +16,23 @@ use hyper_util::rt::TokioIo;
 use ring::digest;
 use ring::rand::{SecureRandom, SystemRandom};
 
+use crate::grants::Revoked;
 use crate::pump::pump_while_allowed;
 use crate::refusal::{GatewayProblem, Refusal};
 use crate::route::has_token;
-use crate::standing::Revoked;
 use crate::upstream::http1::Switched;
 
 /// What every accept key is made with (RFC 6455 §1.3).
 const ACCEPT_SALT: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/// How the client asks.
+#[derive(Debug)]
+pub(crate) enum Client {
+    /// Over HTTP/1.1, with its key.
+    Http1(HeaderValue),
+    /// Over HTTP/2, which has none.
+    Http2,
+}
 
 /// The client's side of a handshake.
 #[derive(Debug)]
@@ -39,14 +48,17 @@ impl Handshake {
     /// Turns a prepared head into the request that asks the app for a WebSocket.
     pub(crate) fn begin(
         parts: &mut Parts,
-        client_key: Option<HeaderValue>,
+        upgrade: Option<OnUpgrade>,
+        client: Client,
     ) -> Result<Self, Refusal> {
-        let client = parts.extensions.remove::<OnUpgrade>();
-        let client = client.ok_or(Refusal::Malformed("this connection cannot switch protocols"))?;
-        let over_http2 = client_key.is_none();
-        let key = match client_key {
-            Some(key) => key,
-            None => new_key().ok_or(Refusal::Malformed("no randomness for a WebSocket key"))?,
+        let upgrade =
+            upgrade.ok_or(Refusal::Malformed("this connection cannot switch protocols"))?;
+        let over_http2 = matches!(client, Client::Http2);
+        let key = match client {
+            Client::Http1(key) => key,
+            Client::Http2 => {
+                new_key().ok_or(Refusal::Malformed("no randomness for a WebSocket key"))?
+            }
         };
         parts.method = Method::GET;
         parts.version = Version::HTTP_11;
@@ -57,7 +69,7 @@ impl Handshake {
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         headers.insert(SEC_WEBSOCKET_KEY, key.clone());
-        Ok(Self { client, key, over_http2 })
+        Ok(Self { client: upgrade, key, over_http2 })
     }
 
     /// Checks the app's 101 and makes the client's answer of it, and the task that carries the bytes.
@@ -65,7 +77,7 @@ impl Handshake {
         self,
         mut answer: Response<()>,
         app: Switched,
-        revoked: Option<Revoked>,
+        revoked: Revoked,
     ) -> Result<(Response<()>, impl Future<Output = ()> + Send + use<>), Refusal> {
         if !accepts(answer.headers(), &self.key) {
             return Err(Refusal::Gateway(GatewayProblem::BadUpgrade));
@@ -86,7 +98,7 @@ impl Handshake {
 }
 
 /// Carries bytes until both sides have ended, one breaks off, or access is withdrawn.
-async fn carry(client: OnUpgrade, app: Switched, revoked: Option<Revoked>) {
+async fn carry(client: OnUpgrade, app: Switched, revoked: Revoked) {
     let client = match client.await {
         Ok(client) => client,
         Err(error) => {

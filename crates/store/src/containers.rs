@@ -332,7 +332,7 @@ async fn save(tx: &mut Tx, mut container: Container) -> Result<(), StoreError> {
 }
 
 /// Notes that a container changed, for the owners of its requests.
-async fn announce(tx: &mut Tx, uuid: ContainerUuid) -> Result<(), StoreError> {
+pub(crate) async fn announce(tx: &mut Tx, uuid: ContainerUuid) -> Result<(), StoreError> {
     let owners =
         sqlx::query("SELECT DISTINCT owner_uuid FROM container_requests WHERE container_uuid = $1")
             .bind(uuid.to_string())

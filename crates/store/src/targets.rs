@@ -1,5 +1,7 @@
 //! What a service host leads to: for the proxy's directory.
 
+use std::collections::BTreeSet;
+
 use model::{
     Container, ContainerPort, ContainerRequest, ContainerUuid, Link, RequestUuid, UserUuid,
 };
@@ -42,6 +44,8 @@ pub struct TargetRecord {
     pub queue_place: Option<u64>,
     /// Why it waits, in the dispatcher's words; may be empty.
     pub scheduling_status: String,
+    /// Identifiers of all records that this was read from: it stays as it is until one of them changes.
+    pub records: Vec<String>,
 }
 
 impl Store {
@@ -51,11 +55,15 @@ impl Store {
     /// When the database fails.
     pub async fn find_target(&self, key: &TargetKey) -> Result<Option<TargetRecord>, StoreError> {
         let mut conn = self.reader().await?;
+        let mut records = Vec::new();
         let (request, container, port) = match key {
             TargetKey::Container(uuid) => (None, Some(*uuid), None),
             TargetKey::Request(uuid) => (Some(*uuid), None, None),
             TargetKey::Name(name) => match named(&mut conn, name).await? {
-                Some((request, port)) => (Some(request), None, port),
+                Some((link, request, port)) => {
+                    records.push(link);
+                    (Some(request), None, port)
+                }
                 None => return Ok(None),
             },
             TargetKey::ExternalPort(port) => match at_external(&mut conn, *port).await? {
@@ -75,7 +83,9 @@ impl Store {
         if container.is_none() && request.is_none() {
             return Ok(None);
         }
-        complete(&mut conn, request, container, port).await.map(Some)
+        records.extend(container.iter().map(|container| container.uuid.to_string()));
+        records.extend(request.iter().map(|request| request.uuid.to_string()));
+        complete(&mut conn, request, container, port, records).await.map(Some)
     }
 }
 
@@ -84,6 +94,7 @@ async fn complete(
     request: Option<ContainerRequest>,
     container: Option<Container>,
     port: Option<ContainerPort>,
+    mut records: Vec<String>,
 ) -> Result<TargetRecord, StoreError> {
     let Some(container) = container else {
         // A draft: only its owner may know that it is one.
@@ -96,22 +107,33 @@ async fn complete(
             submitters,
             queue_place: None,
             scheduling_status: String::new(),
+            records,
         });
     };
     let request = match request {
         Some(request) => Some(request),
         None => newest_request(conn, container.uuid).await?,
     };
-    let submitters = submitters(conn, container.uuid).await?;
+    let submitters = submitters(conn, container.uuid, &mut records).await?;
     let (queue_place, scheduling_status) = waiting(conn, &container).await?;
     let container = Some(container);
-    Ok(TargetRecord { container, request, port, submitters, queue_place, scheduling_status })
+    records.sort_unstable();
+    records.dedup();
+    Ok(TargetRecord {
+        container,
+        request,
+        port,
+        submitters,
+        queue_place,
+        scheduling_status,
+        records,
+    })
 }
 
 async fn named(
     conn: &mut SqliteConnection,
     name: &str,
-) -> Result<Option<(RequestUuid, Option<ContainerPort>)>, StoreError> {
+) -> Result<Option<(String, RequestUuid, Option<ContainerPort>)>, StoreError> {
     let links: Vec<Link> = sql::select_where(
         conn,
         &LINKS,
@@ -121,7 +143,7 @@ async fn named(
     .await?;
     Ok(links.first().and_then(|link| {
         let request = RequestUuid::parse(link.head_uuid.as_deref()?).ok()?;
-        Some((request, link.port()))
+        Some((link.uuid.to_string(), request, link.port()))
     }))
 }
 
@@ -154,21 +176,29 @@ async fn newest_request(
     Ok(requests.pop())
 }
 
-/// The user who submitted all of a container's requests, while they belong to that user.
+/// The user who submitted all of a container's requests, while they belong to that user. Adds the requests to `records`.
 async fn submitters(
     conn: &mut SqliteConnection,
     uuid: ContainerUuid,
+    records: &mut Vec<String>,
 ) -> Result<Vec<UserUuid>, StoreError> {
     let rows = sqlx::query(
-        "SELECT DISTINCT submitted_by_uuid, owner_uuid FROM container_requests \
+        "SELECT uuid, submitted_by_uuid, owner_uuid FROM container_requests \
          WHERE container_uuid = $1",
     )
     .bind(uuid.to_string())
     .fetch_all(conn)
     .await?;
-    let [row] = rows.as_slice() else { return Ok(Vec::new()) };
-    let (submitter, owner): (Option<String>, String) = (row.try_get(0)?, row.try_get(1)?);
-    Ok(owner_users(submitter.as_deref().filter(|submitter| *submitter == owner)))
+    let mut belongs_to = BTreeSet::new();
+    for row in &rows {
+        let (submitter, owner): (Option<String>, String) = (row.try_get(1)?, row.try_get(2)?);
+        belongs_to.insert(submitter.filter(|submitter| *submitter == owner));
+        records.push(row.try_get(0)?);
+    }
+    match belongs_to.pop_first() {
+        Some(Some(user)) if belongs_to.is_empty() => Ok(owner_users([user.as_str()])),
+        Some(_) | None => Ok(Vec::new()),
+    }
 }
 
 async fn waiting(

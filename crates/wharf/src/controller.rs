@@ -130,6 +130,8 @@ impl Controller {
             Arc::clone(&directory) as Arc<dyn proxy::Directory>,
             dial,
         ));
+        let kept = Arc::clone(&proxy);
+        work.spawn_cancellable("grants", async move { kept.keep_grants().await });
         work.spawn_cancellable("directory changes", directory.follow_changes());
 
         let rooms = Arc::new(Rooms { proxy, router, router_runtime: Handle::current() });

@@ -1,23 +1,27 @@
-//! Answers the proxy's questions from the records, from memory while nothing changes.
+//! Answers the proxy's questions from the records; what a host leads to from memory while its records stay.
 //!
-//! Invariant: an answer kept in memory was read after the last change that this process has heard of. Every change
-//! event empties both tables and raises the generation; an answer that was being read meanwhile is not kept.
+//! Invariant: an answer kept in memory was read after the last change of its records that this process has heard of.
+//! A change of a record forgets what was read from it and raises the generation; an answer that was being read
+//! meanwhile is not kept. The proxy hears of a change after that.
 
 use crate::log_files::LogFiles;
-use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use model::{ApiToken, Container, ContainerState, TokenHash, TokenUuid};
+use futures_util::stream::BoxStream;
+use futures_util::{FutureExt, StreamExt, stream};
+use model::{Container, ContainerState};
 use proxy::{
-    Credential, Directory, DirectoryError, HostTarget, Principal, StartInfo, Target, TargetState,
+    Changed, Credential, Directory, DirectoryError, HostTarget, Principal, StartInfo, Target,
+    TargetState,
 };
 use std::collections::HashMap;
-use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use store::{Identity, Notice, Purpose, Store, TargetKey, TargetRecord};
-use tokio::sync::watch;
+use tokio::sync::broadcast;
 
-/// Most answers kept of each sort; past that the table is emptied. Two hundred bytes each: a few MiB at most.
+/// Most answers kept; past that all are forgotten. Some kilobytes each where a service has many ports.
 const ANSWERS_MAX: usize = 20_000;
+/// News that the proxy may be behind before it is told to look at everything.
+const NEWS_BACKLOG: usize = 1024;
 /// Log lines shown on the start page.
 const START_PAGE_LINES: u64 = 10;
 
@@ -26,72 +30,97 @@ const START_PAGE_LINES: u64 = 10;
 pub(crate) struct RecordsDirectory {
     store: Store,
     logs: LogFiles,
-    generation: watch::Sender<u64>,
-    targets: Table<HostTarget, Arc<Target>>,
-    principals: Table<Presented, Principal>,
+    known: Mutex<Known>,
+    news: broadcast::Sender<Changed>,
 }
 
-/// What a caller presented, without its secret.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Presented {
-    Token(TokenUuid, TokenHash),
-    Session(TokenUuid),
+/// What hosts lead to, and what was read to know it.
+#[derive(Debug, Default)]
+struct Known {
+    generation: u64,
+    targets: HashMap<HostTarget, Arc<Target>>,
+    by_record: HashMap<String, Vec<HostTarget>>,
+}
+
+impl Known {
+    fn keep(&mut self, host: &HostTarget, target: &Arc<Target>) {
+        if self.targets.len() >= ANSWERS_MAX {
+            self.forget_all();
+        }
+        for record in &target.records {
+            self.by_record.entry(record.clone()).or_default().push(host.clone());
+        }
+        self.targets.insert(host.clone(), Arc::clone(target));
+    }
+
+    fn forget(&mut self, record: &str) {
+        self.generation += 1;
+        for host in self.by_record.remove(record).unwrap_or_default() {
+            // The entry stays under its other records, and finds nothing there.
+            self.targets.remove(&host);
+        }
+    }
+
+    fn forget_all(&mut self) {
+        self.generation += 1;
+        self.targets.clear();
+        self.by_record.clear();
+    }
 }
 
 impl RecordsDirectory {
     /// A directory over the store, with nothing in memory yet.
     pub(crate) fn new(store: Store, logs: LogFiles) -> Arc<Self> {
-        Arc::new(Self {
-            store,
-            logs,
-            generation: watch::Sender::new(0),
-            targets: Table::default(),
-            principals: Table::default(),
-        })
+        let news = broadcast::Sender::new(NEWS_BACKLOG);
+        Arc::new(Self { store, logs, known: Mutex::default(), news })
     }
 
-    /// Forgets what it knew whenever the records change; ends with the store.
+    /// Forgets what it knew when records change, and passes the news on; ends with the store.
     pub(crate) async fn follow_changes(self: Arc<Self>) {
         let mut changes = self.store.changes();
         while let Some(notice) = changes.next().await {
-            if let Notice::Changed(change) = &notice {
-                tracing::trace!(kind = change.kind.as_str(), uuid = %change.uuid, "records changed");
-            }
-            self.generation.send_modify(|generation| *generation += 1);
-            self.targets.clear();
-            self.principals.clear();
+            let changed = match notice {
+                Notice::Changed(change) => {
+                    tracing::trace!(kind = change.kind.as_str(), uuid = %change.uuid, "records changed");
+                    self.known().forget(&change.uuid);
+                    Changed::Record(change.uuid)
+                }
+                Notice::Everything => {
+                    self.known().forget_all();
+                    Changed::Everything
+                }
+            };
+            // Nobody listens before the proxy is there.
+            let _nobody = self.news.send(changed);
         }
     }
 
-    async fn look_up(&self, target: &HostTarget) -> Result<Option<Arc<Target>>, DirectoryError> {
-        let generation = *self.generation.borrow();
-        let record = self.store.find_target(&key_of(target)).await.map_err(unreadable)?;
-        let Some(found) = record.map(|record| Arc::new(target_of(target, record))) else {
+    /// A poisoned lock is taken as is: what is kept twice or not at all does no harm.
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn look_up(&self, host: &HostTarget) -> Result<Option<Arc<Target>>, DirectoryError> {
+        let generation = self.known().generation;
+        let record = self.store.find_target(&key_of(host)).await.map_err(unreadable)?;
+        let Some(found) = record.map(|record| Arc::new(target_of(host, record))) else {
             return Ok(None);
         };
-        if *self.generation.borrow() == generation {
-            self.targets.keep(target.clone(), Arc::clone(&found));
+        let mut known = self.known();
+        if known.generation == generation {
+            known.keep(host, &found);
         }
         Ok(Some(found))
     }
 
     async fn identify(&self, credential: Credential) -> Result<Option<Principal>, DirectoryError> {
-        let generation = *self.generation.borrow();
-        let (presented, identity) = match credential {
+        let identity = match credential {
             Credential::Token(token) => {
-                let presented = presented_token(&token);
-                if let Some(known) = self.principals.get(&presented) {
-                    return Ok(self.still_valid(known));
-                }
-                (Some(presented), self.store.authenticate(&token).await.map_err(unreadable)?)
+                self.store.authenticate(&token).await.map_err(unreadable)?
             }
             Credential::Session { token_uuid, user_uuid } => {
-                let presented = Presented::Session(token_uuid);
-                if let Some(known) = self.principals.get(&presented) {
-                    return Ok(self.still_valid(known).filter(|known| known.user == user_uuid));
-                }
                 let identity = self.store.token_by_uuid(token_uuid).await.map_err(unreadable)?;
-                (Some(presented), identity.filter(|identity| identity.user.uuid == user_uuid))
+                identity.filter(|identity| identity.user.uuid == user_uuid)
             }
             Credential::Code { code, service_host, container, request, port } => {
                 let grant = self.store.redeem_code(&code, Purpose::Handoff, &service_host).await;
@@ -100,24 +129,10 @@ impl RecordsDirectory {
                         || (grant.container.is_some() && grant.container == container);
                     same_service && grant.port == Some(port)
                 });
-                (None, grant.map(|grant| grant.identity))
+                grant.map(|grant| grant.identity)
             }
         };
-        let Some(principal) = identity.map(|identity| principal_of(&identity)) else {
-            return Ok(None);
-        };
-        if let Some(presented) = presented
-            && *self.generation.borrow() == generation
-        {
-            self.principals.keep(presented, principal.clone());
-        }
-        Ok(Some(principal))
-    }
-
-    /// A kept answer outlives neither its token's revocation (a change event) nor its expiry (no event).
-    fn still_valid(&self, known: Principal) -> Option<Principal> {
-        let now = self.store.now();
-        known.expires_at.is_none_or(|end| end > now).then_some(known)
+        Ok(identity.map(|identity| principal_of(&identity)))
     }
 }
 
@@ -126,7 +141,8 @@ impl Directory for RecordsDirectory {
         &'a self,
         target: &'a HostTarget,
     ) -> BoxFuture<'a, Result<Option<Arc<Target>>, DirectoryError>> {
-        match self.targets.get(target) {
+        let known = self.known().targets.get(target).cloned();
+        match known {
             Some(found) => std::future::ready(Ok(Some(found))).boxed(),
             None => self.look_up(target).boxed(),
         }
@@ -153,13 +169,15 @@ impl Directory for RecordsDirectory {
         .boxed()
     }
 
-    fn changes(&self) -> Option<watch::Receiver<u64>> {
-        Some(self.generation.subscribe())
+    fn changes(&self) -> Option<BoxStream<'static, Changed>> {
+        let heard =
+            stream::unfold(self.news.subscribe(), async |mut news| match news.recv().await {
+                Ok(changed) => Some((changed, news)),
+                Err(broadcast::error::RecvError::Lagged(_)) => Some((Changed::Everything, news)),
+                Err(broadcast::error::RecvError::Closed) => None,
+            });
+        Some(heard.boxed())
     }
-}
-
-fn presented_token(token: &ApiToken) -> Presented {
-    Presented::Token(token.uuid(), TokenHash::of(token.secret()))
 }
 
 fn unreadable(error: impl std::fmt::Display) -> DirectoryError {
@@ -209,6 +227,7 @@ fn target_of(asked: &HostTarget, record: TargetRecord) -> Target {
         exit_words: record.container.as_ref().map(exit_words).unwrap_or_default(),
         is_service: record.container.as_ref().is_some_and(|container| container.service),
         submitters: record.submitters,
+        records: record.records,
         ports,
         port,
     }
@@ -231,33 +250,5 @@ fn exit_words(container: &Container) -> String {
         (ContainerState::Cancelled, None, _) => "it was stopped".to_owned(),
         (ContainerState::Complete, None, Some(code)) => format!("it ended with exit code {code}"),
         _ => String::new(),
-    }
-}
-
-/// Answers kept in memory. Locked for an insert or a look-up only.
-#[derive(Debug)]
-struct Table<K, V>(Mutex<HashMap<K, V>>);
-
-impl<K, V> Default for Table<K, V> {
-    fn default() -> Self {
-        Self(Mutex::new(HashMap::new()))
-    }
-}
-
-impl<K: Eq + Hash, V: Clone> Table<K, V> {
-    fn get(&self, key: &K) -> Option<V> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
-    }
-
-    fn keep(&self, key: K, value: V) {
-        let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if answers.len() >= ANSWERS_MAX {
-            answers.clear();
-        }
-        answers.insert(key, value);
-    }
-
-    fn clear(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }

@@ -13,6 +13,7 @@ use crate::proxy::Peer;
 
 fn target(state: TargetState) -> Arc<Target> {
     Arc::new(Target {
+        records: Vec::new(),
         container: None,
         request: Some(RequestUuid::parse("wharf-xvhdp-0123456789abcde").unwrap()),
         name: "<img src=x onerror=alert(1)>".to_owned(),
@@ -31,7 +32,7 @@ async fn shown(refusal: &Refusal, accept: &str) -> (Response<()>, String) {
     let config =
         ProxyConfig::new(ClusterId::default(), domain, SessionKey::new([0; 32]), dashboard);
     let request = Request::get("/a?b=c&d").header("accept", accept).body(()).unwrap();
-    let peer = Peer { addr: "127.0.0.1:1".parse().unwrap(), tls: false };
+    let peer = Peer::new("127.0.0.1:1".parse().unwrap(), false);
     let exchange = Exchange::begin(&request, peer, &RequestIds::new());
     let asked =
         Asked { exchange: &exchange, host: "x.containers.localhost:8000", path: "/a?b=c&d" };

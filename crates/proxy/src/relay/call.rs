@@ -12,10 +12,10 @@ use hyper::body::Incoming;
 
 use super::{RelayError, Way, until_revoked, within};
 use crate::body::ProxyBody;
+use crate::grants::Revoked;
 use crate::headers;
 use crate::refusal::GatewayProblem;
 use crate::request_body::call::CallBody;
-use crate::standing::Revoked;
 use crate::upstream::http2::{NoLease, StreamLease};
 
 /// Sends a prepared call to the app and streams its answer.
@@ -23,7 +23,7 @@ pub(crate) async fn relay(
     way: Way<'_>,
     parts: Parts,
     body: Incoming,
-    mut revoked: Option<Revoked>,
+    mut revoked: Revoked,
 ) -> Result<Response<ProxyBody>, RelayError> {
     let sending = pin!(send(way, Request::from_parts(parts, CallBody::of(body))));
     let (answer, lease) = until_revoked(sending, &mut revoked).await?;

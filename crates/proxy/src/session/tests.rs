@@ -134,7 +134,10 @@ fn bearer(sent: &[&str]) -> (bool, Vec<String>) {
     for value in sent {
         headers.append(AUTHORIZATION, HeaderValue::from_str(value).unwrap());
     }
-    let taken = bearer::take_ours(&mut headers, &ClusterId::default()).is_some();
+    let cluster = ClusterId::default();
+    let taken = bearer::take_candidate(&mut headers, &cluster)
+        .and_then(|candidate| bearer::settle(&mut headers, candidate, &cluster))
+        .is_some();
     let left =
         headers.get_all(AUTHORIZATION).iter().map(|v| v.to_str().unwrap().to_owned()).collect();
     (taken, left)

@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use futures_util::{FutureExt, StreamExt, stream};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
@@ -15,11 +16,11 @@ use model::{
     RequestUuid, ServiceDomain, Timestamp, TokenUuid, UserUuid,
 };
 use proxy::{
-    Credential, Dial, DialError, Directory, DirectoryError, HostTarget, Io, Peer, Principal, Proxy,
-    ProxyConfig, SessionKey, StartInfo, Target, TargetState,
+    Changed, Credential, Dial, DialError, Directory, DirectoryError, HostTarget, Io, Peer,
+    Principal, Proxy, ProxyConfig, SessionKey, StartInfo, Target, TargetState,
 };
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::broadcast;
 use tokio::task::JoinSet;
 
 use crate::app::App;
@@ -72,6 +73,8 @@ impl World {
         let address = listener.local_addr().unwrap();
         let mut server = JoinSet::new();
         server.spawn(accept(listener, proxy.clone(), tls));
+        let keeper = proxy.clone();
+        server.spawn(async move { keeper.keep_grants().await });
         let world = Self { records, apps, proxy, address, _server: server };
         for (container, user) in [(CONTAINER, "alice"), (OTHER, "bob")] {
             world.records.add(container, 80, target(container, user, 80));
@@ -123,7 +126,7 @@ async fn accept(listener: TcpListener, proxy: Proxy, tls: bool) {
                 let proxy = proxy.clone();
                 async move {
                     Ok::<_, std::convert::Infallible>(
-                        proxy.serve(request, Peer { addr, tls }).await,
+                        proxy.serve(request, Peer::new(addr, tls)).await,
                     )
                 }
             });
@@ -154,6 +157,7 @@ pub(crate) fn target(container: &str, user: &str, port: u16) -> Target {
         submitters: vec![user_uuid(user)],
         exit_words: String::new(),
         is_service: true,
+        records: vec![container.to_owned()],
     }
 }
 
@@ -164,7 +168,7 @@ pub(crate) fn user_uuid(name: &str) -> UserUuid {
 /// A directory as honest as the real one: unknown is unknown, revoked is revoked, a code works once.
 pub(crate) struct Records {
     inner: Mutex<Inner>,
-    changes: watch::Sender<u64>,
+    changes: broadcast::Sender<Changed>,
 }
 
 #[derive(Default)]
@@ -177,7 +181,7 @@ struct Inner {
 
 impl Records {
     fn new() -> Self {
-        let records = Self { inner: Mutex::default(), changes: watch::Sender::new(0) };
+        let records = Self { inner: Mutex::default(), changes: broadcast::Sender::new(64) };
         for name in ["alice", "bob", "admin", "scoped", "expired"] {
             let token = TokenUuid::parse(&format!("wharf-gj3su-{name:0>15}")).unwrap();
             let user = if name == "scoped" || name == "expired" { "alice" } else { name };
@@ -200,8 +204,9 @@ impl Records {
         self.inner.lock().unwrap()
     }
 
-    fn changed(&self) {
-        self.changes.send_modify(|number| *number += 1);
+    fn changed(&self, what: Changed) {
+        // Nobody hears it before the proxy listens.
+        let _nobody = self.changes.send(what);
     }
 
     /// Adds a target under its container and port.
@@ -212,7 +217,7 @@ impl Records {
 
     pub(crate) fn add_as(&self, host: HostTarget, target: Target) {
         self.inner().targets.insert(host, Arc::new(target));
-        self.changed();
+        self.changed(Changed::Everything);
     }
 
     /// Changes every target.
@@ -220,7 +225,9 @@ impl Records {
         for target in self.inner().targets.values_mut() {
             change(Arc::make_mut(target));
         }
-        self.changed();
+        for container in [CONTAINER, OTHER] {
+            self.changed(Changed::Record(container.to_owned()));
+        }
     }
 
     pub(crate) fn token(&self, name: &str) -> String {
@@ -231,7 +238,7 @@ impl Records {
     pub(crate) fn revoke(&self, name: &str) {
         let uuid = TokenUuid::parse(&format!("wharf-gj3su-{name:0>15}")).unwrap();
         self.inner().principals.remove(&uuid);
-        self.changed();
+        self.changed(Changed::Record(uuid.to_string()));
     }
 
     pub(crate) fn go_down(&self) {
@@ -295,8 +302,11 @@ impl Directory for Records {
         async move { info }.boxed()
     }
 
-    fn changes(&self) -> Option<watch::Receiver<u64>> {
-        Some(self.changes.subscribe())
+    fn changes(&self) -> Option<BoxStream<'static, Changed>> {
+        let heard = stream::unfold(self.changes.subscribe(), async |mut changes| {
+            changes.recv().await.ok().map(|changed| (changed, changes))
+        });
+        Some(heard.boxed())
     }
 }
 

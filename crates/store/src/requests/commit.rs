@@ -24,7 +24,11 @@ pub(super) async fn commit(
 ) -> Result<(), StoreError> {
     let wanted = container_of(tx, request, by)?;
     let container = match find_equal(tx, request, &wanted).await? {
-        Some(equal) => equal,
+        Some(equal) => {
+            // Who may open it depends on all its requests.
+            containers::announce(tx, equal.uuid).await?;
+            equal
+        }
         None => {
             containers::insert(tx, &wanted).await?;
             wanted

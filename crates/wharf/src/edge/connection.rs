@@ -45,7 +45,7 @@ pub(super) async fn serve(
     else {
         return;
     };
-    let peer = Peer { addr: peer, tls: is_tls };
+    let peer = Peer::new(peer, is_tls);
     if is_tls {
         match timeout(limits.handshake_timeout, tls.accept(stream)).await {
             Ok(Ok(stream)) => serve_http(stream, peer, rooms, limits, stop).await,
@@ -79,7 +79,7 @@ async fn serve_http<IO>(
         .max_concurrent_streams(limits.n_http2_streams_max)
         .adaptive_window(true);
     let service =
-        hyper::service::service_fn(move |request| route(Arc::clone(&rooms), request, peer));
+        hyper::service::service_fn(move |request| route(Arc::clone(&rooms), request, peer.clone()));
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let outcome = tokio::select! {
@@ -110,7 +110,7 @@ async fn route(
     }
     let router = rooms.router.clone();
     let mut request = request.map(axum::body::Body::new);
-    request.extensions_mut().insert(dashboard::Transport { tls: peer.tls });
+    request.extensions_mut().insert(dashboard::Transport { tls: peer.is_tls() });
     let work = rooms.router_runtime.spawn(router.oneshot(request));
     let response = match work.await {
         Ok(Ok(response)) => response,

@@ -1,0 +1,267 @@
+//! Behind the gate: a granted request goes to its app, by the protocol it speaks.
+
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{Response, Uri};
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+
+use crate::authorize::{Caller, Denied};
+use crate::body::ProxyBody;
+use crate::dial::DialError;
+use crate::directory::{StartInfo, Target};
+use crate::exchange::Exchange;
+use crate::gate::Asking;
+use crate::grants::{Grant, Revoked};
+use crate::grpc;
+use crate::headers::{self, Forwarded};
+use crate::pages;
+use crate::proxy::Shared;
+use crate::refusal::{GatewayProblem, Refusal};
+use crate::relay::{self, RelayError, SocketAnswer, Way};
+use crate::route::Protocol;
+use crate::session::cookie::{self, CookieNames};
+use crate::socket::{Client, Handshake};
+use crate::tcp;
+use crate::tenant::{self, Tenancy};
+use crate::upstream::{self, Owner, PoolKey};
+
+impl Shared {
+    /// Carries a granted request to its app.
+    pub(crate) async fn carry(
+        &self,
+        parts: Parts,
+        body: Incoming,
+        protocol: Protocol,
+        grant: &Arc<Grant>,
+        exchange: &Exchange,
+    ) -> Result<Response<ProxyBody>, Refusal> {
+        match protocol {
+            Protocol::Http => self.forward(parts, body, grant, exchange).await,
+            Protocol::Call => Box::pin(self.forward_call(parts, body, grant, exchange)).await,
+            Protocol::Tcp => Box::pin(self.open_tcp(parts, grant, exchange)).await,
+            Protocol::WebSocket(key) => {
+                Box::pin(self.open_socket(parts, Client::Http1(key), grant, exchange)).await
+            }
+            Protocol::WebSocketOverHttp2 => {
+                Box::pin(self.open_socket(parts, Client::Http2, grant, exchange)).await
+            }
+            Protocol::Status => Ok(Box::pin(self.status(&grant.target, Some(grant))).await),
+            Protocol::NothingOfOurs => Err(Refusal::NotFound),
+            Protocol::Unknown => Err(Refusal::UnknownProtocol),
+        }
+    }
+
+    /// The same where ports are reused: a browser that met another container at this port starts clean.
+    pub(crate) async fn carry_marked(
+        &self,
+        parts: Parts,
+        body: Incoming,
+        asking: Asking,
+        grant: &Arc<Grant>,
+        exchange: &Exchange,
+    ) -> Result<Response<ProxyBody>, Refusal> {
+        let Asking { names, credentials, protocol, https } = asking;
+        let met = tenant::tenancy(credentials.cookies.container.as_deref(), &grant.container);
+        if met == Tenancy::Changed {
+            return change_tenant(&parts, grant, &names, exchange);
+        }
+        let mut response = self.carry(parts, body, protocol, grant, exchange).await?;
+        if met == Tenancy::New {
+            tenant::mark(response.headers_mut(), &names, &grant.container, https);
+        }
+        Ok(response)
+    }
+
+    /// One request and one answer.
+    async fn forward(
+        &self,
+        mut parts: Parts,
+        body: Incoming,
+        grant: &Arc<Grant>,
+        exchange: &Exchange,
+    ) -> Result<Response<ProxyBody>, Refusal> {
+        self.prepare(&mut parts, grant, exchange)?;
+        let way = self.way(grant, exchange);
+        match relay::relay(way, parts, body, Revoked::of(grant)).await {
+            Ok(response) => Ok(response),
+            Err(error) => Err(Box::pin(self.refusal_of(error, grant, exchange)).await),
+        }
+    }
+
+    /// One gRPC call and its answer.
+    async fn forward_call(
+        &self,
+        mut parts: Parts,
+        body: Incoming,
+        grant: &Arc<Grant>,
+        exchange: &Exchange,
+    ) -> Result<Response<ProxyBody>, Refusal> {
+        let authority = self.prepare(&mut parts, grant, exchange)?;
+        grpc::prepare_call(&mut parts, &authority)
+            .map_err(|_impossible| Refusal::Malformed("the address cannot be read"))?;
+        let way = self.way(grant, exchange);
+        match relay::call::relay(way, parts, body, Revoked::of(grant)).await {
+            Ok(response) => Ok(response),
+            Err(error) => Err(self.refusal_of(error, grant, exchange).await),
+        }
+    }
+
+    /// A WebSocket, or whatever the app answers instead.
+    async fn open_socket(
+        &self,
+        mut parts: Parts,
+        client: Client,
+        grant: &Arc<Grant>,
+        exchange: &Exchange,
+    ) -> Result<Response<ProxyBody>, Refusal> {
+        let upgrade = parts.extensions.remove::<OnUpgrade>();
+        self.prepare(&mut parts, grant, exchange)?;
+        let handshake = Handshake::begin(&mut parts, upgrade, client)?;
+        let way = self.way(grant, exchange);
+        let mut revoked = Revoked::of(grant);
+        let (answer, app) = match relay::ask_for_socket(way, parts, &mut revoked).await {
+            Ok(SocketAnswer::Switched(answer, app)) => (answer, app),
+            Ok(SocketAnswer::Http(answer)) => return Ok(relay::stream(way, answer, revoked)),
+            Err(error) => return Err(self.refusal_of(error, grant, exchange).await),
+        };
+        let (head, carrying) = handshake.complete(answer, app, revoked)?;
+        let _ends_by_itself = self.sockets.spawn_cancellable("socket", carrying);
+        Ok(head.map(|()| ProxyBody::empty()))
+    }
+
+    /// The app's port itself.
+    async fn open_tcp(
+        &self,
+        mut parts: Parts,
+        grant: &Arc<Grant>,
+        exchange: &Exchange,
+    ) -> Result<Response<ProxyBody>, Refusal> {
+        let client = parts.extensions.remove::<OnUpgrade>();
+        let client = client.ok_or(Refusal::Malformed("this connection cannot switch protocols"))?;
+        let way = self.way(grant, exchange);
+        let app = match upstream::dial(way.dial, &way.key, way.config.connect_timeout).await {
+            Ok(app) => app,
+            Err(error) => {
+                return Err(self.refusal_of(RelayError::Dial(error), grant, exchange).await);
+            }
+        };
+        let carrying = tcp::carry(client, app, Revoked::of(grant));
+        let _ends_by_itself = self.sockets.spawn_cancellable("raw connection", carrying);
+        Ok(tcp::switching())
+    }
+
+    /// Makes the client's head the app's: same path, same host, our headers. Answers the host.
+    fn prepare(
+        &self,
+        parts: &mut Parts,
+        grant: &Grant,
+        exchange: &Exchange,
+    ) -> Result<http::HeaderValue, Refusal> {
+        let uri = std::mem::take(&mut parts.uri).into_parts();
+        let path = uri.path_and_query.ok_or(Refusal::Malformed("the request has no path"))?;
+        parts.uri = Uri::from(path);
+        parts.version = http::Version::HTTP_11;
+        // Nothing that the server's side attached is meant for the client's side.
+        parts.extensions.clear();
+        let forwarded = Forwarded {
+            peer: exchange.peer.shown(),
+            peer_is_front: self.config.front_proxies.contains(&exchange.peer_ip()),
+            https: grant.origin.https,
+            authority: uri.authority.as_ref(),
+            request_id: exchange.request_id.header(),
+        };
+        headers::prepare_request(&mut parts.headers, forwarded)
+            .ok_or(Refusal::Malformed("the request has no host"))
+    }
+
+    fn way(&self, grant: &Grant, exchange: &Exchange) -> Way<'_> {
+        let owner = match &grant.caller {
+            Caller::Anyone => Owner::Address(exchange.peer_ip()),
+            Caller::User { user, .. } => Owner::User(*user),
+        };
+        let key = PoolKey { container: grant.container, port: grant.target.port.get(), owner };
+        Way { dial: &*self.dial, pool: &self.pool, calls: &self.calls, config: &self.config, key }
+    }
+
+    /// The start page's question: asks the app's port itself, since records follow it by a moment.
+    pub(crate) async fn status(
+        &self,
+        target: &Target,
+        grant: Option<&Grant>,
+    ) -> Response<ProxyBody> {
+        let dialled = match grant {
+            None => Err(DialError::Refused),
+            Some(grant) => {
+                let dialling = self.dial.dial(&grant.container, target.port.get());
+                match tokio::time::timeout(self.config.connect_timeout, dialling).await {
+                    Ok(dialled) => dialled.map(drop),
+                    Err(_elapsed) => Err(DialError::Timeout),
+                }
+            }
+        };
+        // A port that was never promised goes to its own page, which says so.
+        let refuses_for_good = grant.is_some() && (target.was_ready() || !target.is_published());
+        let is_ready = dialled.is_ok() || (dialled == Err(DialError::Refused) && refuses_for_good);
+        let info = self.directory.start_info(target).await;
+        let connected = dialled != Err(DialError::NoTunnel);
+        self.pages.status(target, &info, connected, is_ready)
+    }
+
+    pub(crate) async fn starting(&self, target: &Arc<Target>, exchange: &Exchange) -> Refusal {
+        Refusal::Starting(Arc::clone(target), self.start_info(target, exchange).await)
+    }
+
+    /// Log lines cost something; only a page shows them.
+    async fn start_info(&self, target: &Target, exchange: &Exchange) -> Box<StartInfo> {
+        if exchange.wants_html && exchange.is_get_or_head() {
+            Box::new(self.directory.start_info(target).await)
+        } else {
+            Box::default()
+        }
+    }
+
+    /// What a failed try at the app means, by what the records say of the port.
+    async fn refusal_of(&self, error: RelayError, grant: &Grant, exchange: &Exchange) -> Refusal {
+        let target = &grant.target;
+        let may_still_start = target.is_published() && !target.was_ready();
+        match error {
+            RelayError::Gateway(problem) => Refusal::Gateway(problem),
+            RelayError::Client => Refusal::BrokenBody,
+            RelayError::TooSlow => Refusal::TooSlow,
+            RelayError::Full => Refusal::Full,
+            RelayError::Revoked => Refusal::Denied(Denied::NotAllowed),
+            RelayError::Dial(DialError::Refused | DialError::Other(_)) if may_still_start => {
+                self.starting(target, exchange).await
+            }
+            RelayError::Dial(DialError::Refused) => {
+                Refusal::Gateway(GatewayProblem::Refused(target.port.get()))
+            }
+            RelayError::Dial(DialError::NoTunnel | DialError::Timeout) => {
+                Refusal::Unreachable(Arc::clone(target), self.start_info(target, exchange).await)
+            }
+            RelayError::Dial(DialError::Other(problem)) => {
+                tracing::warn!(error = problem, "the app could not be dialled");
+                Refusal::Gateway(GatewayProblem::NotConnected)
+            }
+        }
+    }
+}
+
+fn change_tenant(
+    parts: &Parts,
+    grant: &Grant,
+    names: &CookieNames,
+    exchange: &Exchange,
+) -> Result<Response<ProxyBody>, Refusal> {
+    if !exchange.is_get_or_head() {
+        return Err(Refusal::Replaced);
+    }
+    let path = parts.uri.path_and_query().map_or("/", |text| text.as_str());
+    let location = format!("{}{path}", grant.origin.text());
+    let mut response = tenant::clean_start(&location, &cookie::names_of_theirs(&parts.headers));
+    pages::harden(response.headers_mut());
+    tenant::mark(response.headers_mut(), names, &grant.container, grant.origin.https);
+    Ok(response)
+}

@@ -1,0 +1,200 @@
+//! The gate: from a request's head to a grant, or to why there is none. Read [`Shared::answer`] from top to bottom.
+//!
+//! The order is the same for every method and protocol: host, service, who, may they, from where, and only then which
+//! protocol. What is ours in a request is taken out before anything is decided. A request whose grant is known skips
+//! the questions that made it, and nothing else.
+
+use std::sync::Arc;
+
+use http::Response;
+use http::header::ORIGIN;
+use http::request::Parts;
+use hyper::body::Incoming;
+
+use crate::authorize::{self, Caller, Found};
+use crate::body::ProxyBody;
+use crate::directory::{DirectoryError, Target};
+use crate::exchange::Exchange;
+use crate::grants::{Grant, GrantKey, Rule};
+use crate::host::{self, Authority, HostError};
+use crate::origin::{self, Origin};
+use crate::proxy::{AskedAt, Shared};
+use crate::refusal::Refusal;
+use crate::route::{self, Protocol, Reach};
+use crate::session::Credentials;
+use crate::session::cookie::CookieNames;
+
+/// What the gate goes by, read off the head and taken out of it.
+pub(crate) struct Asking {
+    pub(crate) https: bool,
+    pub(crate) names: CookieNames,
+    pub(crate) credentials: Credentials,
+    pub(crate) protocol: Protocol,
+}
+
+/// Where the gate leads.
+enum Passed {
+    /// To the app.
+    Grant(Arc<Grant>),
+    /// To an answer of ours.
+    Answer(Box<Response<ProxyBody>>),
+}
+
+impl Shared {
+    /// The whole story of a request.
+    ///
+    /// What few requests need is boxed: the future of a plain one stays small, and it is moved several times.
+    pub(crate) async fn answer(
+        &self,
+        mut parts: Parts,
+        body: Incoming,
+        exchange: &Exchange,
+        asked: &mut AskedAt,
+    ) -> Result<Response<ProxyBody>, Refusal> {
+        let mut asking = self.read(&mut parts, exchange)?;
+        asked.path = parts.uri.clone();
+        let key = self.key_of(&parts, &asking)?;
+        let known = key.and_then(|key| self.grants.find(&key, authorize::now_s()));
+        let grant = match known {
+            Some(grant) => {
+                ensure_own(&grant.caller, &parts, &grant.origin, &asking.protocol)?;
+                grant
+            }
+            None => {
+                let deciding = self.decide(&mut parts, &mut asking, key, exchange, asked);
+                match Box::pin(deciding).await? {
+                    Passed::Grant(grant) => grant,
+                    Passed::Answer(answer) => return Ok(*answer),
+                }
+            }
+        };
+        asked.grant = Some(Arc::clone(&grant));
+        if self.rules.has_external_ports() {
+            return Box::pin(self.carry_marked(parts, body, asking, &grant, exchange)).await;
+        }
+        self.carry(parts, body, asking.protocol, &grant, exchange).await
+    }
+
+    /// Reads what the gate goes by, and takes what is ours out of the head.
+    fn read(&self, parts: &mut Parts, exchange: &Exchange) -> Result<Asking, Refusal> {
+        let named = host::named_host(&parts.uri, &parts.headers)?;
+        let external_port = self.rules.external_port_of(named);
+        let fronts = &self.config.front_proxies;
+        let https =
+            origin::is_https(exchange.peer.is_tls(), &parts.headers, exchange.peer_ip(), fronts);
+        let names = CookieNames::new(https, external_port);
+        let credentials = Credentials::take_from(parts, &self.config.cluster, &names);
+        let protocol = route::protocol_of(parts);
+        Ok(Asking { https, names, credentials, protocol })
+    }
+
+    /// Under what the request's grant is kept; `None` where none may be: a credential that is used up, two cookies of
+    /// which one is planted, records that may have changed without our hearing of it.
+    fn key_of(&self, parts: &Parts, asking: &Asking) -> Result<Option<GrantKey>, Refusal> {
+        let Credentials { query, cookies, bearer, .. } = &asking.credentials;
+        let is_stale = self.directory.silent_for() > self.config.grant_age_max;
+        if query.is_some() || cookies.is_tossed || is_stale {
+            return Ok(None);
+        }
+        let rule = match asking.protocol {
+            Protocol::Tcp => Rule::BearerAlone,
+            _ => Rule::Usual,
+        };
+        let named = host::named_host(&parts.uri, &parts.headers)?;
+        let session = cookies.session.as_deref().unwrap_or_default();
+        let bearer = bearer.as_ref().map_or(&b""[..], |bearer| bearer.as_bytes());
+        Ok(Some(GrantKey::of(rule, asking.https, named, session.as_bytes(), bearer)))
+    }
+
+    /// Asks the records: which service, who, whether they may, and whether it can be reached.
+    async fn decide(
+        &self,
+        parts: &mut Parts,
+        asking: &mut Asking,
+        key: Option<GrantKey>,
+        exchange: &Exchange,
+        asked: &mut AskedAt,
+    ) -> Result<Passed, Refusal> {
+        let authority = Authority::parse(host::named_host(&parts.uri, &parts.headers)?)?;
+        let origin = Origin::new(&authority, asking.https);
+        asked.host.clone_from(&origin.host);
+        let host = self.rules.target_of(&authority)?;
+        asked.cookies_to_clear = self.tossed(asking);
+        asking.credentials.settle(&mut parts.headers, &self.config.cluster);
+
+        // Which service. A token leaves the address bar whatever the answer will be.
+        let version = self.grants.version();
+        let target = self.directory.find(&host).await?;
+        if let Some(query) = &asking.credentials.query
+            && exchange.is_get_or_head()
+            && !asking.protocol.opens_socket()
+        {
+            let redirect = self.redirect(query, target.as_deref(), &origin, &parts.uri, asking);
+            return redirect.await.map(|answer| Passed::Answer(Box::new(answer)));
+        }
+        let target = target.ok_or(Refusal::NotFound)?;
+
+        // Who, whether they may, and whether it is they who ask.
+        let Found { caller, expires_at_s } = self.caller(asking, &target, &origin).await?;
+        ensure_own(&caller, parts, &origin, &asking.protocol)?;
+
+        // Whether it can be reached.
+        let container = match route::reach(&target, self.config.allow_unpublished_ports) {
+            Reach::Unpublished => return Err(Refusal::NotFound),
+            Reach::Over => return Err(Refusal::Stopped(target)),
+            Reach::NotYet if asking.protocol == Protocol::Status => {
+                let status = self.status(&target, None).await;
+                return Ok(Passed::Answer(Box::new(status)));
+            }
+            Reach::NotYet => return Err(self.starting(&target, exchange).await),
+            Reach::Running(container) => container,
+        };
+        let grant = Grant::new(key, host, origin, target, container, caller, expires_at_s);
+        Ok(Passed::Grant(self.grants.add(grant, version)))
+    }
+
+    async fn caller(
+        &self,
+        asking: &Asking,
+        target: &Target,
+        origin: &Origin,
+    ) -> Result<Found, Refusal> {
+        let (directory, credentials) = (&*self.directory, &asking.credentials);
+        let found = match asking.protocol {
+            Protocol::Tcp => authorize::by_bearer(directory, target, credentials).await?,
+            _ => authorize::caller(directory, &self.seal, target, credentials, origin).await?,
+        };
+        found.map_err(Refusal::Denied)
+    }
+}
+
+/// Whether it is the caller who asks, and not a page of somebody else's.
+fn ensure_own(
+    caller: &Caller,
+    parts: &Parts,
+    origin: &Origin,
+    protocol: &Protocol,
+) -> Result<(), Refusal> {
+    let is_foreign = match caller {
+        // Programs name no origin.
+        _ if *protocol == Protocol::Tcp => parts.headers.contains_key(ORIGIN),
+        Caller::User { by_cookie: true, .. } => {
+            !origin::is_from_own_pages(parts, origin, protocol.opens_socket())
+        }
+        Caller::User { .. } | Caller::Anyone => false,
+    };
+    if is_foreign { Err(Refusal::ForeignOrigin) } else { Ok(()) }
+}
+
+impl From<HostError> for Refusal {
+    fn from(error: HostError) -> Self {
+        Self::Host(error)
+    }
+}
+
+impl From<DirectoryError> for Refusal {
+    fn from(error: DirectoryError) -> Self {
+        tracing::warn!(error = %error, "a request was refused for want of records");
+        Self::NoRecords
+    }
+}
