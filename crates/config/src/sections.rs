@@ -82,6 +82,8 @@ settings! {
         "UpstreamIdleTimeout" upstream_idle_timeout: Duration = 30 * SECOND, SECOND => HOUR;
         /// gRPC calls that one caller may have open to one port of a container; a client that needs more forgets to end them.
         "UpstreamStreamsMax" upstream_streams_max: u32 = 1000, 1 => 100_000;
+        /// How long a decision who may open what is kept while it is unknown whether records have changed (the database is silent); some of the change feed's periods of a second, so that a busy moment does not send every request to the records.
+        "GrantMaxAge" grant_age_max: Duration = 3 * SECOND, SECOND => MINUTE;
         /// What a 503 tells programs to wait; starting rarely takes longer.
         "RetryAfter" retry_after: Duration = SECOND, SECOND => HOUR;
         /// Whether supervisors on this machine hand over sockets that are connected inside the container, so that requests take one hop less; off, all traffic takes the tunnels.

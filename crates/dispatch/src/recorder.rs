@@ -70,6 +70,9 @@ impl Recorder {
         started_at: Timestamp,
     ) -> Result<Option<Container>, StoreError> {
         let Some(container) = self.store.container(uuid).await? else { return Ok(None) };
+        if container.state.is_over() {
+            return Ok(None);
+        }
         if container.state == ContainerState::Queued
             && !self.store.lock_container(uuid, &self.config.name).await?
         {

@@ -57,7 +57,7 @@ pub struct ProxyConfig {
     pub pool_idle_max: usize,
     /// Decisions of the gate that are kept; each takes about 1 KiB. Default: 100,000, twice the services of a large site.
     pub grants_max: usize,
-    /// How long kept decisions count while it is unknown whether records change. Default: 5 s; past that, every request
+    /// How long kept decisions count while it is unknown whether records change. Default: 3 s; past that, every request
     /// asks the records.
     pub grant_age_max: Duration,
     /// gRPC calls that one caller may have open to one port. Default: 1000; who needs more forgets to end them.
@@ -88,7 +88,7 @@ impl ProxyConfig {
             pool_idle_max_per_key: 128,
             pool_idle_max: 4096,
             grants_max: 100_000,
-            grant_age_max: Duration::from_secs(5),
+            grant_age_max: Duration::from_secs(3),
             http2_streams_max_per_key: 1000,
         }
     }

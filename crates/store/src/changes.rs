@@ -1,4 +1,4 @@
-//! Change events: sent after commit, to everybody who listens in this process.
+//! Change events: sent after commit, to everybody who listens in this process. `feed` brings those of other processes.
 //!
 //! A hint to look again, never the data itself: a listener that falls behind is told that
 //! everything may have changed, and loses nothing by it.
@@ -39,6 +39,13 @@ impl ChangeKind {
             Self::Token => "token",
         }
     }
+
+    /// The kind with this word.
+    pub(crate) fn parse(word: &str) -> Option<Self> {
+        [Self::Request, Self::Container, Self::Link, Self::User, Self::Token]
+            .into_iter()
+            .find(|kind| kind.as_str() == word)
+    }
 }
 
 /// One record was created, changed or deleted.
@@ -59,19 +66,19 @@ pub struct Change {
 pub enum Notice {
     /// This record changed.
     Changed(Change),
-    /// The listener fell behind: look at everything.
+    /// Changes were missed: look at everything.
     Everything,
 }
 
 /// A listener. Cancel-safe: dropping [`Changes::next`] loses nothing.
 #[derive(Debug)]
-pub struct Changes(broadcast::Receiver<Change>);
+pub struct Changes(broadcast::Receiver<Notice>);
 
 impl Changes {
     /// Waits for the next change; `None` once the store is gone.
     pub async fn next(&mut self) -> Option<Notice> {
         match self.0.recv().await {
-            Ok(change) => Some(Notice::Changed(change)),
+            Ok(notice) => Some(notice),
             Err(broadcast::error::RecvError::Lagged(_)) => Some(Notice::Everything),
             Err(broadcast::error::RecvError::Closed) => None,
         }
@@ -86,10 +93,27 @@ pub(crate) struct Pending {
     pub(crate) owners: Vec<UserUuid>,
 }
 
+/// Each record once, with all its owners in order.
+pub(crate) fn merged(pending: Vec<Pending>) -> Vec<Pending> {
+    let mut merged: Vec<Pending> = Vec::with_capacity(pending.len());
+    for change in pending {
+        let same = |p: &&mut Pending| p.kind == change.kind && p.uuid == change.uuid;
+        match merged.iter_mut().find(same) {
+            Some(known) => known.owners.extend(change.owners),
+            None => merged.push(change),
+        }
+    }
+    for change in &mut merged {
+        change.owners.sort_unstable();
+        change.owners.dedup();
+    }
+    merged
+}
+
 /// The sending side.
 #[derive(Debug)]
 pub(crate) struct Announcer {
-    sender: broadcast::Sender<Change>,
+    sender: broadcast::Sender<Notice>,
     last_seq: AtomicU64,
 }
 
@@ -102,22 +126,21 @@ impl Announcer {
         Changes(self.sender.subscribe())
     }
 
-    /// Sends what a committed transaction changed: each record once, to all its owners.
-    pub(crate) fn announce(&self, pending: Vec<Pending>) {
-        let mut merged: Vec<Pending> = Vec::with_capacity(pending.len());
-        for change in pending {
-            let same = |p: &&mut Pending| p.kind == change.kind && p.uuid == change.uuid;
-            match merged.iter_mut().find(same) {
-                Some(known) => known.owners.extend(change.owners),
-                None => merged.push(change),
-            }
-        }
-        for Pending { kind, uuid, mut owners } in merged {
-            owners.sort_unstable();
-            owners.dedup();
+    /// Sends what a committed transaction changed.
+    pub(crate) fn announce(&self, changes: Vec<Pending>) {
+        for Pending { kind, uuid, owners } in changes {
             let seq = self.last_seq.fetch_add(1, Ordering::Relaxed) + 1;
-            // Nobody listening is no error.
-            let _heard = self.sender.send(Change { kind, uuid, seq, owners: owners.into() });
+            self.send(Notice::Changed(Change { kind, uuid, seq, owners: owners.into() }));
         }
+    }
+
+    /// Tells that changes were missed.
+    pub(crate) fn announce_everything(&self) {
+        self.send(Notice::Everything);
+    }
+
+    fn send(&self, notice: Notice) {
+        // Nobody listening is no error.
+        let _heard = self.sender.send(notice);
     }
 }

@@ -245,7 +245,7 @@ impl Store {
 
     /// Gives each of a container's ports the lowest free port of the controller's host, on sites
     /// without a wildcard name. A port for which none is free is left out. Repeating it answers
-    /// the same; [`Store::end_container`] takes them back.
+    /// the same; [`Store::end_container`] takes them back, and one that is over gets none.
     ///
     /// # Errors
     /// When the database fails.
@@ -257,6 +257,11 @@ impl Store {
     ) -> Result<BTreeMap<ContainerPort, u16>, StoreError> {
         self.write(move |tx| {
             Box::pin(async move {
+                // Ended meanwhile, by another controller's hand: nobody would take them back.
+                let container = load(tx.conn(), uuid).await?.ok_or_else(|| not_found(uuid))?;
+                if container.state.is_over() {
+                    return Ok(BTreeMap::new());
+                }
                 let rows =
                     sqlx::query("SELECT port, container_uuid, container_port FROM external_ports")
                         .fetch_all(tx.conn())

@@ -6,8 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::{ClusterId, Timestamp, UserUuid};
-use sqlx::SqlSafeStr as _;
-use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{
     Sqlite, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
@@ -16,16 +14,14 @@ use sqlx::sqlite::{
 
 use crate::changes::{Announcer, Changes};
 use crate::error::StoreError;
+use crate::feed::Feed;
+use crate::migrations::{OpeningLock, migrate};
 use crate::reserve::Reserve;
 
 /// How long a request waits for a connection before it is told that the database is busy.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long SQLite itself waits for another process's lock (a backup tool, say).
+/// How long SQLite itself waits for another process's lock (another controller, a backup tool).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The migrations, oldest first; a released file never changes.
-const MIGRATIONS: &[(i64, &str, &str)] =
-    &[(1, "records", include_str!("../migrations/sqlite/0001_records.sql"))];
 
 /// Where the time comes from; tests bring their own.
 #[derive(Clone)]
@@ -66,6 +62,9 @@ pub struct StoreOptions {
     pub tombstone: Duration,
     /// Most host names one user may have.
     pub names_per_user_max: u32,
+    /// Changes kept for other processes to hear of; one that falls further behind looks at
+    /// everything. A hundred bytes each.
+    pub changes_kept: u32,
     /// The clock.
     pub clock: Clock,
 }
@@ -77,6 +76,7 @@ impl Default for StoreOptions {
             readers: 4,
             tombstone: Duration::ZERO,
             names_per_user_max: 100,
+            changes_kept: 10_000,
             clock: Clock::default(),
         }
     }
@@ -90,6 +90,7 @@ pub struct Store {
     pub(crate) writer: SqlitePool,
     pub(crate) options: Arc<StoreOptions>,
     pub(crate) announcer: Arc<Announcer>,
+    pub(crate) feed: Arc<Feed>,
     /// Room for ending things; none for records in memory.
     pub(crate) reserve: Option<Arc<Reserve>>,
 }
@@ -116,9 +117,13 @@ impl Store {
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT);
         let opened = |source| StoreError::Open { path: path.display().to_string(), source };
-        if !in_memory {
+        let _opening = if in_memory {
+            None
+        } else {
+            let lock = OpeningLock::take(path).await?;
             ensure_private_file(path).map_err(|error| opened(error.into()))?;
-        }
+            Some(lock)
+        };
         // No idle or life timeout: a memory database lives as long as its connection.
         let pool = || {
             SqlitePoolOptions::new()
@@ -129,6 +134,7 @@ impl Store {
         let writer =
             pool().max_connections(1).connect_with(connect.clone()).await.map_err(opened)?;
         migrate(&writer).await?;
+        let feed = Feed::begin(&writer, (!in_memory).then_some(path)).await?;
         let readers = if in_memory {
             writer.clone()
         } else {
@@ -143,6 +149,7 @@ impl Store {
             writer,
             options: Arc::new(options),
             announcer: Arc::new(Announcer::new()),
+            feed: Arc::new(feed),
             reserve: (!in_memory).then(|| Arc::new(Reserve::beside(path))),
         })
     }
@@ -157,7 +164,8 @@ impl Store {
         self.options.clock.now()
     }
 
-    /// A listener for changes from now on.
+    /// A listener for changes from now on; for those of other processes, see
+    /// [`Store::follow_changes`].
     pub fn changes(&self) -> Changes {
         self.announcer.listen()
     }
@@ -177,27 +185,27 @@ impl Store {
         self.writer.close().await;
     }
 
+    /// Whether [`Store::close`] was called.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.readers.is_closed()
+    }
+
     /// A connection for reading.
     pub(crate) async fn reader(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
         Ok(self.readers.acquire().await?)
     }
 }
 
-/// Makes the file readable by us alone: it holds what users put into their environments. SQLite
+/// Makes the file, where there is none, readable by us alone: it holds what users put into their environments. SQLite
 /// gives its other files the same mode.
+///
+/// A file that is there is not opened: closing it would take away the locks of a store that this process has open.
 fn ensure_private_file(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt as _;
-    std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path).map(drop)
-}
-
-async fn migrate(writer: &SqlitePool) -> Result<(), StoreError> {
-    let migrations = MIGRATIONS
-        .iter()
-        .map(|&(version, name, sql)| {
-            Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
-        })
-        .collect();
-    Migrator::with_migrations(migrations).run(writer).await.map_err(StoreError::Migrate)
+    match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// The users among owner identifiers (projects are for a later issue).

@@ -12,6 +12,15 @@ pub enum StoreError {
         #[source]
         source: sqlx::Error,
     },
+    /// Another process opens or migrates the same database, and does not come to an end.
+    #[error("cannot lock {path} to open the database in it")]
+    Lock {
+        /// The directory.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// A migration failed, or the file was written by a newer version.
     #[error("cannot bring the database to this version's form")]
     Migrate(#[source] sqlx::migrate::MigrateError),

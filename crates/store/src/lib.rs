@@ -9,7 +9,8 @@
 //!
 //! ```text
 //! readers (pool) ──► SQLite, WAL ◄── one writer ──► commit ──► Change to everybody listening
-//!                                    └ `reserve`: room for endings on a full disk
+//!                      │ changes     └ `reserve`: room for endings on a full disk   ▲
+//!                      └──────────── `feed`: those of other processes ──────────────┘
 //! ```
 //!
 //! Start reading at [`Store`], then [`requests`] and [`containers`].
@@ -19,9 +20,11 @@ pub mod codes;
 pub mod containers;
 mod database;
 mod error;
+mod feed;
 mod filter_sql;
 pub mod links;
 pub mod list;
+mod migrations;
 mod random;
 pub mod requests;
 mod reserve;

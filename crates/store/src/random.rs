@@ -48,3 +48,10 @@ pub(crate) fn code() -> Result<String, StoreError> {
     fill(&mut bytes)?;
     Ok(format!("{CODE_PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes)))
 }
+
+/// A number that tells this process from all others.
+pub(crate) fn origin() -> Result<i64, StoreError> {
+    let mut bytes = [0; 8];
+    fill(&mut bytes)?;
+    Ok(i64::from_le_bytes(bytes))
+}

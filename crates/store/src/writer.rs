@@ -13,9 +13,10 @@ use model::{Timestamp, UserUuid};
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{Sqlite, SqliteConnection, SqlitePool};
 
-use crate::changes::{ChangeKind, Pending};
+use crate::changes::{ChangeKind, Pending, merged};
 use crate::database::{Store, StoreOptions};
 use crate::error::StoreError;
+use crate::feed;
 
 impl Store {
     /// Runs `work` in the one write transaction there is, commits it, and tells the listeners.
@@ -87,19 +88,31 @@ impl Store {
             options: self.options.clone(),
             now: self.now(),
         };
-        let done = work(&mut tx).await;
-        let Tx { conn, pending, .. } = tx;
+        let done = match work(&mut tx).await {
+            Ok(answer) => self.note_changes(&mut tx).await.map(|changes| (answer, changes)),
+            Err(error) => Err(error),
+        };
         match done {
-            Ok(answer) => {
-                conn.commit().await?;
-                self.announcer.announce(pending);
+            Ok((answer, changes)) => {
+                tx.conn.commit().await?;
+                if !changes.is_empty() {
+                    self.announcer.announce(changes);
+                    self.feed.ring();
+                }
                 Ok(answer)
             }
             Err(error) => {
-                conn.roll_back(&error).await;
+                tx.conn.roll_back(&error).await;
                 Err(error)
             }
         }
+    }
+
+    /// Writes what the transaction changed, for other processes; our own listeners hear of it after the commit.
+    async fn note_changes(&self, tx: &mut Tx) -> Result<Vec<Pending>, StoreError> {
+        let changes = merged(std::mem::take(&mut tx.pending));
+        feed::write(tx, &self.feed, &changes).await?;
+        Ok(changes)
     }
 
     /// Gives SQLite a portion of the reserve; false where there is none.

@@ -122,7 +122,7 @@ impl Controller {
         );
         let router = api.router().merge(pages);
 
-        let directory = RecordsDirectory::new(store.clone(), logs);
+        let directory = RecordsDirectory::new(store.clone(), logs, config.proxy.grant_age_max);
         let short_way = config.proxy.direct_sockets.then(|| data.path().join("containers"));
         let dial = Arc::new(AppDial::new(tunnels.clone(), short_way));
         let proxy = Arc::new(Proxy::new(
@@ -133,6 +133,10 @@ impl Controller {
         let kept = Arc::clone(&proxy);
         work.spawn_cancellable("grants", async move { kept.keep_grants().await });
         work.spawn_cancellable("directory changes", directory.follow_changes());
+        let followed = store.clone();
+        work.spawn_cancellable("other processes' changes", async move {
+            followed.follow_changes().await;
+        });
 
         let rooms = Arc::new(Rooms { proxy, router, router_runtime: Handle::current() });
         let mut listeners = edge::bind_ports(address, config.services.external_ports).await?;
@@ -233,6 +237,7 @@ fn proxy_config(config: &Config, secrets: &Secrets) -> ProxyConfig {
         session_lifetime_max: config.sessions.session_lifetime,
         connect_timeout: config.proxy.connect_timeout,
         retry_after: config.proxy.retry_after,
+        grant_age_max: config.proxy.grant_age_max,
         pool_idle_timeout: config.proxy.upstream_idle_timeout,
         http2_streams_max_per_key: config.proxy.upstream_streams_max as usize,
         ..ProxyConfig::new(

@@ -2,7 +2,8 @@
 //!
 //! Invariant: an answer kept in memory was read after the last change of its records that this process has heard of.
 //! A change of a record forgets what was read from it and raises the generation; an answer that was being read
-//! meanwhile is not kept. The proxy hears of a change after that.
+//! meanwhile is not kept. The proxy hears of a change after that. Where it is not sure to have heard of every change
+//! (other processes write too), nothing is answered from memory.
 
 use crate::log_files::LogFiles;
 use futures_util::future::BoxFuture;
@@ -15,6 +16,7 @@ use proxy::{
 };
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use store::{Identity, Notice, Purpose, Store, TargetKey, TargetRecord};
 use tokio::sync::broadcast;
 
@@ -30,6 +32,8 @@ const START_PAGE_LINES: u64 = 10;
 pub(crate) struct RecordsDirectory {
     store: Store,
     logs: LogFiles,
+    /// How long nothing may have been heard of other processes' changes.
+    silence_max: Duration,
     known: Mutex<Known>,
     news: broadcast::Sender<Changed>,
 }
@@ -70,9 +74,9 @@ impl Known {
 
 impl RecordsDirectory {
     /// A directory over the store, with nothing in memory yet.
-    pub(crate) fn new(store: Store, logs: LogFiles) -> Arc<Self> {
+    pub(crate) fn new(store: Store, logs: LogFiles, silence_max: Duration) -> Arc<Self> {
         let news = broadcast::Sender::new(NEWS_BACKLOG);
-        Arc::new(Self { store, logs, known: Mutex::default(), news })
+        Arc::new(Self { store, logs, silence_max, known: Mutex::default(), news })
     }
 
     /// Forgets what it knew when records change, and passes the news on; ends with the store.
@@ -141,7 +145,8 @@ impl Directory for RecordsDirectory {
         &'a self,
         target: &'a HostTarget,
     ) -> BoxFuture<'a, Result<Option<Arc<Target>>, DirectoryError>> {
-        let known = self.known().targets.get(target).cloned();
+        let is_sure = self.silent_for() <= self.silence_max;
+        let known = if is_sure { self.known().targets.get(target).cloned() } else { None };
         match known {
             Some(found) => std::future::ready(Ok(Some(found))).boxed(),
             None => self.look_up(target).boxed(),
@@ -167,6 +172,10 @@ impl Directory for RecordsDirectory {
             }
         }
         .boxed()
+    }
+
+    fn silent_for(&self) -> Duration {
+        self.store.heard_at().elapsed()
     }
 
     fn changes(&self) -> Option<BoxStream<'static, Changed>> {

@@ -142,6 +142,7 @@ async fn external_ports_are_given_once_and_taken_back_at_the_end() {
     assert_eq!((target.container.unwrap().uuid, target.port), (one, Some(port(81))));
     store.end_container(one, &end(&fixture, Outcome::Lost, "")).await.unwrap();
     assert!(store.find_target(&TargetKey::ExternalPort(9001)).await.unwrap().is_none());
+    assert!(assign(one, &[80]).await.is_empty(), "one that is over would never give it back");
     assert_eq!(assign(two, &[80, 81]).await.values().copied().collect::<Vec<_>>(), [9002, 9000]);
 }
 

@@ -62,6 +62,11 @@ impl Fixture {
         Self { store, dir, ada, bob, ahead }
     }
 
+    /// The database file of [`Fixture::with`].
+    pub(crate) fn path(&self) -> std::path::PathBuf {
+        self.dir.path().join("wharf.db")
+    }
+
     pub(crate) fn advance(&self, seconds: i64) {
         self.ahead.fetch_add(seconds, Ordering::SeqCst);
     }

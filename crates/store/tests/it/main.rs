@@ -9,4 +9,5 @@ mod full_disk;
 mod lists;
 mod names;
 mod requests;
+mod shared;
 mod tokens;
