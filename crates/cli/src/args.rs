@@ -17,7 +17,8 @@ pub(crate) use client_commands::{
     StopArgs, TokenCommand, UrlArgs,
 };
 pub use roles::{
-    DEFAULT_LISTEN, DemoAppArgs, DemoArgs, DoctorArgs, RoleCommand, SuperviseArgs, UpArgs,
+    ControllerArgs, DEFAULT_LISTEN, DemoAppArgs, DemoArgs, DispatchArgs, DoctorArgs, RoleCommand,
+    ServeArgs, SuperviseArgs, UpArgs,
 };
 
 use crate::{failure, output};

@@ -48,8 +48,6 @@ pub(crate) async fn dispatch(
         C::Ls(_) => later::refuse("ls", later::Instead::Nothing)?,
         C::Cwl(_) => later::refuse("cwl", later::Instead::Nothing)?,
         C::User(_) => later::refuse("user", later::Instead::Nothing)?,
-        C::Controller(_) => later::refuse("controller", later::Instead::Try("wharf up"))?,
-        C::Dispatch(_) => later::refuse("dispatch", later::Instead::Try("wharf up"))?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -25,8 +25,8 @@ mod wait;
 use std::process::ExitCode;
 
 pub use args::{
-    Cli, ClientCommand, Command, DEFAULT_LISTEN, DemoAppArgs, DemoArgs, DoctorArgs, RoleCommand,
-    SharedArgs, SuperviseArgs, UpArgs, parse,
+    Cli, ClientCommand, Command, ControllerArgs, DEFAULT_LISTEN, DemoAppArgs, DemoArgs,
+    DispatchArgs, DoctorArgs, RoleCommand, ServeArgs, SharedArgs, SuperviseArgs, UpArgs, parse,
 };
 pub use failure::report;
 

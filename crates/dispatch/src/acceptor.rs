@@ -1,23 +1,31 @@
 //! Lets supervisors in: who knows the secret of a launch gets a tunnel and a place in the registry.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use model::ContainerUuid;
+use model::{ContainerUuid, ServiceDomain};
+use store::Store;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tunnel::{HandshakeError, Identity, LaunchSecret, Limits, Registry, Role, Tunnel};
 
+use crate::config::DispatchConfig;
 use crate::control::Control;
 use crate::layout::ContainerDir;
+use crate::orders::Orders;
+use crate::recorder::Recorder;
 
-/// Admits connections on the controller's socket for supervisors. Clones are the same.
+/// A controller's end towards the supervisors: admits them, writes down what they report, and tells those to stop
+/// whom the records do not want. Needs no dispatcher in its process. Clones are the same.
 #[derive(Clone, Debug)]
 pub struct TunnelAcceptor {
-    pub(crate) data_dir: PathBuf,
-    pub(crate) identity: Identity,
-    pub(crate) registry: Registry,
-    pub(crate) control: Control,
+    data_dir: PathBuf,
+    store: Store,
+    identity: Identity,
+    registry: Registry,
+    control: Control,
+    period: Duration,
 }
 
 /// A supervisor that was let in. The caller spawns both futures; they end with the tunnel.
@@ -53,6 +61,28 @@ pub enum AdmitError {
 }
 
 impl TunnelAcceptor {
+    /// Enters whom it admits into `registry`. `identity` is this process's side of every tunnel.
+    pub fn new(
+        store: Store,
+        identity: Identity,
+        config: &DispatchConfig,
+        domain: ServiceDomain,
+        registry: Registry,
+    ) -> Self {
+        let control = Control {
+            recorder: Recorder::new(store.clone(), config.clone(), domain),
+            orders: Orders::new(),
+            stop_grace: config.stop_grace,
+        };
+        let (data_dir, period) = (config.data_dir.clone(), config.period);
+        Self { data_dir, store, identity, registry, control, period }
+    }
+
+    /// Keeps the orders to stop in line with the records, for as long as it is polled; one for all clones.
+    pub async fn follow_records(self) {
+        self.control.orders.follow(&self.store, &self.registry, self.period).await;
+    }
+
     /// Handshake, then registry. Bounded by the deadlines of the handshake and of a sign of life.
     ///
     /// Call it on the runtime that will spawn [`Admitted::driver`].

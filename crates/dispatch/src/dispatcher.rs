@@ -5,27 +5,27 @@
 //! containers' directories say everything that matters.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lifecycle::{CancellationToken, TaskScope};
 use model::{Container, ContainerState, ContainerUuid, ServiceDomain};
-use store::{ChangeKind, Notice, Store};
+use store::Store;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
-use tunnel::{Identity, Registry};
+use tunnel::Registry;
 
-use crate::acceptor::TunnelAcceptor;
 use crate::backend::{Backend, Found};
 use crate::config::DispatchConfig;
-use crate::control::Control;
 use crate::images::ImageResolver;
-use crate::orders::Orders;
+use crate::orders::container_changed;
 use crate::queue::QueueReport;
 use crate::reconcile::{self, Action, Actual, Life, Plan, Wanted, World};
 use crate::recorder::Recorder;
 use crate::silence;
 use crate::stops::Stops;
+use crate::turn::Turn;
 
 mod work;
 
@@ -35,8 +35,10 @@ const WORK_AT_A_TIME: usize = 8;
 /// While somebody is to be stopped, look this often whether it needs more than words.
 const STOPPING_PERIOD: Duration = Duration::from_secs(1);
 
-/// How long tasks of the dispatcher may take to end with it.
-const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longer than any work's own deadline: until it is done, no other process may begin to dispatch.
+const WORK_TIMEOUT: Duration = Duration::from_secs(120);
+/// Between tries for a lock file that cannot be made.
+const TURN_RETRY: Duration = Duration::from_secs(5);
 
 /// Turns queued containers into supervisors; see [`Dispatcher::run`].
 #[derive(Debug)]
@@ -56,7 +58,6 @@ struct Parts {
     images: Arc<dyn ImageResolver>,
     registry: Registry,
     recorder: Recorder,
-    orders: Orders,
     book: Arc<Mutex<Book>>,
     /// A task has ended: look again.
     nudge: Arc<Notify>,
@@ -72,7 +73,7 @@ struct Book {
 }
 
 impl Dispatcher {
-    /// Touches nothing yet.
+    /// Touches nothing yet. `registry` holds this process's tunnels, where it has any.
     pub fn new(
         store: Store,
         config: DispatchConfig,
@@ -90,7 +91,6 @@ impl Dispatcher {
             images,
             registry,
             recorder,
-            orders: Orders::new(),
             book: Arc::default(),
             nudge: Arc::default(),
             places: Arc::new(Semaphore::new(WORK_AT_A_TIME)),
@@ -99,28 +99,22 @@ impl Dispatcher {
         Self { parts, queue, scope: TaskScope::new("dispatch"), stops }
     }
 
-    /// Lets supervisors in; works before and while the dispatcher runs. `identity` is this
-    /// process's side of every tunnel.
-    pub fn acceptor(&self, identity: Identity) -> TunnelAcceptor {
-        TunnelAcceptor {
-            identity,
-            data_dir: self.parts.config.data_dir.clone(),
-            registry: self.parts.registry.clone(),
-            control: Control {
-                recorder: self.parts.recorder.clone(),
-                orders: self.parts.orders.clone(),
-                stop_grace: self.parts.config.stop_grace,
-            },
-        }
-    }
-
     /// Who waits and why, after each look.
     pub fn queue(&self) -> watch::Receiver<Arc<QueueReport>> {
         self.queue.subscribe()
     }
 
-    /// Reconciles until cancelled. Containers go on without it.
-    pub async fn run(mut self, cancel: CancellationToken) {
+    /// Waits until no other process dispatches for this data directory, then reconciles until cancelled. Containers
+    /// go on without it. When it returns, another process may have begun.
+    pub async fn run(self, cancel: CancellationToken) {
+        let turn = cancel.run_until_cancelled(wait_for_turn(&self.parts.config.data_dir)).await;
+        if let Some(turn) = turn {
+            self.reconcile(cancel).await;
+            drop(turn);
+        }
+    }
+
+    async fn reconcile(mut self, cancel: CancellationToken) {
         let mut changes = self.parts.store.changes();
         let mut deaths = self.parts.backend.changes();
         let mut tunnels = self.parts.registry.events();
@@ -140,7 +134,7 @@ impl Dispatcher {
                 () = tokio::time::sleep(pause) => {}
             }
         }
-        self.scope.shutdown(SHUTDOWN_TIMEOUT).await;
+        self.scope.shutdown(WORK_TIMEOUT).await;
     }
 
     fn pause(&self) -> Duration {
@@ -227,7 +221,7 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Orders through the tunnels; signals where those do not help.
+    /// Signals, where the controllers' orders through the tunnels do not help.
     async fn stop(&mut self, plan: &Plan) {
         let wanted: BTreeSet<ContainerUuid> = plan
             .actions
@@ -235,7 +229,6 @@ impl Dispatcher {
             .filter(|(_, action)| *action == Action::Stop)
             .map(|(uuid, _)| *uuid)
             .collect();
-        self.parts.orders.replace(wanted.clone());
         let registry = &self.parts.registry;
         let is_connected = |uuid: ContainerUuid| registry.get(uuid.as_str()).is_some();
         for (uuid, how) in self.stops.next(&wanted, Instant::now(), is_connected) {
@@ -335,14 +328,14 @@ fn wanted_of(record: &Container, book: &Book) -> Wanted {
     }
 }
 
-/// Other records do not matter here.
-async fn container_changed(changes: &mut store::Changes) {
+async fn wait_for_turn(data_dir: &Path) -> Turn {
     loop {
-        match changes.next().await {
-            Some(Notice::Changed(change)) if change.kind != ChangeKind::Container => {}
-            Some(_) => return,
-            // The store is going down, and we with it.
-            None => std::future::pending().await,
+        match Turn::wait(data_dir).await {
+            Ok(turn) => return turn,
+            Err(error) => {
+                tracing::warn!(%error, "cannot lock the place of the dispatcher; trying again");
+                tokio::time::sleep(TURN_RETRY).await;
+            }
         }
     }
 }

@@ -50,7 +50,7 @@ pub(crate) fn build(
         mounts,
         tmp_mounts,
         output_path: Some(container.output_path.clone()).filter(|path| !path.is_empty()),
-        tunnel_socket: layout::tunnel_socket(&config.data_dir),
+        tunnels: layout::tunnels_dir(&config.data_dir),
         stop_grace_ms: u64::try_from(config.stop_grace.as_millis()).unwrap_or(u64::MAX),
         log_bytes_max: config.log_bytes_max,
         service: container.service,

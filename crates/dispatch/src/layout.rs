@@ -60,7 +60,12 @@ pub fn containers_dir(data_dir: &Path) -> PathBuf {
     data_dir.join("containers")
 }
 
-/// The controller's socket for supervisors.
-pub fn tunnel_socket(data_dir: &Path) -> PathBuf {
-    data_dir.join("run").join("tunnel.sock")
+/// Where each controller has its socket for supervisors.
+pub fn tunnels_dir(data_dir: &Path) -> PathBuf {
+    data_dir.join("run").join("tunnels")
+}
+
+/// Held by the process that dispatches.
+pub fn dispatch_lock(data_dir: &Path) -> PathBuf {
+    data_dir.join("run").join("dispatch.lock")
 }

@@ -1,14 +1,16 @@
 //! Turns queued containers into supervisors and keeps the records true.
 //!
 //! ```text
-//!            records ──▶ ┌────────────┐    plan     ┌─────────┐ supervise DIR   ┌────────────┐
-//!  store ◀───────────────│ dispatcher │───────────▶ │ backend │───────────────▶ │ supervisor │
-//!    ▲   change events   └────────────┘  (pure,     └─────────┘   deaths        └─────┬──────┘
-//!    │                      orders │     reconcile)                                   │
-//!    │    states   ┌─────────┐ ◀───┘                                                  │
-//!    └─────────────│ control │ ◀──────────────── tunnel, admitted by the acceptor ────┘
-//!                  └─────────┘
+//!         records ──▶ ┌────────────┐    plan     ┌─────────┐ supervise DIR   ┌────────────┐
+//!  store ◀────────────│ dispatcher │───────────▶ │ backend │───────────────▶ │ supervisor │
+//!   ▲ │ change events └────────────┘  (pure,     └─────────┘   deaths        └─────┬──────┘
+//!   │ │                               reconcile)                                   │
+//!   │ └ who is not wanted ▶ orders ──▶ ┌─────────┐                                  │
+//!   └────────── states ─────────────── │ control │ ◀── tunnel, let in by acceptor ──┘
+//!                                      └─────────┘
 //! ```
+//!
+//! The upper half runs in one process at a time (`turn`), the lower half in every controller.
 //!
 //! Reconciled, not reacted: every event only says "look again", and each look compares all records
 //! with all supervisors. So a restart, a lost event or a crash in the middle of a launch need no
@@ -34,6 +36,7 @@ mod orders;
 mod recorder;
 mod silence;
 mod stops;
+mod turn;
 
 pub use acceptor::{AdmitError, Admitted, TunnelAcceptor};
 pub use backend::local::LocalBackend;

@@ -1,12 +1,18 @@
-//! Which containers are to be stopped: written by the driver, read by every control session.
+//! Which supervisors are to end: derived from the records alone, in every controller alike.
 //!
-//! Level-triggered: the whole set each time, so that a session that connects late misses nothing.
+//! A connected supervisor ends when the records do not want its container any more: cancelled (priority 0), over, or
+//! gone. Whoever dispatches, and whether anybody does, makes no difference. Level-triggered: the whole set each time,
+//! so that a session that connects late misses nothing.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::FutureExt;
 use model::ContainerUuid;
+use store::{ChangeKind, Changes, Notice, Store, StoreError};
 use tokio::sync::watch;
+use tunnel::Registry;
 
 /// Clones share the same set.
 #[derive(Clone, Debug)]
@@ -18,23 +24,61 @@ impl Orders {
         Self(Arc::new(watch::Sender::new(BTreeSet::new())))
     }
 
-    /// Replaces the set; sessions wake only if it changed.
-    pub(crate) fn replace(&self, stop: BTreeSet<ContainerUuid>) {
+    /// The set now and later.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<BTreeSet<ContainerUuid>> {
+        self.0.subscribe()
+    }
+
+    /// Keeps the set in line with the records, for as long as it is polled. Looks after each change and each new
+    /// tunnel, and every `period`.
+    pub(crate) async fn follow(&self, store: &Store, registry: &Registry, period: Duration) {
+        let mut changes = store.changes();
+        let mut tunnels = registry.events();
+        loop {
+            if let Err(error) = self.look(store, registry).await {
+                tracing::warn!(%error, "cannot see now which containers are to be stopped");
+            }
+            tokio::select! {
+                () = container_changed(&mut changes) => {}
+                _ = tunnels.next() => {}
+                () = tokio::time::sleep(period) => {}
+            }
+            // One look for all that came at once.
+            while container_changed(&mut changes).now_or_never().is_some() {}
+            while tunnels.next().now_or_never().is_some() {}
+        }
+    }
+
+    async fn look(&self, store: &Store, registry: &Registry) -> Result<(), StoreError> {
+        // Connected first: a container is recorded before its supervisor connects, so one that is not among the
+        // wanted afterwards is not wanted, and never merely new.
+        let names = registry.uuids();
+        let connected: Vec<_> =
+            names.iter().filter_map(|name| ContainerUuid::parse(name).ok()).collect();
+        let wanted =
+            if connected.is_empty() { BTreeSet::new() } else { store.wanted_containers().await? };
+        self.replace(connected.into_iter().filter(|uuid| !wanted.contains(uuid)).collect());
+        Ok(())
+    }
+
+    /// Sessions wake only if it changed.
+    fn replace(&self, stop: BTreeSet<ContainerUuid>) {
         self.0.send_if_modified(|now| {
             let changed = *now != stop;
             *now = stop;
             changed
         });
     }
-
-    /// The set now and later.
-    pub(crate) fn subscribe(&self) -> watch::Receiver<BTreeSet<ContainerUuid>> {
-        self.0.subscribe()
-    }
 }
 
-impl Default for Orders {
-    fn default() -> Self {
-        Self::new()
+/// Waits until a container may have changed; other records do not matter here.
+pub(crate) async fn container_changed(changes: &mut Changes) {
+    loop {
+        match changes.next().await {
+            Some(Notice::Changed(change)) if change.kind != ChangeKind::Container => {}
+            Some(_) => return,
+            // The store is going down, and we with it.
+            None => std::future::pending().await,
+        }
     }
 }

@@ -68,8 +68,8 @@ pub struct SuperviseSpec {
     pub tmp_mounts: Vec<String>,
     /// Where outputs are written, an absolute path in the container.
     pub output_path: Option<String>,
-    /// The controller's socket for supervisors.
-    pub tunnel_socket: PathBuf,
+    /// The directory in which each controller has its socket for supervisors.
+    pub tunnels: PathBuf,
     /// Time from SIGTERM to SIGKILL, in milliseconds.
     pub stop_grace_ms: u64,
     /// Most bytes kept of each of the app's two output streams.

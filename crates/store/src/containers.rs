@@ -3,7 +3,7 @@
 //! Steps are idempotent and answer whether they changed something, so that the dispatcher can
 //! repeat them after any crash. Users never write containers; only the dispatcher does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use model::{
@@ -39,6 +39,21 @@ impl Store {
             &[],
         )
         .await
+    }
+
+    /// Those that somebody wants to run, waiting or running.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn wanted_containers(&self) -> Result<BTreeSet<ContainerUuid>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT uuid FROM containers \
+             WHERE state IN ('Queued', 'Locked', 'Running') AND priority > 0",
+        )
+        .fetch_all(&mut *self.reader().await?)
+        .await?;
+        let uuids = rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<&str>, _>>()?;
+        Ok(uuids.into_iter().filter_map(|uuid| ContainerUuid::parse(uuid).ok()).collect())
     }
 
     /// The container with this identifier.

@@ -123,7 +123,7 @@ mod tests {
             mounts: vec![],
             tmp_mounts: vec![],
             output_path: None,
-            tunnel_socket: "/run/x.sock".into(),
+            tunnels: "/run/tunnels".into(),
             stop_grace_ms: 1,
             log_bytes_max: 1,
             service: true,

@@ -1,19 +1,23 @@
-//! The tunnel to the controller: kept up for as long as the supervisor lives.
+//! The tunnels to the controllers, one to each: kept up for as long as the supervisor lives.
 //!
-//! The controller may be restarted at any time; the gateway notices at once (the socket closes),
-//! dials again with a short, jittered wait, and tells the whole state on each new connection. The
-//! container neither notices nor waits.
+//! Controllers come and go at any time. Each has an entry in one directory, which the gateway looks
+//! into when somebody knocks, and every second anyway (inotify would take one of the 128 instances
+//! that a user has by default, for each container). It dials those that are new, redials those that
+//! broke off with a growing, jittered wait, forgets those whose entry has gone, and tells the whole
+//! state on each new connection. The container neither notices nor waits.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use lifecycle::{Backoff, BackoffPolicy, TaskScope};
+use lifecycle::{Backoff, BackoffPolicy, CancellationToken, TaskScope};
 use model::SupervisorState;
 use runtime::Dialer;
 use tokio::net::UnixStream;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, timeout};
 use tunnel::{CloseReason, LaunchSecret, Limits, Role, SecureIo};
 
@@ -22,13 +26,20 @@ use crate::logs::ProgressReceiver;
 use crate::logs::journal::Journal;
 use crate::machine::Event;
 
+use controllers::Entry;
+
 mod control;
+mod controllers;
 pub(crate) mod handover;
 mod streams;
 
-/// A local socket costs nothing to try, and a restarted controller is to be found within 2 s.
+/// A local socket costs nothing to try. One that stays silent is a killed controller's, whose
+/// successor has another entry.
 const RECONNECT: BackoffPolicy =
-    BackoffPolicy { first: Duration::from_millis(25), max: Duration::from_millis(500) };
+    BackoffPolicy { first: Duration::from_millis(25), max: Duration::from_secs(2) };
+
+/// Between looks at who is there, should a knock be lost.
+const LOOK_PERIOD: Duration = Duration::from_secs(1);
 
 /// A controller that is alive accepts and proves itself within milliseconds, seconds under load.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -39,8 +50,10 @@ const STABLE_AFTER: Duration = Duration::from_secs(1);
 /// What the gateway serves from and reports to.
 #[derive(Debug, Clone)]
 pub(crate) struct Gateway {
-    /// The controller's socket.
-    pub(crate) socket: PathBuf,
+    /// Where each controller has its entry.
+    pub(crate) tunnels: PathBuf,
+    /// Somebody asks to be noticed: look there.
+    pub(crate) knocks: Arc<Notify>,
     /// Names the container in the handshake.
     pub(crate) container: String,
     /// Proves that we were launched for it.
@@ -71,8 +84,8 @@ pub(crate) struct Logs {
 /// Why one connection came to nothing.
 #[derive(Debug, thiserror::Error)]
 enum ConnectError {
-    #[error("cannot connect to {path:?}")]
-    Connect { path: PathBuf, source: std::io::Error },
+    #[error("cannot connect to {entry:?}")]
+    Connect { entry: Entry, source: io::Error },
     #[error("the controller did not accept us")]
     Handshake(#[from] tunnel::HandshakeError),
     #[error("the controller did not answer in {} s", HANDSHAKE_TIMEOUT.as_secs())]
@@ -80,15 +93,50 @@ enum ConnectError {
 }
 
 impl Gateway {
-    /// Connects, serves, and connects again until dropped; all its tasks live in `scope`.
+    /// Keeps a tunnel to each controller until dropped; all its tasks live in `scope`.
     pub(crate) async fn run(self, scope: TaskScope) {
-        let mut backoff = Backoff::new(RECONNECT);
-        // The same complaint ten times a second helps nobody.
+        let mut listed: BTreeMap<Entry, CancellationToken> = BTreeMap::new();
         let mut last_complaint = String::new();
         loop {
-            tokio::time::sleep(backoff.next_wait()).await;
+            match controllers::list(&self.tunnels) {
+                Ok(found) => {
+                    listed.retain(|entry, gone| {
+                        found.contains(entry) || {
+                            gone.cancel();
+                            false
+                        }
+                    });
+                    for entry in found {
+                        listed.entry(entry).or_insert_with_key(|entry| {
+                            let gone = CancellationToken::new();
+                            let keep =
+                                self.clone().keep(entry.clone(), gone.clone(), scope.clone());
+                            scope.spawn_cancellable("controller", keep);
+                            gone
+                        });
+                    }
+                }
+                Err(error) => complain(&mut last_complaint, lines_of(&error)),
+            }
+            tokio::select! {
+                () = self.knocks.notified() => {}
+                () = tokio::time::sleep(LOOK_PERIOD) => {}
+            }
+        }
+    }
+
+    /// Connects, serves, and connects again until the entry has gone. A tunnel that stands then goes on to its own
+    /// end: a controller that leaves still carries streams.
+    async fn keep(self, entry: Entry, gone: CancellationToken, scope: TaskScope) {
+        let mut backoff = Backoff::new(RECONNECT);
+        let mut last_complaint = String::new();
+        loop {
+            let waiting = tokio::time::sleep(backoff.next_wait());
+            if gone.run_until_cancelled(waiting).await.is_none() {
+                return;
+            }
             let began = Instant::now();
-            let words = match self.connect().await {
+            let words = match self.connect(&entry).await {
                 Ok(io) => {
                     last_complaint.clear();
                     format!("tunnel ended: {}", self.session(io, &scope).await)
@@ -98,19 +146,16 @@ impl Gateway {
             if began.elapsed() >= STABLE_AFTER {
                 backoff.reset();
             }
-            if words != last_complaint {
-                tracing::debug!(reason = %words, "no tunnel to the controller");
-                last_complaint = words;
-            }
+            complain(&mut last_complaint, words);
         }
     }
 
-    async fn connect(&self) -> Result<SecureIo<UnixStream>, ConnectError> {
+    async fn connect(&self, entry: &Entry) -> Result<SecureIo<UnixStream>, ConnectError> {
         // A tunnel lives long and is made seldom: its future need not weigh on its owner's.
         let connecting = Box::pin(async {
-            let io = dial(&self.socket)
+            let io = dial(entry)
                 .await
-                .map_err(|source| ConnectError::Connect { path: self.socket.clone(), source })?;
+                .map_err(|source| ConnectError::Connect { entry: entry.clone(), source })?;
             Ok(tunnel::secure::dial(io, &self.container, &self.secret).await?)
         });
         timeout(HANDSHAKE_TIMEOUT, connecting)
@@ -132,15 +177,30 @@ impl Gateway {
     }
 }
 
+/// A connection to the controller behind an entry.
+async fn dial(entry: &Entry) -> io::Result<UnixStream> {
+    match entry {
+        Entry::Socket(path) => dial_socket(path).await,
+    }
+}
+
 /// Connects by way of the open directory: the address of a Unix socket holds 107 bytes, and a data
 /// directory may lie deeper than that.
-async fn dial(socket: &Path) -> io::Result<UnixStream> {
+async fn dial_socket(socket: &Path) -> io::Result<UnixStream> {
     let (Some(dir), Some(name)) = (socket.parent(), socket.file_name()) else {
         return Err(io::ErrorKind::InvalidInput.into());
     };
     let dir = std::fs::File::open(dir)?;
     let short = Path::new("/proc/self/fd").join(dir.as_raw_fd().to_string()).join(name);
     UnixStream::connect(short).await
+}
+
+/// The same complaint ten times a second helps nobody.
+fn complain(last: &mut String, words: String) {
+    if words != *last {
+        tracing::debug!(reason = %words, "no tunnel to a controller");
+        *last = words;
+    }
 }
 
 /// The error with its sources, in one line.

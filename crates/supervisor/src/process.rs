@@ -6,11 +6,12 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use lifecycle::{Signals, TaskScope};
 use model::{ContainerEnd, Outcome, Phase, SuperviseSpec, SupervisorState};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tunnel::LaunchSecret;
 
 use crate::container;
@@ -129,8 +130,10 @@ async fn supervise(files: &Files) -> Result<Farewell, BeginError> {
     let (events, heard) = mpsc::channel(EVENTS_WAITING);
     let state = watch::Sender::new(SupervisorState::default());
     let dialer = watch::Sender::new(None);
+    let knocks = Arc::new(Notify::new());
     let gateway = Gateway {
-        socket: spec.tunnel_socket.clone(),
+        tunnels: spec.tunnels.clone(),
+        knocks: Arc::clone(&knocks),
         container: spec.container_uuid.as_str().to_owned(),
         secret,
         dialer: dialer.subscribe(),
@@ -147,7 +150,7 @@ async fn supervise(files: &Files) -> Result<Farewell, BeginError> {
     let (dir, dialled, handing) =
         (files.dir().to_owned(), dialer.subscribe(), scope.child("handover"));
     scope.spawn_cancellable("handover", async move {
-        handover::serve(&dir, dialled, handing).await;
+        handover::serve(&dir, dialled, knocks, handing).await;
     });
     // Not below `scope`: they end with the app's pipes, never by being cancelled.
     let outputs = TaskScope::new("outputs");

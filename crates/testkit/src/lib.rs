@@ -12,11 +12,13 @@ pub mod http;
 pub mod images;
 pub mod leaks;
 pub mod pattern;
+mod process;
 mod service;
 mod wait;
 pub mod websocket;
 mod wharf;
 
+pub use process::Process;
 pub use service::{Launch, Service};
 pub use wait::{BOUND, wait_for, wait_for_some};
-pub use wharf::{Finished, Options, Wharf};
+pub use wharf::{Finished, Options, Wharf, kill};

@@ -191,6 +191,12 @@ impl Service {
         format!("{}-{port}.containers.localhost:{}", self.request, self.wharf_port)
     }
 
+    /// The same service, seen through another controller.
+    #[must_use]
+    pub fn at(&self, port: u16) -> Self {
+        Self { wharf_port: port, ..self.clone() }
+    }
+
     /// The token that submitted it.
     #[must_use]
     pub fn token(&self) -> &str {

@@ -1,9 +1,8 @@
 //! One Wharf: started, asked, killed, started again and taken down.
 
-use std::fs::File;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -12,7 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::http::{Reply, Request};
-use crate::{BOUND, images, leaks, wait_for, wait_for_some};
+use crate::{BOUND, Process, images, leaks, wait_for};
 
 /// How a Wharf is to be started.
 #[derive(Debug, Default, Clone)]
@@ -23,6 +22,8 @@ pub struct Options {
     pub data: Option<PathBuf>,
     /// The config file's text.
     pub config: Option<String>,
+    /// As a site runs it: `wharf controller` and `wharf dispatch` instead of `wharf up`.
+    pub apart: bool,
     /// More words after `wharf up ...`.
     pub arguments: Vec<String>,
     /// More environment.
@@ -36,7 +37,8 @@ pub struct Wharf {
     options: Options,
     home: TempDir,
     binary: PathBuf,
-    controller: Option<Child>,
+    controller: Option<Process>,
+    dispatcher: Option<Process>,
     port: u16,
     token: String,
     is_finished: bool,
@@ -90,11 +92,15 @@ impl Wharf {
             home,
             binary,
             controller: None,
+            dispatcher: None,
             port: 0,
             token: String::new(),
             is_finished: false,
         };
         wharf.start_controller("127.0.0.1:0");
+        if wharf.options.apart {
+            wharf.dispatcher = Some(wharf.start_dispatcher());
+        }
         let credentials = std::fs::read_to_string(wharf.data().join("credentials.json"))
             .expect("wharf up writes credentials.json");
         let credentials: Value = serde_json::from_str(&credentials).expect("credentials are JSON");
@@ -153,34 +159,44 @@ impl Wharf {
     }
 
     fn start_controller(&mut self, listen: &str) {
-        let ready = self.home.path().join("ready.json");
-        let _absent = std::fs::remove_file(&ready);
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(self.home.path().join("controller.log"))
-            .expect("the controller's log");
+        let role = if self.options.apart { "controller" } else { "up" };
+        let controller = self.start_role(&[role, "--listen", listen]);
+        self.port = controller.port();
+        assert_ne!(self.port, 0, "the ready file names no port");
+        self.controller = Some(controller);
+    }
+
+    /// Another `wharf controller` over the same data, on a port of its own.
+    #[must_use]
+    pub fn start_another_controller(&self) -> Process {
+        self.start_role(&["controller", "--listen", "127.0.0.1:0"])
+    }
+
+    /// A `wharf dispatch` over the same data.
+    #[must_use]
+    pub fn start_dispatcher(&self) -> Process {
+        self.start_role(&["dispatch"])
+    }
+
+    fn start_role(&self, words: &[&str]) -> Process {
+        Process::start(self.role(words), self.home(), &self.home().join("controller.log"))
+    }
+
+    /// The command line of a long-lived role over our data, with the config and the options of the first one.
+    #[must_use]
+    pub fn role(&self, words: &[&str]) -> Command {
         let mut command = self.command();
-        command.args(["up", "--listen", listen, "--data"]).arg(self.data());
-        command.arg("--ready-file").arg(&ready).args(&self.options.arguments);
+        command.args(words).arg("--data").arg(self.data());
+        if words.first() != Some(&"dispatch") {
+            command.args(&self.options.arguments);
+        }
         if let Some(text) = &self.options.config {
             let file = self.home.path().join("config.yml");
             std::fs::write(&file, text).expect("writing the config file");
             command.arg("--config").arg(file);
         }
         command.envs(self.options.environment.iter().cloned());
-        command.stdin(Stdio::null()).stdout(log.try_clone().expect("a second handle")).stderr(log);
-        let mut child = command.spawn().expect("starting wharf");
-        let about = wait_for_some("wharf up to serve", BOUND, || {
-            if let Some(status) = child.try_wait().expect("a child can be asked") {
-                panic!("wharf up ended ({status}):\n{}", self.output());
-            }
-            let text = std::fs::read_to_string(&ready).ok()?;
-            serde_json::from_str::<Value>(&text).ok()
-        });
-        let port = about["port"].as_u64().and_then(|port| u16::try_from(port).ok());
-        self.port = port.unwrap_or_else(|| panic!("the ready file names no port: {about}"));
-        self.controller = Some(child);
+        command
     }
 
     /// `wharf`, as the chosen user, in a bare environment.
@@ -230,6 +246,23 @@ impl Wharf {
         }
     }
 
+    /// A request with the administrator's token to the API of another controller.
+    #[must_use]
+    pub fn api_at(&self, port: u16, method: &str, path: &str, body: Option<&Value>) -> Reply {
+        let request = Request::new(port, &format!("localhost:{port}"), method, path);
+        let request = request.bearer(&self.token);
+        match body {
+            Some(body) => request.json(body).send(),
+            None => request.send(),
+        }
+    }
+
+    /// Ends the dispatcher of a Wharf that is [`Options::apart`].
+    #[must_use]
+    pub fn take_dispatcher(&mut self) -> Process {
+        self.dispatcher.take().expect("a Wharf whose roles are apart has a dispatcher")
+    }
+
     /// A request to any host that this Wharf answers for.
     #[must_use]
     pub fn request(&self, host: &str, method: &str, target: &str) -> Request {
@@ -274,21 +307,17 @@ impl Wharf {
     /// The process id of the controller.
     #[must_use]
     pub fn controller_pid(&self) -> u32 {
-        self.controller.as_ref().expect("the controller runs").id()
+        self.controller.as_ref().expect("the controller runs").pid()
     }
 
     /// SIGKILL, as a crash or the kernel would.
     pub fn kill_controller(&mut self) {
-        let mut child = self.controller.take().expect("the controller runs");
-        child.kill().expect("killing our own child");
-        child.wait().expect("waiting for our own child");
+        self.controller.take().expect("the controller runs").kill();
     }
 
     /// SIGTERM, and the status it ends with.
     pub fn stop_controller(&mut self) -> ExitStatus {
-        let mut child = self.controller.take().expect("the controller runs");
-        terminate(child.id());
-        wait_for_some("the controller to stop", BOUND, || child.try_wait().expect("our child"))
+        self.controller.take().expect("the controller runs").stop()
     }
 
     /// Starts it again on the same data and port; tells how long it took to serve.
@@ -319,6 +348,14 @@ impl Wharf {
         leaks::assert_none(&self.data());
     }
 
+    /// The same, with another process over the same data, which is stopped after our own.
+    pub fn finish_with(mut self, other: Process) {
+        self.take_down();
+        let status = other.stop();
+        assert!(status.success(), "wharf ended badly ({status}):\n{}", self.output());
+        leaks::assert_none(&self.data());
+    }
+
     fn take_down(&mut self) {
         if self.is_finished {
             return;
@@ -329,8 +366,11 @@ impl Wharf {
             return;
         }
         self.cancel_all();
-        let status = self.stop_controller();
-        assert!(status.success(), "wharf up ended badly ({status}):\n{}", self.output());
+        let controller = self.controller.take();
+        for process in controller.into_iter().chain(self.dispatcher.take()) {
+            let status = process.stop();
+            assert!(status.success(), "wharf ended badly ({status}):\n{}", self.output());
+        }
     }
 
     fn cancel_all(&self) {
@@ -354,10 +394,7 @@ impl Drop for Wharf {
             return;
         }
         if std::thread::panicking() {
-            if let Some(mut child) = self.controller.take() {
-                let _gone = child.kill();
-                let _gone = child.wait();
-            }
+            drop((self.controller.take(), self.dispatcher.take()));
             leaks::kill_all(&self.data());
             eprintln!("--- controller's output\n{}", self.output());
             return;
@@ -365,6 +402,12 @@ impl Drop for Wharf {
         self.take_down();
         leaks::assert_none(&self.data());
     }
+}
+
+/// SIGKILL to a process of a Wharf of ours.
+pub fn kill(pid: u32) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a proper process id");
+    kill_process(pid, Signal::KILL).expect("killing a process of this test");
 }
 
 /// SIGTERM to a process of ours.

@@ -5,6 +5,8 @@
 //! the number of a [`RefuseReason`]. One question for each connection. After that the app's bytes go straight between
 //! controller and container, so a request crosses one proxy and not two.
 //!
+//! Port 0, which no app can have, is a knock: a new controller asks to be noticed, and is answered with 0 alone.
+//!
 //! Where there is no such socket (another machine, another container backend), callers take the tunnel.
 
 use crate::kind::RefuseReason;
@@ -28,6 +30,8 @@ pub const SOCKET_NAME: &str = "handover.sock";
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The byte that comes with a socket.
 const GIVEN: u8 = 0;
+/// Stands in the place of a port.
+const KNOCK: u16 = 0;
 
 /// Why there is no socket.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +72,22 @@ pub async fn ask(dir: &Path, port: u16) -> Result<TcpStream, HandoverError> {
     }
 }
 
+/// Asks the supervisor of the container in `dir` to look which controllers there are.
+pub async fn knock(dir: &Path) -> Result<(), HandoverError> {
+    let (_held, short) = short_path(dir).map_err(HandoverError::NotHere)?;
+    let mut connection = UnixStream::connect(short).await.map_err(HandoverError::NotHere)?;
+    let exchange = async {
+        connection.write_all(&KNOCK.to_be_bytes()).await?;
+        connection.read_u8().await
+    };
+    match tokio::time::timeout(EXCHANGE_TIMEOUT, exchange).await {
+        Ok(Ok(GIVEN)) => Ok(()),
+        Ok(Ok(code)) => Err(HandoverError::Refused(RefuseReason::from_code(u32::from(code)))),
+        Ok(Err(error)) => Err(HandoverError::Broken(error)),
+        Err(_elapsed) => Err(HandoverError::Broken(io::ErrorKind::TimedOut.into())),
+    }
+}
+
 /// A supervisor's end.
 #[derive(Debug)]
 pub struct HandoverListener {
@@ -87,7 +107,7 @@ impl HandoverListener {
         Ok(Self { listener: UnixListener::bind(short)?, path })
     }
 
-    /// The next one who asks; its question is read by [`Question::port`].
+    /// The next one who asks; its question is read by [`Question::asked`].
     pub async fn accept(&self) -> io::Result<Question> {
         let (connection, _address) = self.listener.accept().await?;
         Ok(Question { connection })
@@ -107,13 +127,30 @@ pub struct Question {
     connection: UnixStream,
 }
 
+/// What somebody wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// A socket that is connected to this port, 1 or more.
+    Port(u16),
+    /// To be noticed.
+    Knock,
+}
+
 impl Question {
-    /// The port that is asked for.
-    pub async fn port(&mut self) -> io::Result<u16> {
+    /// What is asked for.
+    pub async fn asked(&mut self) -> io::Result<Asked> {
         let mut port = [0; 2];
         let reading = self.connection.read_exact(&mut port);
         tokio::time::timeout(EXCHANGE_TIMEOUT, reading).await??;
-        Ok(u16::from_be_bytes(port))
+        Ok(match u16::from_be_bytes(port) {
+            KNOCK => Asked::Knock,
+            port => Asked::Port(port),
+        })
+    }
+
+    /// Answers a knock.
+    pub async fn notice(mut self) -> io::Result<()> {
+        self.connection.write_all(&[GIVEN]).await
     }
 
     /// Hands over a connected socket.
@@ -185,7 +222,7 @@ mod tests {
         let address = app.local_addr().unwrap();
         let supervisor = async {
             let mut question = listener.accept().await.unwrap();
-            assert_eq!(question.port().await.unwrap(), 8888);
+            assert_eq!(question.asked().await.unwrap(), Asked::Port(8888));
             let socket = TcpStream::connect(address).await.unwrap();
             question.give(&socket).await.unwrap();
         };
@@ -200,13 +237,28 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_knock_is_noticed() {
+        let dir = dir();
+        assert!(matches!(knock(&dir).await, Err(HandoverError::NotHere(_))));
+        let listener = HandoverListener::bind(&dir).unwrap();
+        let supervisor = async {
+            let mut question = listener.accept().await.unwrap();
+            assert_eq!(question.asked().await.unwrap(), Asked::Knock);
+            question.notice().await.unwrap();
+        };
+        let (knocked, ()) = tokio::join!(knock(&dir), supervisor);
+        knocked.unwrap();
+        std::fs::remove_dir_all(dir.parent().unwrap()).unwrap();
+    }
+
+    #[tokio::test]
     async fn a_refusal_arrives_with_its_reason_and_nobody_is_not_here() {
         let dir = dir();
         assert!(matches!(ask(&dir, 80).await, Err(HandoverError::NotHere(_))));
         let listener = HandoverListener::bind(&dir).unwrap();
         let supervisor = async {
             let mut question = listener.accept().await.unwrap();
-            question.port().await.unwrap();
+            question.asked().await.unwrap();
             question.refuse(RefuseReason::PortClosed).await.unwrap();
             drop(listener.accept().await.unwrap());
         };

@@ -1,4 +1,4 @@
-//! The data directory: made if it is not there, private, and held by one controller at a time.
+//! The data directory: made if it is not there, private, and shared by processes that know of each other.
 
 use anyhow::{Context, Result, bail};
 use rustix::fs::{FlockOperation, flock};
@@ -6,45 +6,98 @@ use rustix::io::Errno;
 use std::fs::{DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-/// A data directory that this process holds until it drops it.
-#[derive(Debug)]
+/// How long another process may take to make what is made once.
+const SETUP_TIMEOUT: Duration = Duration::from_secs(60);
+/// Between tries for that lock.
+const SETUP_POLL: Duration = Duration::from_millis(10);
+
+/// A data directory with all its parts.
+#[derive(Debug, Clone)]
 pub(crate) struct DataDir {
     path: PathBuf,
+}
+
+/// The right to be the one `wharf up` of a data directory, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    _lock: File,
+}
+
+/// Held while what is made once is looked for, and made.
+#[derive(Debug)]
+pub(crate) struct Setup {
     _lock: File,
 }
 
 impl DataDir {
-    /// Makes the directory and its parts, and locks it.
-    pub(crate) fn hold(path: &Path) -> Result<Self> {
+    /// Makes the directory and its parts where they are missing.
+    pub(crate) fn prepare(path: &Path) -> Result<Self> {
         let path = std::path::absolute(path).with_context(|| format!("find {}", path.display()))?;
-        for part in ["", "images", "containers", "run"] {
+        for part in ["", "images", "containers", "run", "run/tunnels"] {
             let dir = path.join(part);
             DirBuilder::new().recursive(true).mode(0o700).create(&dir).with_context(|| {
                 format!("make {}: choose another place with --data", dir.display())
             })?;
         }
-        let lock_path = path.join("run/controller.lock");
-        let lock = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&lock_path)
-            .with_context(|| format!("open {}", lock_path.display()))?;
-        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Self { path, _lock: lock }),
-            Err(Errno::WOULDBLOCK) => bail!(
-                "another controller uses {}: stop it, or choose another place with --data",
-                path.display()
-            ),
-            Err(error) => Err(error).with_context(|| format!("lock {}", lock_path.display())),
-        }
+        Ok(Self { path })
     }
 
     /// Its absolute path.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
+
+    /// Where each controller has its socket for supervisors.
+    pub(crate) fn tunnels(&self) -> PathBuf {
+        self.path.join("run/tunnels")
+    }
+
+    /// Takes the place of the one `wharf up`; several of them on one directory are a mistake, `wharf controller` is for
+    /// that.
+    pub(crate) fn take_seat(&self) -> Result<Seat> {
+        let path = self.path.join("run/controller.lock");
+        let lock = open_lock(&path)?;
+        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Seat { _lock: lock }),
+            Err(Errno::WOULDBLOCK) => bail!(
+                "another controller uses {}: stop it, or choose another place with --data \
+                 (for several over one directory there is `wharf controller`)",
+                self.path.display()
+            ),
+            Err(error) => Err(error).with_context(|| format!("lock {}", path.display())),
+        }
+    }
+
+    /// Waits for other processes that are making what is made once.
+    pub(crate) async fn begin_setup(&self) -> Result<Setup> {
+        let path = self.path.join("run/setup.lock");
+        let lock = open_lock(&path)?;
+        let begin = Instant::now();
+        loop {
+            match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(Setup { _lock: lock }),
+                Err(Errno::WOULDBLOCK) if begin.elapsed() < SETUP_TIMEOUT => {
+                    tokio::time::sleep(SETUP_POLL).await;
+                }
+                Err(error) => {
+                    return Err(error).with_context(|| {
+                        format!("lock {}, which another process holds", path.display())
+                    });
+                }
+            }
+        }
+    }
+}
+
+fn open_lock(path: &Path) -> Result<File> {
+    File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)
+        .with_context(|| format!("open {}", path.display()))
 }
 
 #[cfg(test)]
@@ -52,13 +105,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_controller_is_refused_until_the_first_has_gone() {
+    fn a_second_one_is_refused_until_the_first_has_gone() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("data");
-        let first = DataDir::hold(&path).unwrap();
-        let refusal = DataDir::hold(&path).unwrap_err().to_string();
+        let data = DataDir::prepare(&dir.path().join("data")).unwrap();
+        let first = data.take_seat().unwrap();
+        let refusal = data.take_seat().unwrap_err().to_string();
         assert!(refusal.contains("another controller uses"), "{refusal}");
         drop(first);
-        DataDir::hold(&path).unwrap();
+        data.take_seat().unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_is_made_once_is_made_by_one_after_the_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = DataDir::prepare(dir.path()).unwrap();
+        let first = data.begin_setup().await.unwrap();
+        let mut second = std::pin::pin!(data.begin_setup());
+        assert!(futures_util::FutureExt::now_or_never(second.as_mut()).is_none());
+        drop(first);
+        second.await.unwrap();
     }
 }

@@ -1,11 +1,13 @@
 //! `wharf demo`: a controller with a service in it that shows what Wharf does.
 
-use crate::controller::Controller;
+use crate::controller::{Controller, Role};
+use crate::process::{print, runtime, start_logs, unless_stopped};
 use crate::up;
 use anyhow::{Context, Result, bail};
 use cli::{DemoAppArgs, DemoArgs, SharedArgs};
 use client::{Client, ListQuery, NewRequest};
 use config::Environment;
+use lifecycle::Signals;
 use model::{
     Access, ContainerPort, ContainerRequest, ContainerState, PublishedPort, PublishedPorts,
     RequestState,
@@ -25,25 +27,35 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// Runs until it is told to stop. The demo service stays, as services do; `wharf stop demo` ends it.
 pub(crate) fn run(args: &DemoArgs, shared: &SharedArgs) -> Result<()> {
     let environment = Environment::read();
-    let options = up::options(&args.up, shared, &environment);
-    up::start_logs(&environment, &options.resolve(None)?.log)?;
-    up::runtime()?.block_on(async {
-        let controller = Controller::start(&options).await?;
-        let request = start_service(&controller).await?;
-        wait_until_ready(&controller.client, &request).await?;
-        up::print(
-            "The demo service is ready: `wharf open demo`, or click it in the dashboard.\n\n",
-        )?;
+    let options = up::options(Role::Everything, &args.up.serve, shared, &environment);
+    start_logs(&environment, &options.resolve(None)?.log)?;
+    runtime()?.block_on(async {
+        let mut signals = Signals::listen().context("listen for signals")?;
+        let started = unless_stopped(&mut signals, Controller::start(&options)).await?;
+        let Some(controller) = started else { return Ok(()) };
         let mut up_args = args.up.clone();
         up_args.open = !args.no_open;
-        up::announce(&controller, &up_args, &environment).await?;
-        controller.serve().await
+        let shown = async {
+            show(&controller).await?;
+            up::announce(&controller, &up_args, &environment).await
+        };
+        match unless_stopped(&mut signals, Box::pin(shown)).await? {
+            Some(()) => controller.serve(signals).await,
+            None => controller.stop(signals).await,
+        }
     })
+}
+
+/// Starts the demo service, or finds it, and waits until it is ready.
+async fn show(controller: &Controller) -> Result<()> {
+    let request = start_service(controller).await?;
+    wait_until_ready(&controller.client, &request).await?;
+    print("The demo service is ready: `wharf open demo`, or click it in the dashboard.\n\n")
 }
 
 /// The program inside the demo's image.
 pub(crate) fn run_app(args: &DemoAppArgs) -> Result<()> {
-    up::start_logs(&Environment::default(), &config::Log::default())?;
+    start_logs(&Environment::default(), &config::Log::default())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(::demo::app::run(::demo::app::default_listen(args.port)))?;
     Ok(())

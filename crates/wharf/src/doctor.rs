@@ -1,6 +1,6 @@
 //! `wharf doctor`: what this machine lacks for containers, and what to do about it.
 
-use crate::up::print;
+use crate::process::print;
 use cli::{DoctorArgs, SharedArgs};
 use config::Environment;
 use runtime::{Check, Verdict};

@@ -11,10 +11,9 @@
 mod body;
 mod connection;
 mod first_byte;
+mod thread;
 
-use anyhow::{Context, Result};
-use lifecycle::CancellationToken;
-use std::net::SocketAddr;
+use lifecycle::{CancellationToken, TaskScope};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -22,6 +21,7 @@ use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
 pub(crate) use connection::Rooms;
+pub(crate) use thread::EdgeThread;
 
 /// What the edge may spend on one connection.
 #[derive(Debug, Clone)]
@@ -46,28 +46,18 @@ struct Surroundings {
     limits: EdgeLimits,
     stop: CancellationToken,
     places: Arc<Semaphore>,
-    connections: lifecycle::TaskScope,
+    connections: TaskScope,
 }
 
 /// Accepts connections on every listener until `stop` is cancelled, then lets the open ones go on for `grace`.
-pub(crate) async fn serve(
-    listeners: Vec<TcpListener>,
-    tls: TlsAcceptor,
-    rooms: Arc<Rooms>,
-    limits: EdgeLimits,
-    stop: CancellationToken,
-    grace: Duration,
-) {
-    let places = Arc::new(Semaphore::new(limits.n_connections_max));
-    let connections = lifecycle::TaskScope::new("connections");
-    let surroundings = Surroundings { tls, rooms, limits, stop, places, connections };
-    let accepting = listeners.into_iter().map(|listener| accept(listener, surroundings.clone()));
+async fn serve(listeners: Vec<TcpListener>, around: Surroundings, grace: Duration) {
+    let accepting = listeners.into_iter().map(|listener| accept(listener, around.clone()));
     futures_util::future::join_all(accepting).await;
     // WebSockets have no request to finish; everything else has the grace period.
-    let sockets = surroundings.rooms.proxy.shutdown(Duration::from_millis(100)).await;
+    let sockets = around.rooms.proxy.shutdown(Duration::from_millis(100)).await;
     tracing::debug!(left = ?sockets, "sockets closed");
-    surroundings.connections.idle(grace).await;
-    let left = surroundings.connections.shutdown(Duration::ZERO).await;
+    around.connections.idle(grace).await;
+    let left = around.connections.shutdown(Duration::ZERO).await;
     tracing::info!(left = ?left, "edge closed");
 }
 
@@ -93,30 +83,4 @@ async fn accept(listener: TcpListener, around: Surroundings) {
             drop(place);
         });
     }
-}
-
-/// Binds the listen address, and on sites without a wildcard name the ports that services get.
-pub(crate) async fn bind_ports(
-    address: SocketAddr,
-    ports: Option<(u16, u16)>,
-) -> Result<Vec<TcpListener>> {
-    let mut listeners = Vec::new();
-    if let Some((first, last)) = ports {
-        for port in first..=last {
-            let listener = TcpListener::bind((address.ip(), port)).await.with_context(|| {
-                format!(
-                    "listen on port {port} for services: free it, or change ExternalPortMin and ExternalPortMax"
-                )
-            })?;
-            listeners.push(listener);
-        }
-    }
-    Ok(listeners)
-}
-
-/// Binds the listen address.
-pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| {
-        format!("listen on {address}: choose another address with --listen, or stop the program that has it")
-    })
 }

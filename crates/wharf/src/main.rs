@@ -9,12 +9,14 @@ mod data_dir;
 mod demo;
 mod dial;
 mod directory;
+mod dispatcher;
 mod doctor;
 mod edge;
 mod images;
 mod log_files;
 mod machine;
 mod owner;
+mod process;
 mod secrets;
 mod supervisors;
 mod up;
@@ -41,6 +43,8 @@ fn run_role(role: RoleCommand, shared: &SharedArgs) -> ExitCode {
         RoleCommand::Supervise(args) => return supervisor::run(&args.dir),
         RoleCommand::Doctor(args) => return doctor::run(&args, shared),
         RoleCommand::Up(args) => up::run(&args, shared),
+        RoleCommand::Controller(args) => up::run_controller(&args, shared),
+        RoleCommand::Dispatch(args) => dispatcher::run(&args, shared),
         RoleCommand::Demo(args) => demo::run(&args, shared),
         RoleCommand::DemoApp(args) => demo::run_app(&args),
     };

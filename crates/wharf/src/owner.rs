@@ -1,10 +1,16 @@
-//! The person whose machine it is: the administrator that `wharf up` makes, and the token in `credentials.json`.
+//! The person whose machine it is: the administrator that the first process makes, and the token in `credentials.json`.
 
+use crate::controller::Role;
+use crate::data_dir::DataDir;
 use anyhow::{Context, Result};
-use config::Credentials;
+use config::{Config, Credentials};
 use model::ApiToken;
 use std::path::Path;
+use std::time::Duration;
 use store::{NewToken, NewUser, Store};
+
+/// Whether anybody listens on a port of this machine is known at once.
+const PROBE_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// The owner's token: the one in `credentials.json` while it is valid, else a new one.
 pub(crate) async fn token(store: &Store, data: &Path) -> Result<ApiToken> {
@@ -37,6 +43,39 @@ pub(crate) async fn token(store: &Store, data: &Path) -> Result<ApiToken> {
     };
     let (token, _record) = store.create_token(new).await.context("make the owner's token")?;
     Ok(token)
+}
+
+/// Writes where and as whom the command line reaches us. Of several controllers any will do: one that is named and
+/// still listens stays.
+pub(crate) async fn publish(
+    config: &Config,
+    data: &DataDir,
+    role: Role,
+    token: &ApiToken,
+) -> Result<()> {
+    let _setup = data.begin_setup().await?;
+    if role == Role::Controller && names_a_live_one(data.path(), token) {
+        return Ok(());
+    }
+    let port = config.listen.port();
+    let credentials = Credentials {
+        api_host: format!("localhost:{port}"),
+        api_url: Some(format!("http://localhost:{port}")),
+        token: token.clone(),
+        ca_file: Some(data.path().join("ca.pem")),
+        insecure: false,
+    };
+    credentials.save(data.path()).context("write credentials.json")
+}
+
+/// Whether somebody listens where the file says.
+fn names_a_live_one(data: &Path, token: &ApiToken) -> bool {
+    let Ok(named) = Credentials::load(data) else { return false };
+    let port = named.api_host.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+    let listens = |port: u16| {
+        std::net::TcpStream::connect_timeout(&([127, 0, 0, 1], port).into(), PROBE_TIMEOUT).is_ok()
+    };
+    named.token.uuid() == token.uuid() && port.is_some_and(listens)
 }
 
 /// The name of the user that runs us, from `/etc/passwd`; `admin` where that has none, and for root, since `root` is

@@ -1,53 +1,60 @@
-//! `wharf up`: every role of one machine in one process.
+//! `wharf up`, every role of one machine in one process, and `wharf controller`, the same without dispatching.
 
-use crate::controller::{Controller, ControllerOptions};
-use crate::secrets::write_private;
+use crate::controller::{Controller, ControllerOptions, Role};
+use crate::process::{print, runtime, start_logs, unless_stopped, write_ready_file};
 use anyhow::{Context, Result};
-use cli::{SharedArgs, UpArgs};
+use cli::{ControllerArgs, ServeArgs, SharedArgs, UpArgs};
 use config::Environment;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use lifecycle::Signals;
+use std::path::PathBuf;
 
-/// Runs until it is told to stop.
+/// `wharf up`: runs until it is told to stop.
 pub(crate) fn run(args: &UpArgs, shared: &SharedArgs) -> Result<()> {
     let environment = Environment::read();
-    let options = options(args, shared, &environment);
+    let options = options(Role::Everything, &args.serve, shared, &environment);
     start_logs(&environment, &options.resolve(None)?.log)?;
     runtime()?.block_on(async {
-        let controller = Controller::start(&options).await?;
-        announce(&controller, args, &environment).await?;
-        controller.serve().await
+        // Before anything is started, so that an early stop is an orderly one.
+        let mut signals = Signals::listen().context("listen for signals")?;
+        let started = unless_stopped(&mut signals, Controller::start(&options)).await?;
+        let Some(controller) = started else { return Ok(()) };
+        let told = announce(&controller, args, &environment);
+        match unless_stopped(&mut signals, told).await? {
+            Some(()) => controller.serve(signals).await,
+            None => controller.stop(signals).await,
+        }
     })
 }
 
-/// The main runtime: API, pages, dispatch.
-pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(std::thread::available_parallelism().map_or(2, |n| n.get().clamp(2, 8)))
-        .thread_name("wharf")
-        .enable_all()
-        .build()
-        .context("start the runtime")
-}
-
-/// Logs go to stderr; `WHARF_LOG` wins over the config.
-pub(crate) fn start_logs(environment: &Environment, config: &config::Log) -> Result<()> {
-    let format = match config.format {
-        config::LogFormat::Text => telemetry::LogFormat::Text,
-        config::LogFormat::Json => telemetry::LogFormat::Json,
-    };
-    let filter = environment.log_filter.as_ref().unwrap_or(&config.level).clone();
-    Ok(telemetry::init(&telemetry::LogOptions { filter, format })?)
+/// `wharf controller`: runs until it is told to stop.
+pub(crate) fn run_controller(args: &ControllerArgs, shared: &SharedArgs) -> Result<()> {
+    let environment = Environment::read();
+    let options = options(Role::Controller, &args.serve, shared, &environment);
+    start_logs(&environment, &options.resolve(None)?.log)?;
+    runtime()?.block_on(async {
+        let mut signals = Signals::listen().context("listen for signals")?;
+        let started = unless_stopped(&mut signals, Controller::start(&options)).await?;
+        let Some(controller) = started else { return Ok(()) };
+        let about = format!(
+            "Wharf serves on {} (http and https), data in {}\n",
+            controller.address,
+            controller.config().data_dir.display()
+        );
+        print(&about)?;
+        tell_ready(&controller, &args.serve)?;
+        controller.serve(signals).await
+    })
 }
 
 /// What flags and environment say.
 pub(crate) fn options(
-    args: &UpArgs,
+    role: Role,
+    args: &ServeArgs,
     shared: &SharedArgs,
     environment: &Environment,
 ) -> ControllerOptions {
     let data = shared.data.clone().unwrap_or_else(|| config::default_data_dir(environment));
-    ControllerOptions { data, listen: args.listen, config_file: args.config.clone() }
+    ControllerOptions { role, data, listen: args.listen, config_file: args.config.clone() }
 }
 
 /// Tells the person, the browser and the ready file that everything is served.
@@ -70,29 +77,18 @@ pub(crate) async fn announce(
     if args.open {
         cli::browser::open(environment, &link.url);
     }
-    if let Some(path) = &args.ready_file {
-        write_ready_file(path, controller)?;
-    }
-    Ok(())
+    tell_ready(controller, &args.serve)
 }
 
-fn write_ready_file(path: &Path, controller: &Controller) -> Result<()> {
-    let credentials: PathBuf = controller.config().data_dir.join("credentials.json");
+fn tell_ready(controller: &Controller, args: &ServeArgs) -> Result<()> {
+    let Some(path) = &args.ready_file else { return Ok(()) };
+    let credentials: PathBuf =
+        controller.config().data_dir.join(config::credentials::CREDENTIALS_FILE);
     let ready = serde_json::json!({
         "url": controller.url,
         "port": controller.address.port(),
         "credentials": credentials,
         "pid": std::process::id(),
     });
-    write_private(path, ready.to_string().as_bytes())
-}
-
-/// Prints for the person who started us; a closed terminal is no reason to stop.
-pub(crate) fn print(text: &str) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    let printed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    match printed {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
-    }
+    write_ready_file(path, &ready)
 }

@@ -74,10 +74,6 @@ pub enum ClientCommand {
     Cwl(LaterArgs),
     #[command(hide = true)]
     User(LaterArgs),
-    #[command(hide = true)]
-    Controller(LaterArgs),
-    #[command(hide = true)]
-    Dispatch(LaterArgs),
 }
 
 /// Whatever was typed after a command that is not there yet.

@@ -26,6 +26,21 @@ pub enum RoleCommand {
     /// Check whether this machine can run containers, and say what to do where it cannot
     #[command(display_order = 40, after_help = "Example:\n  wharf doctor")]
     Doctor(DoctorArgs),
+    /// Serve API, dashboard and service hosts, and start no containers: one of several controllers
+    /// over one data directory
+    #[command(
+        display_order = 50,
+        after_help = "Example:\n  wharf controller --data /srv/wharf --listen 127.0.0.1:8001 --config wharf.yml\n\n\
+        Any number of them, each with an address of its own, behave alike; `wharf dispatch` beside them starts the containers."
+    )]
+    Controller(ControllerArgs),
+    /// Start queued containers and look after them, and serve nothing
+    #[command(
+        display_order = 51,
+        after_help = "Example:\n  wharf dispatch --data /srv/wharf --config wharf.yml\n\n\
+        One process at a time does it for a data directory; others wait and take its place when it ends."
+    )]
+    Dispatch(DispatchArgs),
     /// Run one container (started by the controller, not by people)
     #[command(hide = true)]
     Supervise(SuperviseArgs),
@@ -34,20 +49,47 @@ pub enum RoleCommand {
     DemoApp(DemoAppArgs),
 }
 
-/// Flags of `wharf up`.
+/// Flags of everything that serves.
 #[derive(Clone, Debug, Default, Args)]
-pub struct UpArgs {
+pub struct ServeArgs {
     /// Address and port to serve, http and https both; port 0 takes any free one
     /// [default: 127.0.0.1:8000]
     #[arg(long, value_name = "ADDR:PORT", value_parser = parse_listen)]
     pub listen: Option<SocketAddr>,
-    /// Open the dashboard in the browser
-    #[arg(long)]
-    pub open: bool,
     /// Config file; `wharf config check` prints one with all keys and their defaults
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Write this file once everything is served
+    #[arg(long, value_name = "FILE")]
+    pub ready_file: Option<PathBuf>,
+}
+
+/// Flags of `wharf up`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct UpArgs {
+    /// Where and how to serve.
+    #[command(flatten)]
+    pub serve: ServeArgs,
+    /// Open the dashboard in the browser
+    #[arg(long)]
+    pub open: bool,
+}
+
+/// Flags of `wharf controller`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct ControllerArgs {
+    /// Where and how to serve.
+    #[command(flatten)]
+    pub serve: ServeArgs,
+}
+
+/// Flags of `wharf dispatch`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct DispatchArgs {
+    /// Config file, the one of the controllers
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Write this file once it runs, whether it is its turn yet or not
     #[arg(long, value_name = "FILE")]
     pub ready_file: Option<PathBuf>,
 }

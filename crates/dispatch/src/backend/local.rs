@@ -85,6 +85,11 @@ impl Inner {
         if let Some(process) = ProcessRef::of_child(pid) {
             self.watched().insert(container, process);
         }
+        // It writes the same itself, a moment later: a dispatcher that takes our place in that moment must not take
+        // the supervisor for dead.
+        if let Err(error) = process::write_pid_file(&dir.pid(), pid) {
+            tracing::warn!(container.uuid = %container, %error, "cannot write a supervisor's pid file");
+        }
         let backend = Arc::clone(self);
         // When the scope ends first the child is left to init: it must outlive us.
         self.scope.spawn_cancellable("supervisor-child", async move {

@@ -17,6 +17,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tunnel::{LaunchSecret, Limits, Role, StreamKind, Tunnel};
 
 use super::*;
+use crate::acceptor::TunnelAcceptor;
 use crate::backend::{BackendError, EndHow};
 use crate::images::LaunchImage;
 use crate::layout::ContainerDir;
@@ -141,18 +142,20 @@ impl Site {
         config.containers_max = 2;
         config.stop_grace = Duration::from_secs(1);
         let domain = ServiceDomain::parse("http://*.containers.localhost:8000/").unwrap();
+        let registry = Registry::new();
+        let acceptor = acceptor_over(&store, &config, domain.clone(), registry.clone());
         let dispatcher = Dispatcher::new(
             store.clone(),
             config,
             backend.clone(),
             Arc::new(OneImage),
             domain,
-            Registry::new(),
+            registry,
         );
-        let (acceptor, queue) =
-            (dispatcher.acceptor(tunnel::Identity::generate().unwrap()), dispatcher.queue());
+        let queue = dispatcher.queue();
         let scope = TaskScope::new("test");
         scope.spawn("dispatcher", dispatcher.run(scope.token()));
+        scope.spawn_cancellable("orders", acceptor.clone().follow_records());
         Self { store, backend, acceptor, queue, scope, dir }
     }
 
@@ -179,12 +182,25 @@ impl Site {
         lifecycle::wait_until(verb, SOON, || self.backend.n_asked(verb, uuid) > 0).await.unwrap();
     }
 
+    /// Another controller over the same records and directory, which does not dispatch.
+    fn second_controller(&self) -> TunnelAcceptor {
+        let config = DispatchConfig::for_machine(self.dir.path().to_owned(), 4 << 30, 2);
+        let domain = ServiceDomain::parse("http://*.containers.localhost:8000/").unwrap();
+        let acceptor = acceptor_over(&self.store, &config, domain, Registry::new());
+        self.scope.spawn_cancellable("orders", acceptor.clone().follow_records());
+        acceptor
+    }
+
     /// Connects as the supervisor of a launched container.
     async fn connect(&self, uuid: ContainerUuid) -> Supervisor {
+        self.connect_to(&self.acceptor, uuid).await
+    }
+
+    async fn connect_to(&self, acceptor: &TunnelAcceptor, uuid: ContainerUuid) -> Supervisor {
         let path = ContainerDir::of(self.dir.path(), uuid).secret();
         let secret = LaunchSecret::from_hex(&std::fs::read_to_string(path).unwrap()).unwrap();
         let (near, far) = tokio::io::duplex(1 << 16);
-        let acceptor = self.acceptor.clone();
+        let acceptor = acceptor.clone();
         let scope = self.scope.clone();
         self.scope.spawn("accept", async move {
             let admitted = acceptor.admit(far).await.unwrap();
@@ -197,6 +213,16 @@ impl Site {
         let stream = tunnel.open(StreamKind::Control).await.unwrap();
         Supervisor { tunnel, _incoming: incoming, stream: BufReader::new(stream) }
     }
+}
+
+fn acceptor_over(
+    store: &Store,
+    config: &DispatchConfig,
+    domain: ServiceDomain,
+    registry: Registry,
+) -> TunnelAcceptor {
+    let identity = tunnel::Identity::generate().unwrap();
+    TunnelAcceptor::new(store.clone(), identity, config, domain, registry)
 }
 
 struct Supervisor {
@@ -220,7 +246,11 @@ impl Supervisor {
 }
 
 /// Commits a request; gives it with its container.
-async fn submit(store: &Store, image: &str, priority: i64) -> (ContainerRequest, ContainerUuid) {
+pub(crate) async fn submit(
+    store: &Store,
+    image: &str,
+    priority: i64,
+) -> (ContainerRequest, ContainerUuid) {
     let by = store.system_user();
     let attributes = json!({
         "state": "Committed", "priority": priority, "command": ["true"], "container_image": image,
@@ -334,6 +364,84 @@ async fn a_cancelled_service_is_told_to_stop_through_its_tunnel() {
     assert_eq!(supervisor.hear().await, ToSupervisor::Ack { phase: Phase::Ended });
     assert_eq!(site.container(uuid).await.state, ContainerState::Cancelled);
     assert_eq!(site.backend.n_asked("Ask", uuid), 0);
+}
+
+#[tokio::test]
+async fn every_controller_tells_a_cancelled_service_to_stop_and_none_tells_a_wanted_one() {
+    let site = Site::new().await;
+    let second = site.second_controller();
+    let (request, uuid) = submit(&site.store, "known", 500).await;
+    let (_, wanted) = submit(&site.store, "known", 500).await;
+    let mut ends = Vec::new();
+    for uuid in [wanted, uuid] {
+        site.until_asked("launch", uuid).await;
+        for acceptor in [&site.acceptor, &second] {
+            let mut end = site.connect_to(acceptor, uuid).await;
+            end.tell(&running()).await;
+            assert_eq!(end.hear().await, ToSupervisor::Ack { phase: Phase::Running });
+            ends.push(end);
+        }
+    }
+    cancel(&site.store, &request).await;
+    for end in &mut ends[2..] {
+        assert!(matches!(end.hear().await, ToSupervisor::Stop { .. }));
+    }
+    // Whoever connects after the order hears of it too.
+    let mut late = site.connect_to(&site.second_controller(), uuid).await;
+    assert!(matches!(late.hear().await, ToSupervisor::Stop { .. }));
+    for end in &mut ends[..2] {
+        end.tell(&running()).await;
+        assert_eq!(end.hear().await, ToSupervisor::Ack { phase: Phase::Running });
+    }
+}
+
+#[tokio::test]
+async fn a_supervisor_whose_record_is_over_is_told_to_stop_without_a_dispatcher() {
+    let site = Site::new().await;
+    let (_, uuid) = submit(&site.store, "known", 500).await;
+    site.until_asked("launch", uuid).await;
+    site.scope.cancel();
+    let mut site = site;
+    site.scope = TaskScope::new("without a dispatcher");
+    let second = site.second_controller();
+    let mut end = site.connect_to(&second, uuid).await;
+    end.tell(&running()).await;
+    assert_eq!(end.hear().await, ToSupervisor::Ack { phase: Phase::Running });
+    site.store.end_container(uuid, &reconcile::lost(site.store.now())).await.unwrap();
+    assert!(matches!(end.hear().await, ToSupervisor::Stop { .. }));
+}
+
+#[tokio::test]
+async fn a_second_dispatcher_waits_until_the_first_has_ended() {
+    let site = Site::new().await;
+    let (_, first) = submit(&site.store, "known", 500).await;
+    site.until_asked("launch", first).await;
+    let backend = FakeBackend::new();
+    // It would find `first` without a supervisor and settle it, were it to look.
+    let (scope, registry) = (TaskScope::new("second"), Registry::new());
+    let config = DispatchConfig::for_machine(site.dir.path().to_owned(), 4 << 30, 2);
+    let domain = ServiceDomain::parse("http://*.containers.localhost:8000/").unwrap();
+    let dispatcher = Dispatcher::new(
+        site.store.clone(),
+        config,
+        backend.clone(),
+        Arc::new(OneImage),
+        domain,
+        registry,
+    );
+    scope.spawn("dispatcher", dispatcher.run(scope.token()));
+    let (_, second) = submit(&site.store, "known", 500).await;
+    site.until_asked("launch", second).await;
+    assert!(backend.asked.lock().unwrap().is_empty(), "only one dispatches");
+    backend.put(first, true, None);
+    backend.put(second, true, None);
+    site.scope.cancel();
+    let (_, third) = submit(&site.store, "known", 500).await;
+    lifecycle::wait_until("the other", SOON, || backend.n_asked("launch", third) > 0)
+        .await
+        .unwrap();
+    assert_eq!(site.backend.n_asked("launch", third), 0);
+    scope.cancel();
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! The short way for a controller on this machine: sockets connected inside the container, handed over.
+//! The short way for controllers on this machine: sockets connected inside the container, handed over; and the door
+//! at which new ones knock.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -6,16 +7,21 @@ use std::time::Duration;
 
 use lifecycle::TaskScope;
 use runtime::Dialer;
-use tokio::sync::{Semaphore, watch};
-use tunnel::handover::{HandoverListener, Question};
+use tokio::sync::{Notify, Semaphore, watch};
+use tunnel::handover::{Asked, HandoverListener, Question};
 
 use super::streams;
 
 /// Questions answered at the same time; each takes microseconds unless the app's listen queue is full.
 const QUESTIONS_MAX: usize = 64;
 
-/// Answers until cancelled. Without its socket the controller takes the tunnel, so a failure is only told.
-pub(crate) async fn serve(dir: &Path, dialer: watch::Receiver<Option<Dialer>>, scope: TaskScope) {
+/// Answers until cancelled. Without its socket controllers take the tunnel, so a failure is only told.
+pub(crate) async fn serve(
+    dir: &Path,
+    dialer: watch::Receiver<Option<Dialer>>,
+    knocks: Arc<Notify>,
+    scope: TaskScope,
+) {
     let listener = match HandoverListener::bind(dir) {
         Ok(listener) => listener,
         Err(error) => return tracing::warn!(%error, "sockets cannot be handed over"),
@@ -25,9 +31,9 @@ pub(crate) async fn serve(dir: &Path, dialer: watch::Receiver<Option<Dialer>>, s
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         match listener.accept().await {
             Ok(question) => {
-                let dialer = dialer.clone();
+                let (dialer, knocks) = (dialer.clone(), Arc::clone(&knocks));
                 scope.spawn_cancellable("handover", async move {
-                    answer(question, &dialer).await;
+                    answer(question, &dialer, &knocks).await;
                     drop(place);
                 });
             }
@@ -39,9 +45,15 @@ pub(crate) async fn serve(dir: &Path, dialer: watch::Receiver<Option<Dialer>>, s
     }
 }
 
-async fn answer(mut question: Question, dialer: &watch::Receiver<Option<Dialer>>) {
+async fn answer(mut question: Question, dialer: &watch::Receiver<Option<Dialer>>, knocks: &Notify) {
     let answered = async {
-        let port = question.port().await?;
+        let port = match question.asked().await? {
+            Asked::Port(port) => port,
+            Asked::Knock => {
+                knocks.notify_one();
+                return question.notice().await;
+            }
+        };
         match streams::dial(dialer, port).await {
             Ok(socket) => question.give(&socket).await,
             Err(reason) => question.refuse(reason).await,

@@ -60,7 +60,7 @@ pub(crate) struct Launched {
     pub(crate) dir: PathBuf,
     pub(crate) spec: SuperviseSpec,
     child: Option<Child>,
-    socket: PathBuf,
+    tunnels: PathBuf,
     secret: LaunchSecret,
     _home: tempfile::TempDir,
 }
@@ -91,7 +91,7 @@ impl Launched {
         // Longer than the address of a Unix socket may be.
         let run = home.path().join("deep".repeat(40));
         fs::create_dir(&run).unwrap();
-        let socket = run.join("tunnel.sock");
+        let tunnels = run.join("tunnels");
         let spec = SuperviseSpec {
             container_uuid: uuid,
             command: command.iter().map(ToString::to_string).collect(),
@@ -106,12 +106,12 @@ impl Launched {
             mounts: vec![],
             tmp_mounts: vec!["/out".to_owned()],
             output_path: None,
-            tunnel_socket: socket.clone(),
+            tunnels: tunnels.clone(),
             stop_grace_ms: 5000,
             log_bytes_max: 1 << 20,
             service: true,
         };
-        Self { dir, spec, child: None, socket, secret, _home: home }
+        Self { dir, spec, child: None, tunnels, secret, _home: home }
     }
 
     /// As the dispatcher starts it: nothing of ours in its environment, output to a file.
@@ -143,10 +143,16 @@ impl Launched {
         tokio::task::spawn_blocking(move || child.wait()).await.unwrap().unwrap()
     }
 
-    pub(crate) fn bind(&self) -> UnixListener {
-        let _old = fs::remove_file(&self.socket);
-        let run = fs::File::open(self.socket.parent().unwrap()).unwrap();
-        UnixListener::bind(format!("/proc/self/fd/{}/tunnel.sock", run.as_raw_fd())).unwrap()
+    /// The entry of a controller that has just come.
+    pub(crate) fn bind(&self, name: &str) -> UnixListener {
+        fs::create_dir_all(&self.tunnels).unwrap();
+        let dir = fs::File::open(&self.tunnels).unwrap();
+        UnixListener::bind(format!("/proc/self/fd/{}/{name}.sock", dir.as_raw_fd())).unwrap()
+    }
+
+    /// As that of one that leaves.
+    pub(crate) fn remove_entry(&self, name: &str) {
+        fs::remove_file(self.tunnels.join(format!("{name}.sock"))).unwrap();
     }
 
     pub(crate) async fn accept(&self, listener: &UnixListener) -> Controller {
@@ -178,7 +184,7 @@ impl Launched {
 
     /// Starts, and accepts the tunnel.
     pub(crate) async fn connected(&mut self) -> Controller {
-        let listener = self.bind();
+        let listener = self.bind("first");
         self.start();
         self.accept(&listener).await
     }

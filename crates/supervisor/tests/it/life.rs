@@ -13,7 +13,8 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_service_is_reached_and_stopped", a_service_is_reached_and_stopped),
     ("a_batch_run_keeps_its_output_and_code", a_batch_run_keeps_its_output_and_code),
     ("logs_are_served_and_followed", logs_are_served_and_followed),
-    ("the_controller_may_come_and_go", the_controller_may_come_and_go),
+    ("controllers_may_come_and_go", controllers_may_come_and_go),
+    ("each_controller_has_a_tunnel_of_its_own", each_controller_has_a_tunnel_of_its_own),
     ("a_supervisor_is_small", a_supervisor_is_small),
 ];
 
@@ -79,15 +80,16 @@ fn logs_are_served_and_followed() {
     });
 }
 
-fn the_controller_may_come_and_go() {
+fn controllers_may_come_and_go() {
     run(async {
         let mut launched = Launched::prepare(HTTPD);
         // Nobody listens yet: the container runs all the same.
         launched.start();
         let begun = || launched.has("state.json") && launched.state().phase == Phase::Running;
         wait_until("the command to run", SOON, begun).await.unwrap();
-        for _ in 0..2 {
-            let listener = launched.bind();
+        for name in ["first", "second"] {
+            // The socket of one that was killed stays behind.
+            let listener = launched.bind(name);
             let accepted = tokio::time::timeout(Duration::from_secs(2), launched.accept(&listener));
             let mut controller = accepted.await.expect("the supervisor comes by itself in 2 s");
             controller.until_ready().await;
@@ -95,10 +97,36 @@ fn the_controller_may_come_and_go() {
             // As kill -9 does it: no goodbye.
             drop(controller);
         }
-        let listener = launched.bind();
+        let listener = launched.bind("third");
         let mut controller = launched.accept(&listener).await;
         controller.send(ToSupervisor::Stop { grace_ms: 0 }).await;
         assert_eq!(controller.end().await.reason, "stopped on request");
+        assert!(launched.exit().await.success());
+    });
+}
+
+fn each_controller_has_a_tunnel_of_its_own() {
+    run(async {
+        let mut launched = Launched::prepare(HTTPD);
+        let mut first = launched.connected().await;
+        first.until_ready().await;
+        // One that knocks does not wait for the supervisor to look by itself.
+        let begin = std::time::Instant::now();
+        let listener = launched.bind("second");
+        tunnel::handover::knock(&launched.dir).await.unwrap();
+        let mut second = launched.accept(&listener).await;
+        println!("a tunnel {:?} after the knock", begin.elapsed());
+        second.until_ready().await;
+        for controller in [&first, &second] {
+            assert!(controller.get(8080, "/").await.contains("hello from inside"));
+        }
+        // Who leaves takes its entry away first, and keeps its tunnel until it has gone.
+        launched.remove_entry("first");
+        tunnel::handover::knock(&launched.dir).await.unwrap();
+        assert!(first.get(8080, "/").await.contains("hello from inside"));
+        drop(first);
+        second.send(ToSupervisor::Stop { grace_ms: 0 }).await;
+        assert_eq!(second.end().await.reason, "stopped on request");
         assert!(launched.exit().await.success());
     });
 }

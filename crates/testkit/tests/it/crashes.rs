@@ -2,16 +2,10 @@
 
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
-use testkit::{Launch, Wharf, leaks, wait_for};
+use testkit::{Launch, Wharf, kill, leaks, wait_for};
 
 /// The promise: a restarted controller serves what runs within this time.
 const BACK_WITHIN: Duration = Duration::from_secs(2);
-
-fn kill(pid: u32) {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a proper process id");
-    kill_process(pid, Signal::KILL).expect("killing a process of this test");
-}
 
 /// The words in which the record tells the end.
 fn words(record: &serde_json::Value) -> String {

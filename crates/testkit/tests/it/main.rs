@@ -8,6 +8,7 @@ mod app_answers;
 mod app_isolation;
 mod bad_input;
 mod command_line;
+mod controllers;
 mod crashes;
 mod credentials;
 mod failures;

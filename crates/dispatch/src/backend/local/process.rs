@@ -2,6 +2,7 @@
 
 #![expect(unsafe_code, reason = "tokio registers a process descriptor only through an unsafe call")]
 
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
@@ -55,6 +56,16 @@ impl ProcessRef {
             tracing::debug!(%error, ?signal, "a supervisor could not be signalled");
         }
     }
+}
+
+/// Notes a child that was not reaped yet, as it does itself; not one that has ended already.
+pub(super) fn write_pid_file(path: &Path, pid: i32) -> io::Result<()> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let Some(ticks) = running_since(&stat) else { return Ok(()) };
+    // Not the name under which the supervisor writes its own.
+    let new = path.with_extension("launched");
+    std::fs::write(&new, format!("{pid} {ticks}\n"))?;
+    std::fs::rename(&new, path)
 }
 
 /// Field 22 of `/proc/<pid>/stat`, unless the process is a zombie. The name, field 2, may hold

@@ -1,5 +1,4 @@
-//! With a shell script in the place of our executable: it writes its pid file as the supervisor
-//! does, and tells how it was called.
+//! With a shell script in the place of our executable, which tells how it was called.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -17,9 +16,8 @@ if [ "$2" = --sweep ]; then
     [ ! -e "$3/fail" ] || { echo "the disk is on fire" >&2; exit 1; }
     exit 0
 fi
-echo "supervise $2 $(env | grep -c SECRET)" >>"$2/log/calls"
-set -- "$2" $(cut -d' ' -f1,22 /proc/$$/stat)
-echo "$2 $3" >"$1/pid"
+n=$(env | grep -c SECRET)
+echo "supervise $2 $n" >>"$2/log/calls"
 exec sleep 600
 "#;
 
@@ -71,7 +69,11 @@ impl Site {
         // The script is a moment old: another test's fork may still hold it open for writing.
         let launched = || async { self.backend.launch(self.container).await.ok() };
         lifecycle::wait_for("the launch", SOON, launched).await.unwrap();
-        wait_until("its pid file", SOON, || self.files().pid().is_file()).await.unwrap();
+        // At once: a dispatcher that follows us in the next moment must find it.
+        assert!(self.files().pid().is_file());
+        let said = || std::fs::read_to_string(self.files().log().join("calls"));
+        let has_said = || said().is_ok_and(|calls| calls.ends_with('\n'));
+        wait_until("its first word", SOON, has_said).await.unwrap();
     }
 
     fn calls(&self) -> String {

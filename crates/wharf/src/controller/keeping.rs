@@ -1,0 +1,68 @@
+//! What outlives every process: opened where it is there, made by the first who comes.
+
+use super::settings;
+use crate::certificates;
+use crate::data_dir::DataDir;
+use crate::images::LocalImages;
+use crate::owner;
+use crate::secrets::Secrets;
+use anyhow::{Context, Result};
+use config::Config;
+use model::ApiToken;
+use runtime::images::ImageStore;
+use std::sync::Arc;
+use store::{Store, StoreOptions};
+
+/// What every process on a data directory has open.
+#[derive(Debug)]
+pub(crate) struct Keeping {
+    /// The records.
+    pub(crate) store: Store,
+    /// The images on this machine.
+    pub(crate) images: LocalImages,
+}
+
+/// What those that serve have besides.
+#[derive(Debug)]
+pub(super) struct Identity {
+    /// The keys of this data directory.
+    pub(super) secrets: Secrets,
+    /// A certificate of its authority.
+    pub(super) tls: Arc<rustls::ServerConfig>,
+    /// The token of the machine's owner, as in `credentials.json`.
+    pub(super) owner: ApiToken,
+}
+
+impl Keeping {
+    /// For a process that only dispatches.
+    pub(crate) async fn open_for_dispatch(config: &Config) -> Result<(DataDir, Self)> {
+        let data = DataDir::prepare(&config.data_dir)?;
+        let _setup = data.begin_setup().await?;
+        let keeping = Self::open(config, &data).await?;
+        Ok((data, keeping))
+    }
+
+    /// For a process that serves.
+    pub(super) async fn open_for_service(
+        config: &Config,
+        data: &DataDir,
+    ) -> Result<(Self, Identity)> {
+        let _setup = data.begin_setup().await?;
+        let keeping = Self::open(config, data).await?;
+        let owner = owner::token(&keeping.store, data.path()).await?;
+        let secrets = Secrets::load_or_make(&data.path().join("secrets.json"))?;
+        let names = settings::certificate_names(config);
+        let tls = certificates::server_config(data.path(), names)?;
+        Ok((keeping, Identity { secrets, tls, owner }))
+    }
+
+    async fn open(config: &Config, data: &DataDir) -> Result<Self> {
+        let path = data.path().join("wharf.db");
+        let options = StoreOptions { cluster: config.cluster_id, ..StoreOptions::default() };
+        let store = Store::open(&path, options).await;
+        let store = store.with_context(|| format!("open the records in {}", path.display()))?;
+        store.ensure_system_user().await?;
+        let images = ImageStore::open(data.path().join("images")).context("open the images")?;
+        Ok(Self { store, images: LocalImages(Arc::new(images)) })
+    }
+}

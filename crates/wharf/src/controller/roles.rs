@@ -1,0 +1,81 @@
+//! Every role, built once and plugged together.
+
+use super::keeping::{Identity, Keeping};
+use super::settings;
+use crate::data_dir::DataDir;
+use crate::dial::AppDial;
+use crate::directory::RecordsDirectory;
+use crate::edge::Rooms;
+use crate::log_files::LogFiles;
+use anyhow::{Context, Result};
+use api::Api;
+use client::Client;
+use config::Config;
+use dispatch::TunnelAcceptor;
+use lifecycle::TaskScope;
+use proxy::Proxy;
+use std::sync::Arc;
+use tokio::runtime::Handle;
+use tunnel::Registry;
+
+/// The parts of a controller that know nothing of sockets and signals.
+#[derive(Debug)]
+pub(super) struct Roles {
+    /// Where requests go.
+    pub(super) rooms: Arc<Rooms>,
+    /// Typed calls as the owner, without a socket.
+    pub(super) client: Client,
+    /// Lets supervisors in.
+    pub(super) acceptor: TunnelAcceptor,
+    /// Those that are in.
+    pub(super) registry: Registry,
+}
+
+impl Roles {
+    /// Starts what follows the records below `work`.
+    pub(super) fn build(
+        config: &Config,
+        data: &DataDir,
+        keeping: &Keeping,
+        identity: &Identity,
+        work: &TaskScope,
+    ) -> Result<Self> {
+        let store = &keeping.store;
+        let logs = LogFiles::new(data.path().join("containers"), store.clone());
+        let api = Api::new(
+            store.clone(),
+            settings::api(config),
+            Arc::new(keeping.images.clone()),
+            Arc::new(logs.clone()),
+        );
+        let client = Client::in_memory(api.router(), identity.owner.clone());
+        let pages = settings::dashboard(config, data, &identity.secrets);
+        let router = api.router().merge(dashboard::router(pages, client.clone()));
+
+        let registry = Registry::new();
+        let directory = RecordsDirectory::new(store.clone(), logs, config.proxy.grant_age_max);
+        let short_way = config.proxy.direct_sockets.then(|| data.path().join("containers"));
+        let proxy = Arc::new(Proxy::new(
+            settings::proxy(config, &identity.secrets),
+            Arc::clone(&directory) as Arc<dyn proxy::Directory>,
+            Arc::new(AppDial::new(registry.clone(), short_way)),
+        ));
+        let acceptor = TunnelAcceptor::new(
+            store.clone(),
+            tunnel::Identity::generate().context("make the tunnels' key")?,
+            &settings::dispatch(data, config),
+            config.services.service_domain.clone(),
+            registry.clone(),
+        );
+        let kept = Arc::clone(&proxy);
+        work.spawn_cancellable("grants", async move { kept.keep_grants().await });
+        work.spawn_cancellable("directory changes", directory.follow_changes());
+        work.spawn_cancellable("orders to stop", acceptor.clone().follow_records());
+        let followed = store.clone();
+        work.spawn_cancellable("other processes' changes", async move {
+            followed.follow_changes().await;
+        });
+        let rooms = Arc::new(Rooms { proxy, router, router_runtime: Handle::current() });
+        Ok(Self { rooms, client, acceptor, registry })
+    }
+}

@@ -1,0 +1,131 @@
+//! From the one config to what each role is told.
+
+use crate::data_dir::DataDir;
+use crate::edge::EdgeLimits;
+use crate::machine;
+use crate::secrets::Secrets;
+use anyhow::{Context, Result};
+use api::{ApiConfig, BindMounts};
+use cli::DEFAULT_LISTEN;
+use config::Config;
+use dashboard::DashboardConfig;
+use dispatch::DispatchConfig;
+use proxy::{ProxyConfig, SessionKey};
+use std::net::SocketAddr;
+use std::path::Path;
+
+/// The config: the local defaults for this directory and address, the file over them.
+pub(crate) fn resolve(
+    data: &Path,
+    listen: Option<SocketAddr>,
+    file: Option<&Path>,
+) -> Result<Config> {
+    let default = DEFAULT_LISTEN.parse().context("the default address")?;
+    let data = std::path::absolute(data).with_context(|| format!("find {}", data.display()))?;
+    let local = Config::local(data, listen.unwrap_or(default));
+    match file {
+        None => Ok(local),
+        Some(path) => Ok(config::RawConfig::load(path)?.resolve(local)?),
+    }
+}
+
+/// For the API.
+pub(super) fn api(config: &Config) -> ApiConfig {
+    let containers = &config.containers;
+    let bind_mounts = match (containers.bind_mounts.is_empty(), containers.bind_mounts_for_all) {
+        (true, _) => BindMounts::Nobody,
+        (false, false) => BindMounts::AdminsOnly,
+        (false, true) => BindMounts::Everyone,
+    };
+    ApiConfig {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        reserved_names: config.reserved_names(),
+        bind_mounts,
+        bind_directories: containers.bind_mounts.clone(),
+        request_bytes_max: config.api.body_bytes_max.as_usize(),
+        image_bytes_max: config.api.image_bytes_max.get(),
+        handoff_ttl: config.sessions.handoff_code_lifetime,
+        login_ttl: config.sessions.sign_in_link_lifetime,
+        session_ttl: config.sessions.session_lifetime,
+        ..ApiConfig::new(
+            config.services.controller_url.clone(),
+            config.services.service_domain.clone(),
+        )
+    }
+}
+
+/// For the service hosts.
+pub(super) fn proxy(config: &Config, secrets: &Secrets) -> ProxyConfig {
+    let services = &config.services;
+    ProxyConfig {
+        external_ports: services.external_ports.map(|(min, max)| min..=max),
+        allow_unpublished_ports: services.allow_unpublished_ports,
+        session_lifetime_max: config.sessions.session_lifetime,
+        connect_timeout: config.proxy.connect_timeout,
+        retry_after: config.proxy.retry_after,
+        grant_age_max: config.proxy.grant_age_max,
+        http2_streams_max_per_key: config.proxy.upstream_streams_max as usize,
+        pool_idle_timeout: config.proxy.upstream_idle_timeout,
+        ..ProxyConfig::new(
+            config.cluster_id,
+            services.service_domain.clone(),
+            SessionKey::new(secrets.session_key),
+            services.controller_url.clone(),
+        )
+    }
+}
+
+/// For the pages.
+pub(super) fn dashboard(config: &Config, data: &DataDir, secrets: &Secrets) -> DashboardConfig {
+    DashboardConfig {
+        session_key: secrets.session_key,
+        service_domain: config.services.service_domain.clone(),
+        api_host: format!("localhost:{}", config.listen.port()),
+        ca_file: Some(data.path().join("ca.pem")),
+    }
+}
+
+/// For the dispatcher, and for what a controller does with supervisors.
+pub(crate) fn dispatch(data: &DataDir, config: &Config) -> DispatchConfig {
+    let containers = &config.containers;
+    let (ram, vcpus) = (containers.ram.get(), containers.vcpus);
+    let ram = if ram == 0 { machine::ram_bytes() } else { ram };
+    let vcpus = if vcpus == 0 { machine::vcpus() } else { vcpus };
+    DispatchConfig {
+        containers_max: containers.max_running as usize,
+        ram_overcommit: containers.ram_overcommit,
+        cpu_overcommit: containers.vcpu_overcommit,
+        stop_grace: containers.stop_grace,
+        log_bytes_max: containers.log_bytes_max.get(),
+        period: containers.reconcile_interval,
+        external_ports: config.services.external_ports.map(|(min, max)| min..=max),
+        ..DispatchConfig::for_machine(data.path().to_owned(), ram, vcpus)
+    }
+}
+
+/// For the edge.
+pub(super) fn edge(config: &Config) -> Result<EdgeLimits> {
+    Ok(EdgeLimits {
+        handshake_timeout: config.proxy.handshake_timeout,
+        header_timeout: config.proxy.header_timeout.max(config.proxy.idle_timeout),
+        header_bytes_max: usize::try_from(config.proxy.header_bytes_max.get())?,
+        n_http2_streams_max: 256,
+        n_connections_max: config.proxy.connections_max as usize,
+    })
+}
+
+/// The names in a controller's certificate.
+pub(super) fn certificate_names(config: &Config) -> Vec<String> {
+    let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+    names.push(config.services.service_domain.host_of("*").replace("*-", "*"));
+    names.extend(host_of_url(&config.services.controller_url));
+    names.retain(|name| name.rfind('*').is_none_or(|at| at == 0 && name[1..].starts_with('.')));
+    names.sort();
+    names.dedup();
+    names
+}
+
+fn host_of_url(url: &str) -> Option<String> {
+    let uri: http::Uri = url.parse().ok()?;
+    uri.host().map(str::to_owned)
+}
