@@ -16,13 +16,14 @@ impl std::fmt::Display for UsageError {
 
 impl Error for UsageError {}
 
-/// Prints an error as one line (problems of a config file: one line each) and gives its exit code.
-///
-/// A reader of our output that went away (`wharf ps | head -1`) is no error.
+/// As [`fail`], for a command whose work is its output: a reader of that who went away (`wharf ps | head -1`) is no
+/// error.
 pub fn report(error: &anyhow::Error) -> ExitCode {
-    if is_closed_pipe(error) {
-        return ExitCode::SUCCESS;
-    }
+    if is_closed_pipe(error) { ExitCode::SUCCESS } else { fail(error) }
+}
+
+/// Prints an error as one line (problems of a config file: one line each) and gives its exit code.
+pub fn fail(error: &anyhow::Error) -> ExitCode {
     let words = describe(error.as_ref());
     let words = if error.is::<config::ConfigError>() { words } else { one_line(&words) };
     let line = format!("wharf: {words}\n");

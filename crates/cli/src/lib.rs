@@ -28,7 +28,7 @@ pub use args::{
     Cli, ClientCommand, Command, ControllerArgs, DEFAULT_LISTEN, DemoAppArgs, DemoArgs,
     DispatchArgs, DoctorArgs, RoleCommand, ServeArgs, SharedArgs, SuperviseArgs, UpArgs, parse,
 };
-pub use failure::report;
+pub use failure::{fail, report};
 
 /// Runs a client command to its end on a runtime of its own and says how it went.
 ///

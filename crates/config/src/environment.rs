@@ -28,6 +28,8 @@ pub struct Environment {
     pub columns: Option<usize>,
     /// `WHARF_LOG`: log directives instead of the config's.
     pub log_filter: Option<String>,
+    /// `NOTIFY_SOCKET`: where a service manager hears how we are (sd_notify(3)).
+    pub notify_socket: Option<OsString>,
 }
 
 impl Environment {
@@ -55,6 +57,7 @@ impl Environment {
             has_display: set("DISPLAY").is_some() || set("WAYLAND_DISPLAY").is_some(),
             columns: text("COLUMNS").and_then(|columns| columns.parse().ok()),
             log_filter: text("WHARF_LOG"),
+            notify_socket: set("NOTIFY_SOCKET"),
         }
     }
 

@@ -110,6 +110,10 @@ settings! {
         "DrainGrace" drain_grace: Duration = 5 * SECOND, Duration::ZERO => HOUR;
         /// Time that cancelled tasks have to end before the process leaves without them.
         "EndTimeout" end_timeout: Duration = 5 * SECOND, SECOND => 10 * MINUTE;
+        /// Time that a process which another one has replaced keeps its open streams; after an hour a notebook's page reconnects, and old versions do not run for days.
+        "UpgradeDrain" upgrade_drain: Duration = HOUR, Duration::ZERO => 30 * DAY;
+        /// Time that a process which replaces another one waits for the tunnels of running containers before it serves without some of them; supervisors dial within milliseconds, and the old process serves meanwhile.
+        "UpgradeWait" upgrade_wait: Duration = 10 * SECOND, Duration::ZERO => HOUR;
     }
 }
 

@@ -18,6 +18,6 @@ pub mod wait;
 pub use backoff::{Backoff, BackoffPolicy};
 pub use ladder::{Ladder, LadderReport};
 pub use scope::{TaskScope, TasksLeft};
-pub use signals::{Signals, StopSignal};
+pub use signals::{Signals, StopSignal, UpgradeSignal};
 pub use tokio_util::sync::CancellationToken;
 pub use wait::{TimedOut, wait_for, wait_until};

@@ -1,4 +1,4 @@
-//! Signals that ask the process to stop.
+//! Signals that ask the process to stop, or to make place for a newer one.
 
 use std::io;
 
@@ -35,5 +35,21 @@ impl Signals {
             _ = self.interrupt.recv() => StopSignal::Interrupt,
             _ = self.terminate.recv() => StopSignal::Terminate,
         }
+    }
+}
+
+/// SIGUSR2: start the executable anew and let it take our place, as nginx understands it.
+#[derive(Debug)]
+pub struct UpgradeSignal(Signal);
+
+impl UpgradeSignal {
+    /// Installs the handler; needs a tokio runtime. Errs if the system refuses it.
+    pub fn listen() -> io::Result<Self> {
+        signal(SignalKind::user_defined2()).map(Self)
+    }
+
+    /// Waits for the next one. Cancel-safe.
+    pub async fn next(&mut self) {
+        self.0.recv().await;
     }
 }

@@ -169,6 +169,11 @@ impl Proxy {
         response.map(|body| body.logged(line))
     }
 
+    /// Waits until no WebSocket is open, at most `bound`, and says what was left.
+    pub async fn sockets_ended(&self, bound: Duration) -> TasksLeft {
+        self.shared.sockets.idle(bound).await
+    }
+
     /// Closes every WebSocket, waits at most `bound`, and says what was left.
     pub async fn shutdown(&self, bound: Duration) -> TasksLeft {
         self.shared.sockets.shutdown(bound).await

@@ -148,6 +148,12 @@ impl Request {
         head.into_bytes()
     }
 
+    /// All of it, as it goes over the wire.
+    #[must_use]
+    pub fn bytes(&self) -> Vec<u8> {
+        [&self.head_bytes(), self.body.as_deref().unwrap_or_default()].concat()
+    }
+
     /// Sends it on a connection of its own and reads the whole answer.
     #[must_use]
     pub fn send(&self) -> Reply {
@@ -189,7 +195,9 @@ impl Connection {
         Self::try_open(port).unwrap_or_else(|error| panic!("connecting to port {port}: {error}"))
     }
 
-    fn try_open(port: u16) -> std::io::Result<Self> {
+    /// # Errors
+    /// Those of the socket.
+    pub fn try_open(port: u16) -> std::io::Result<Self> {
         let stream = TcpStream::connect(("127.0.0.1", port))?;
         stream.set_read_timeout(Some(SILENCE_MAX))?;
         stream.set_write_timeout(Some(SILENCE_MAX))?;

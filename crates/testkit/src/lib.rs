@@ -11,6 +11,7 @@
 pub mod http;
 pub mod images;
 pub mod leaks;
+pub mod load;
 pub mod pattern;
 mod process;
 mod service;

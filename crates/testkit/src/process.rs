@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::wharf::terminate;
 use crate::{BOUND, wait_for_some};
@@ -16,6 +17,8 @@ pub struct Process {
     child: Child,
     port: u16,
     log: PathBuf,
+    /// Where its ready file is; a process that takes its place writes there too.
+    _ready: TempDir,
 }
 
 impl Process {
@@ -57,7 +60,7 @@ impl Process {
             serde_json::from_str::<Value>(&text).ok().map(Ok)
         })?;
         let port = about["port"].as_u64().and_then(|port| u16::try_from(port).ok());
-        Ok(Self { child, port: port.unwrap_or(0), log: log.to_owned() })
+        Ok(Self { child, port: port.unwrap_or(0), log: log.to_owned(), _ready: ready })
     }
 
     /// Where it serves; 0 for one that does not.

@@ -328,6 +328,32 @@ impl Wharf {
         begin.elapsed()
     }
 
+    /// Starts another process with `--replace` and these words more; it becomes the controller, and the one that was
+    /// it until now, which ends by itself, is given back.
+    #[must_use]
+    pub fn upgrade(&mut self, more: &[&str]) -> Process {
+        let command = self.upgrade_command(more);
+        let log = self.home().join("controller.log");
+        let successor = Process::start(command, self.home(), &log);
+        assert_eq!(successor.port(), self.port, "it serves on the same port");
+        self.controller.replace(successor).expect("the controller runs")
+    }
+
+    /// The command line of [`Wharf::upgrade`].
+    #[must_use]
+    pub fn upgrade_command(&self, more: &[&str]) -> Command {
+        let role = if self.options.apart { "controller" } else { "up" };
+        let mut command =
+            self.role(&[role, "--listen", &format!("127.0.0.1:{}", self.port), "--replace"]);
+        command.args(more);
+        command
+    }
+
+    /// Makes a process the controller, where there is none just now.
+    pub fn put_controller(&mut self, process: Process) {
+        assert!(self.controller.replace(process).is_none(), "the controller runs");
+    }
+
     /// The folder of a launched container.
     #[must_use]
     pub fn container_folder(&self, container: &str) -> PathBuf {

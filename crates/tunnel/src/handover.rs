@@ -9,19 +9,15 @@
 //!
 //! Where there is no such socket (another machine, another container backend), callers take the tunnel.
 
+use crate::descriptors;
 use crate::kind::RefuseReason;
 use rustix::fd::AsFd;
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags,
-};
 use std::fs::File;
-use std::io::{self, IoSlice, IoSliceMut};
-use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::io;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixListener, UnixStream};
 
 /// Name of the socket in a container's directory.
@@ -55,7 +51,7 @@ pub async fn ask(dir: &Path, port: u16) -> Result<TcpStream, HandoverError> {
     let mut connection = UnixStream::connect(short).await.map_err(HandoverError::NotHere)?;
     let exchange = async {
         connection.write_all(&port.to_be_bytes()).await?;
-        connection.async_io(Interest::READABLE, || receive(&connection)).await
+        descriptors::receive(&connection).await
     };
     let (answer, socket) = tokio::time::timeout(EXCHANGE_TIMEOUT, exchange)
         .await
@@ -155,8 +151,7 @@ impl Question {
 
     /// Hands over a connected socket.
     pub async fn give(self, socket: impl AsFd) -> io::Result<()> {
-        let sending =
-            self.connection.async_io(Interest::WRITABLE, || send(&self.connection, &socket));
+        let sending = descriptors::send(&self.connection, GIVEN, socket);
         tokio::time::timeout(EXCHANGE_TIMEOUT, sending).await?
     }
 
@@ -172,33 +167,6 @@ fn short_path(dir: &Path) -> io::Result<(File, PathBuf)> {
     let dir = File::open(dir)?;
     let short = Path::new("/proc/self/fd").join(dir.as_raw_fd().to_string()).join(SOCKET_NAME);
     Ok((dir, short))
-}
-
-fn send(connection: &UnixStream, socket: &impl AsFd) -> io::Result<()> {
-    let descriptors = [socket.as_fd()];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    control.push(SendAncillaryMessage::ScmRights(&descriptors));
-    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-    rustix::net::sendmsg(connection, &[IoSlice::new(&[GIVEN])], &mut control, flags)?;
-    Ok(())
-}
-
-fn receive(connection: &UnixStream) -> io::Result<(u8, Option<OwnedFd>)> {
-    let mut answer = [0; 1];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
-    let iov = &mut [IoSliceMut::new(&mut answer)];
-    let received = rustix::net::recvmsg(connection, iov, &mut control, flags)?;
-    if received.bytes == 0 {
-        return Err(io::ErrorKind::UnexpectedEof.into());
-    }
-    let socket = control.drain().find_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
-        _ => None,
-    });
-    Ok((answer[0], socket))
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@
 //!
 //! Start reading at `mux`, the state machine without input or output; then `driver`.
 
+pub mod descriptors;
 mod driver;
 mod error;
 mod frame;

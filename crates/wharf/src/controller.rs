@@ -1,28 +1,31 @@
 //! The controller: builds every role once, plugs their traits together, serves, and comes down by the ladder.
 //!
-//! Order matters: the address is bound before its port is told to anyone, supervisors can connect before requests are
-//! accepted, and the ready file is written last.
+//! Order matters: the address is bound before its port is told to anyone, and whatever can fail is done before the first
+//! connection is accepted, so that a process before us goes on untouched where it does.
 
+mod arrival;
+mod departure;
 mod keeping;
 mod options;
 mod roles;
 pub(crate) mod settings;
 mod sockets;
 
-use crate::data_dir::{DataDir, Seat};
+use crate::data_dir::DataDir;
 use crate::dispatcher;
 use crate::edge::EdgeThread;
 use crate::images::LocalImages;
 use crate::owner;
+use crate::replace::{Door, Legacy, Predecessor, Relaunch};
+use crate::service_manager;
 use crate::supervisors::{self, TunnelSocket};
-use anyhow::Result;
+use anyhow::{Context, Result};
 use client::Client;
 use config::Config;
-use lifecycle::{Ladder, Signals, TaskScope};
+use lifecycle::{Ladder, TaskScope, UpgradeSignal};
 use roles::Roles;
 use sockets::Sockets;
 use std::net::SocketAddr;
-use std::time::Duration;
 use store::Store;
 
 pub(crate) use keeping::Keeping;
@@ -39,23 +42,40 @@ pub(crate) struct Controller {
     pub(crate) client: Client,
     /// The images on this machine.
     pub(crate) images: LocalImages,
-    ladder: Ladder,
+    /// Where it was told to listen; port 0 means any free one.
+    listen: SocketAddr,
     config: Config,
     store: Store,
+    work: TaskScope,
+    ladder: Ladder,
+    /// The part of the work that only one process does.
+    dispatching: TaskScope,
     edge: EdgeThread,
-    _seat: Option<Seat>,
+    /// Until they are accepted from.
+    sockets: Option<Sockets>,
+    /// Who ran before us and waits to hear that we serve.
+    predecessor: Option<Predecessor>,
+    door: Door,
+    legacy: Legacy,
+    relaunch: Relaunch,
+    upgrades: UpgradeSignal,
 }
 
 impl Controller {
-    /// Starts every role; when this returns, the address is served. Dropped midway, it leaves nothing behind.
+    /// Starts every role; connections wait in the kernel until [`Controller::open`]. Dropped midway, it leaves nothing
+    /// behind.
     pub(crate) async fn start(options: &ControllerOptions) -> Result<Self> {
+        let upgrades = UpgradeSignal::listen().context("listen for signals")?;
         let wanted = options.resolve(None)?;
         let data = DataDir::prepare(&wanted.data_dir)?;
-        let seat = match options.role {
-            Role::Everything => Some(data.take_seat()?),
-            Role::Controller => None,
+        let (predecessor, inherited) = arrival::predecessor(options, &data, &wanted).await?;
+        let seat = match (options.role, inherited.seat) {
+            (Role::Everything, None) => Some(data.take_seat()?),
+            (Role::Everything, inherited) => inherited,
+            (Role::Controller, _) => None,
         };
-        let sockets = Sockets::bind(wanted.listen, wanted.services.external_ports).await?;
+        let ports = wanted.services.external_ports;
+        let sockets = Sockets::bind(wanted.listen, ports, inherited.listeners).await?;
         let address = sockets.address()?;
         let config = options.resolve(Some(address))?;
         let (keeping, identity) = Keeping::open_for_service(&config, &data).await?;
@@ -63,31 +83,49 @@ impl Controller {
         let work = TaskScope::new("controller");
         let roles = Roles::build(&config, &data, &keeping, &identity, &work)?;
         let limits = settings::edge(&config)?;
-        let grace = config.shutdown.drain_grace;
-        let mut edge = EdgeThread::start(roles.rooms, identity.tls, limits, grace)?;
-
+        let edge =
+            EdgeThread::start(roles.rooms, identity.tls, limits, config.shutdown.drain_grace)?;
         let socket = TunnelSocket::bind(&data.tunnels()).await?;
         let accepting = supervisors::accept(socket, roles.acceptor, edge.handle(), work.clone());
         work.spawn_cancellable("supervisors", accepting);
         supervisors::knock(&data.path().join("containers")).await;
-        if options.role == Role::Everything {
-            let processes = work.child("supervisor processes");
-            let dispatcher =
-                dispatcher::build(&data, &config, &keeping, roles.registry, processes)?;
-            work.spawn("dispatcher", dispatcher.run(work.token()));
+        if predecessor.is_some() {
+            let bound = config.shutdown.upgrade_wait;
+            let (expected, store) = (&inherited.tunnels, &keeping.store);
+            arrival::wait_for_tunnels(expected, &roles.registry, store, bound).await;
         }
-        edge.accept(sockets.into_all());
+        let door = Door::build(&data.doors(), &arrival::door_name(options.role, address))?;
         owner::publish(&config, &data, options.role, &identity.owner).await?;
+        if let Some(predecessor) = &predecessor {
+            predecessor.check()?;
+        }
+
+        let dispatching = work.child("dispatch");
+        if options.role == Role::Everything {
+            let (processes, registry) =
+                (work.child("supervisor processes"), roles.registry.clone());
+            let dispatcher = dispatcher::build(&data, &config, &keeping, registry, processes)?;
+            dispatching.spawn("dispatcher", dispatcher.run(dispatching.token()));
+        }
+        let listeners = sockets.copies()?;
         Ok(Self {
             url: config.services.controller_url.clone(),
             address,
             client: roles.client,
             images: keeping.images,
-            ladder: Ladder::new(work),
+            listen: wanted.listen,
             config,
             store: keeping.store,
+            ladder: Ladder::new(work.clone()),
+            work,
+            dispatching,
             edge,
-            _seat: seat,
+            sockets: Some(sockets),
+            predecessor,
+            door,
+            legacy: Legacy { listeners, seat, tunnels: roles.registry },
+            relaunch: options.relaunch.clone(),
+            upgrades,
         })
     }
 
@@ -96,27 +134,26 @@ impl Controller {
         &self.config
     }
 
-    /// Serves until a signal asks it to stop, then comes down.
-    pub(crate) async fn serve(self, mut signals: Signals) -> Result<()> {
-        let first = signals.next().await;
-        tracing::info!(signal = ?first, "stopping; running services stay");
-        self.stop(signals).await
+    /// Whether another process served here until now.
+    pub(crate) fn is_successor(&self) -> bool {
+        self.predecessor.is_some()
     }
 
-    /// Comes down. Running containers stay.
-    pub(crate) async fn stop(self, mut signals: Signals) -> Result<()> {
-        let Self { ladder, config, store, edge, .. } = self;
-        edge.close();
-        let shutdown = &config.shutdown;
-        let hurry = async {
-            signals.next().await;
-        };
-        let report = ladder.descend(Duration::ZERO, shutdown.end_timeout, hurry).await;
-        if !edge.join(shutdown.drain_grace + shutdown.end_timeout).await {
-            tracing::warn!("open connections were cut");
+    /// The last step of a start, which cannot fail halfway: accepts connections, and tells whoever waits for that, the
+    /// process before us or the service manager. From now on we can be asked for our place.
+    pub(crate) async fn open(&mut self) -> Result<()> {
+        if let Some(predecessor) = &self.predecessor {
+            predecessor.check()?;
         }
-        store.close().await;
-        tracing::info!(left = ?report.left, "stopped");
+        self.door.open()?;
+        if let Some(sockets) = self.sockets.take() {
+            self.edge.accept(sockets.into_all());
+        }
+        match self.predecessor.take() {
+            // It is the one that the service manager knows, and names us to it.
+            Some(predecessor) => predecessor.tell().await,
+            None => service_manager::tell("READY=1"),
+        }
         Ok(())
     }
 }

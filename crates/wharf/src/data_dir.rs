@@ -4,6 +4,7 @@ use anyhow::{Context, Result, bail};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use std::fs::{DirBuilder, File};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -19,10 +20,23 @@ pub(crate) struct DataDir {
     path: PathBuf,
 }
 
-/// The right to be the one `wharf up` of a data directory, until it is dropped.
+/// The right to be the one `wharf up` of a data directory, until it is dropped; or inherited, until all have dropped it.
 #[derive(Debug)]
 pub(crate) struct Seat {
-    _lock: File,
+    lock: File,
+}
+
+impl From<File> for Seat {
+    /// The lock belongs to the open file, whoever holds it.
+    fn from(lock: File) -> Self {
+        Self { lock }
+    }
+}
+
+impl AsFd for Seat {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.lock.as_fd()
+    }
 }
 
 /// Held while what is made once is looked for, and made.
@@ -35,7 +49,7 @@ impl DataDir {
     /// Makes the directory and its parts where they are missing.
     pub(crate) fn prepare(path: &Path) -> Result<Self> {
         let path = std::path::absolute(path).with_context(|| format!("find {}", path.display()))?;
-        for part in ["", "images", "containers", "run", "run/tunnels"] {
+        for part in ["", "images", "containers", "run", "run/tunnels", "run/replace"] {
             let dir = path.join(part);
             DirBuilder::new().recursive(true).mode(0o700).create(&dir).with_context(|| {
                 format!("make {}: choose another place with --data", dir.display())
@@ -54,16 +68,21 @@ impl DataDir {
         self.path.join("run/tunnels")
     }
 
+    /// Where processes can be asked for their place.
+    pub(crate) fn doors(&self) -> PathBuf {
+        self.path.join("run/replace")
+    }
+
     /// Takes the place of the one `wharf up`; several of them on one directory are a mistake, `wharf controller` is for
     /// that.
     pub(crate) fn take_seat(&self) -> Result<Seat> {
         let path = self.path.join("run/controller.lock");
         let lock = open_lock(&path)?;
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Seat { _lock: lock }),
+            Ok(()) => Ok(Seat { lock }),
             Err(Errno::WOULDBLOCK) => bail!(
-                "another controller uses {}: stop it, or choose another place with --data \
-                 (for several over one directory there is `wharf controller`)",
+                "another controller uses {}: stop it, take its place with --replace, or choose another place \
+                 with --data (for several over one directory there is `wharf controller`)",
                 self.path.display()
             ),
             Err(error) => Err(error).with_context(|| format!("lock {}", path.display())),

@@ -27,17 +27,17 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// Runs until it is told to stop. The demo service stays, as services do; `wharf stop demo` ends it.
 pub(crate) fn run(args: &DemoArgs, shared: &SharedArgs) -> Result<()> {
     let environment = Environment::read();
-    let options = up::options(Role::Everything, &args.up.serve, shared, &environment);
+    let options = up::options(Role::Everything, &args.up.serve, shared, &environment)?;
     start_logs(&environment, &options.resolve(None)?.log)?;
     runtime()?.block_on(async {
         let mut signals = Signals::listen().context("listen for signals")?;
         let started = unless_stopped(&mut signals, Controller::start(&options)).await?;
-        let Some(controller) = started else { return Ok(()) };
+        let Some(mut controller) = started else { return Ok(()) };
         let mut up_args = args.up.clone();
         up_args.open = !args.no_open;
         let shown = async {
             show(&controller).await?;
-            up::announce(&controller, &up_args, &environment).await
+            up::announce(&mut controller, &up_args, &environment).await
         };
         match unless_stopped(&mut signals, Box::pin(shown)).await? {
             Some(()) => controller.serve(signals).await,

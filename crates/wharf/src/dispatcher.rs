@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use cli::{DispatchArgs, SharedArgs};
 use config::{Config, Environment};
 use dispatch::{Dispatcher, LocalBackend};
-use lifecycle::{Ladder, Signals, TaskScope};
+use lifecycle::{Ladder, Signals, TaskScope, UpgradeSignal};
 use std::sync::Arc;
 use std::time::Duration;
 use tunnel::Registry;
@@ -28,7 +28,15 @@ pub(crate) fn run(args: &DispatchArgs, shared: &SharedArgs) -> Result<()> {
         if let Some(path) = &args.ready_file {
             write_ready_file(path, &serde_json::json!({ "pid": std::process::id() }))?;
         }
-        let first = signals.next().await;
+        let mut upgrades = UpgradeSignal::listen().context("listen for signals")?;
+        let first = loop {
+            tokio::select! {
+                signal = signals.next() => break signal,
+                () = upgrades.next() => tracing::warn!(
+                    "a dispatcher is not replaced by a signal: start another one, which waits, and stop this one"
+                ),
+            }
+        };
         tracing::info!(signal = ?first, "stopping; running services stay");
         let hurry = async {
             signals.next().await;

@@ -38,21 +38,35 @@ pub(crate) struct EdgeLimits {
     pub(crate) n_connections_max: usize,
 }
 
+/// How an edge is told to come down, step by step.
+#[derive(Debug, Clone, Default)]
+struct Descent {
+    /// No new connections; those that are open end at the next good moment, of the client's choosing.
+    leaving: CancellationToken,
+    /// They end now, when they have finished what they are at. Comes with or after `leaving`.
+    closing: CancellationToken,
+}
+
 /// All that a connection needs of its surroundings. Clones are the same.
 #[derive(Clone)]
 struct Surroundings {
     tls: TlsAcceptor,
     rooms: Arc<Rooms>,
     limits: EdgeLimits,
-    stop: CancellationToken,
+    descent: Descent,
     places: Arc<Semaphore>,
     connections: TaskScope,
 }
 
-/// Accepts connections on every listener until `stop` is cancelled, then lets the open ones go on for `grace`.
+/// Accepts connections on every listener until it is to leave, and lets the open ones go on until it is to close, or
+/// they have ended by themselves. Then they have `grace` to finish what they are at.
 async fn serve(listeners: Vec<TcpListener>, around: Surroundings, grace: Duration) {
     let accepting = listeners.into_iter().map(|listener| accept(listener, around.clone()));
     futures_util::future::join_all(accepting).await;
+    tokio::select! {
+        () = around.descent.closing.cancelled() => {}
+        () = all_ended(&around) => {}
+    }
     // WebSockets have no request to finish; everything else has the grace period.
     let sockets = around.rooms.proxy.shutdown(Duration::from_millis(100)).await;
     tracing::debug!(left = ?sockets, "sockets closed");
@@ -61,11 +75,17 @@ async fn serve(listeners: Vec<TcpListener>, around: Surroundings, grace: Duratio
     tracing::info!(left = ?left, "edge closed");
 }
 
+/// Waits for the last connection, and then for the last WebSocket, which has left its connection behind.
+async fn all_ended(around: &Surroundings) {
+    around.connections.idle(Duration::MAX).await;
+    around.rooms.proxy.sockets_ended(Duration::MAX).await;
+}
+
 async fn accept(listener: TcpListener, around: Surroundings) {
     loop {
         let Ok(place) = Arc::clone(&around.places).acquire_owned().await else { break };
         let accepted = tokio::select! {
-            () = around.stop.cancelled() => break,
+            () = around.descent.leaving.cancelled() => break,
             accepted = listener.accept() => accepted,
         };
         let (stream, peer) = match accepted {
@@ -77,9 +97,9 @@ async fn accept(listener: TcpListener, around: Surroundings) {
                 continue;
             }
         };
-        let Surroundings { tls, rooms, limits, stop, .. } = around.clone();
+        let Surroundings { tls, rooms, limits, descent, .. } = around.clone();
         around.connections.spawn("connection", async move {
-            connection::serve(stream, peer, &tls, rooms, &limits, stop).await;
+            connection::serve(stream, peer, &tls, rooms, &limits, descent).await;
             drop(place);
         });
     }

@@ -17,7 +17,9 @@ mod log_files;
 mod machine;
 mod owner;
 mod process;
+mod replace;
 mod secrets;
+mod service_manager;
 mod supervisors;
 mod up;
 
@@ -50,6 +52,6 @@ fn run_role(role: RoleCommand, shared: &SharedArgs) -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => cli::report(&error),
+        Err(error) => cli::fail(&error),
     }
 }

@@ -77,7 +77,9 @@ pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<()> {
         file.write_all(content)?;
         file.sync_all()?;
         fs::rename(&fresh, path)?;
-        path.parent().map_or(Ok(()), |parent| fs::File::open(parent)?.sync_all())
+        // The parent of a bare name is empty, and means this directory.
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        fs::File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
     };
     write().with_context(|| format!("write {}", path.display()))
 }

@@ -2,23 +2,23 @@
 
 use crate::controller::{Controller, ControllerOptions, Role};
 use crate::process::{print, runtime, start_logs, unless_stopped, write_ready_file};
+use crate::replace::Relaunch;
 use anyhow::{Context, Result};
 use cli::{ControllerArgs, ServeArgs, SharedArgs, UpArgs};
 use config::Environment;
 use lifecycle::Signals;
-use std::path::PathBuf;
 
 /// `wharf up`: runs until it is told to stop.
 pub(crate) fn run(args: &UpArgs, shared: &SharedArgs) -> Result<()> {
     let environment = Environment::read();
-    let options = options(Role::Everything, &args.serve, shared, &environment);
+    let options = options(Role::Everything, &args.serve, shared, &environment)?;
     start_logs(&environment, &options.resolve(None)?.log)?;
     runtime()?.block_on(async {
         // Before anything is started, so that an early stop is an orderly one.
         let mut signals = Signals::listen().context("listen for signals")?;
         let started = unless_stopped(&mut signals, Controller::start(&options)).await?;
-        let Some(controller) = started else { return Ok(()) };
-        let told = announce(&controller, args, &environment);
+        let Some(mut controller) = started else { return Ok(()) };
+        let told = announce(&mut controller, args, &environment);
         match unless_stopped(&mut signals, told).await? {
             Some(()) => controller.serve(signals).await,
             None => controller.stop(signals).await,
@@ -29,19 +29,19 @@ pub(crate) fn run(args: &UpArgs, shared: &SharedArgs) -> Result<()> {
 /// `wharf controller`: runs until it is told to stop.
 pub(crate) fn run_controller(args: &ControllerArgs, shared: &SharedArgs) -> Result<()> {
     let environment = Environment::read();
-    let options = options(Role::Controller, &args.serve, shared, &environment);
+    let options = options(Role::Controller, &args.serve, shared, &environment)?;
     start_logs(&environment, &options.resolve(None)?.log)?;
     runtime()?.block_on(async {
         let mut signals = Signals::listen().context("listen for signals")?;
         let started = unless_stopped(&mut signals, Controller::start(&options)).await?;
-        let Some(controller) = started else { return Ok(()) };
+        let Some(mut controller) = started else { return Ok(()) };
         let about = format!(
             "Wharf serves on {} (http and https), data in {}\n",
             controller.address,
             controller.config().data_dir.display()
         );
         print(&about)?;
-        tell_ready(&controller, &args.serve)?;
+        open(&mut controller, &args.serve).await?;
         controller.serve(signals).await
     })
 }
@@ -52,14 +52,21 @@ pub(crate) fn options(
     args: &ServeArgs,
     shared: &SharedArgs,
     environment: &Environment,
-) -> ControllerOptions {
+) -> Result<ControllerOptions> {
     let data = shared.data.clone().unwrap_or_else(|| config::default_data_dir(environment));
-    ControllerOptions { role, data, listen: args.listen, config_file: args.config.clone() }
+    Ok(ControllerOptions {
+        role,
+        data,
+        listen: args.listen,
+        config_file: args.config.clone(),
+        replace: args.replace,
+        relaunch: Relaunch::of_this_process().context("find our own executable")?,
+    })
 }
 
-/// Tells the person, the browser and the ready file that everything is served.
+/// Tells the person, the browser, the ready file and the process before us that everything is served, and serves it.
 pub(crate) async fn announce(
-    controller: &Controller,
+    controller: &mut Controller,
     args: &UpArgs,
     environment: &Environment,
 ) -> Result<()> {
@@ -74,21 +81,25 @@ pub(crate) async fn announce(
         controller.config().data_dir.display(),
         link.url
     ))?;
-    if args.open {
+    // Whoever upgrades has it open.
+    if args.open && !controller.is_successor() {
         cli::browser::open(environment, &link.url);
     }
-    tell_ready(controller, &args.serve)
+    open(controller, &args.serve).await
 }
 
-fn tell_ready(controller: &Controller, args: &ServeArgs) -> Result<()> {
-    let Some(path) = &args.ready_file else { return Ok(()) };
-    let credentials: PathBuf =
-        controller.config().data_dir.join(config::credentials::CREDENTIALS_FILE);
-    let ready = serde_json::json!({
-        "url": controller.url,
-        "port": controller.address.port(),
-        "credentials": credentials,
-        "pid": std::process::id(),
-    });
-    write_ready_file(path, &ready)
+/// Writes the ready file first: a process that could not would otherwise end with connections that it has accepted. Those
+/// who read it sooner wait a moment in the kernel.
+async fn open(controller: &mut Controller, args: &ServeArgs) -> Result<()> {
+    if let Some(path) = &args.ready_file {
+        let data = &controller.config().data_dir;
+        let ready = serde_json::json!({
+            "url": controller.url,
+            "port": controller.address.port(),
+            "credentials": data.join(config::credentials::CREDENTIALS_FILE),
+            "pid": std::process::id(),
+        });
+        write_ready_file(path, &ready)?;
+    }
+    controller.open().await
 }

@@ -54,8 +54,12 @@ pub enum RoleCommand {
 pub struct ServeArgs {
     /// Address and port to serve, http and https both; port 0 takes any free one
     /// [default: 127.0.0.1:8000]
-    #[arg(long, value_name = "ADDR:PORT", value_parser = parse_listen)]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = parse_listen, overrides_with = "listen")]
     pub listen: Option<SocketAddr>,
+    /// Take the place of the one that runs, on the same data (`up`) or address (`controller`), without losing a
+    /// request; where none runs, just start. SIGUSR2 to the one that runs does the same
+    #[arg(long)]
+    pub replace: bool,
     /// Config file; `wharf config check` prints one with all keys and their defaults
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,

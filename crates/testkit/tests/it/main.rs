@@ -23,4 +23,5 @@ mod records;
 mod rootless;
 mod smuggling;
 mod transfers;
+mod upgrade;
 mod websockets;

@@ -1,6 +1,7 @@
 //! What is decided before a controller starts.
 
 use super::settings;
+use crate::replace::Relaunch;
 use anyhow::Result;
 use config::Config;
 use std::net::SocketAddr;
@@ -26,6 +27,10 @@ pub(crate) struct ControllerOptions {
     pub(crate) listen: Option<SocketAddr>,
     /// A config file over the local defaults.
     pub(crate) config_file: Option<PathBuf>,
+    /// Take the place of the process that runs.
+    pub(crate) replace: bool,
+    /// How to start a process that is to take ours.
+    pub(crate) relaunch: Relaunch,
 }
 
 impl ControllerOptions {

@@ -1,7 +1,7 @@
 //! One client connection, from its first byte to its last request.
 
 use super::body::EdgeBody;
-use super::{EdgeLimits, first_byte};
+use super::{Descent, EdgeLimits, first_byte};
 use axum::Router;
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -12,9 +12,11 @@ use proxy::{Peer, Proxy};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
@@ -37,7 +39,7 @@ pub(super) async fn serve(
     tls: &TlsAcceptor,
     rooms: Arc<Rooms>,
     limits: &EdgeLimits,
-    stop: CancellationToken,
+    descent: Descent,
 ) {
     // Small replies must not wait for an acknowledgement of the one before.
     let _best_effort = stream.set_nodelay(true);
@@ -48,12 +50,38 @@ pub(super) async fn serve(
     let peer = Peer::new(peer, is_tls);
     if is_tls {
         match timeout(limits.handshake_timeout, tls.accept(stream)).await {
-            Ok(Ok(stream)) => serve_http(stream, peer, rooms, limits, stop).await,
+            Ok(Ok(stream)) => serve_http(stream, peer, rooms, limits, descent).await,
             Ok(Err(error)) => tracing::debug!(error = %error, "TLS handshake failed"),
             Err(_elapsed) => tracing::debug!("TLS handshake took too long"),
         }
     } else {
-        serve_http(stream, peer, rooms, limits, stop).await;
+        serve_http(stream, peer, rooms, limits, descent).await;
+    }
+}
+
+/// What the requests of one connection share.
+#[derive(Debug)]
+struct Shared {
+    rooms: Arc<Rooms>,
+    peer: Peer,
+    leaving: CancellationToken,
+    /// Whether it speaks HTTP/2, which can be told that the connection is to end; HTTP/1.1 only hears it with an answer.
+    is_http2: AtomicBool,
+    heard_http2: Notify,
+}
+
+impl Shared {
+    fn hear(&self, version: http::Version) {
+        if version == http::Version::HTTP_2 && !self.is_http2.swap(true, Ordering::Relaxed) {
+            self.heard_http2.notify_one();
+        }
+    }
+
+    /// Waits for the first request over HTTP/2.
+    async fn http2(&self) {
+        while !self.is_http2.load(Ordering::Relaxed) {
+            self.heard_http2.notified().await;
+        }
     }
 }
 
@@ -62,7 +90,7 @@ async fn serve_http<IO>(
     peer: Peer,
     rooms: Arc<Rooms>,
     limits: &EdgeLimits,
-    stop: CancellationToken,
+    descent: Descent,
 ) where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -78,13 +106,28 @@ async fn serve_http<IO>(
         .enable_connect_protocol()
         .max_concurrent_streams(limits.n_http2_streams_max)
         .adaptive_window(true);
-    let service =
-        hyper::service::service_fn(move |request| route(Arc::clone(&rooms), request, peer.clone()));
+    let Descent { leaving, closing } = descent;
+    let shared = Arc::new(Shared {
+        rooms,
+        peer,
+        leaving,
+        is_http2: AtomicBool::new(false),
+        heard_http2: Notify::new(),
+    });
+    let asked = Arc::clone(&shared);
+    let service = hyper::service::service_fn(move |request| answer(Arc::clone(&asked), request));
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     tokio::pin!(connection);
+    let to_be_told = async {
+        shared.leaving.cancelled().await;
+        tokio::select! {
+            () = closing.cancelled() => {}
+            () = shared.http2() => {}
+        }
+    };
     let outcome = tokio::select! {
         outcome = connection.as_mut() => outcome,
-        () = stop.cancelled() => {
+        () = to_be_told => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -94,9 +137,25 @@ async fn serve_http<IO>(
     }
 }
 
+/// The answer to a request; while we leave it is the last one on its HTTP/1.1 connection (RFC 9112 section 9.6).
+async fn answer(
+    shared: Arc<Shared>,
+    request: Request<Incoming>,
+) -> Result<Response<EdgeBody>, Infallible> {
+    let version = request.version();
+    shared.hear(version);
+    let mut response = route(&shared.rooms, request, shared.peer.clone()).await?;
+    let is_switching = response.status() == http::StatusCode::SWITCHING_PROTOCOLS;
+    if version < http::Version::HTTP_2 && !is_switching && shared.leaving.is_cancelled() {
+        let close = http::HeaderValue::from_static("close");
+        response.headers_mut().insert(http::header::CONNECTION, close);
+    }
+    Ok(response)
+}
+
 /// Sends a request to its room.
 async fn route(
-    rooms: Arc<Rooms>,
+    rooms: &Rooms,
     request: Request<Incoming>,
     peer: Peer,
 ) -> Result<Response<EdgeBody>, Infallible> {

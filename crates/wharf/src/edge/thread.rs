@@ -1,6 +1,6 @@
 //! The edge's thread with its own runtime, as the rest of the process holds it.
 
-use super::{EdgeLimits, Rooms, Surroundings, serve};
+use super::{Descent, EdgeLimits, Rooms, Surroundings, serve};
 use anyhow::{Context, Result};
 use lifecycle::{CancellationToken, TaskScope};
 use std::net;
@@ -17,7 +17,7 @@ pub(crate) struct EdgeThread {
     handle: Handle,
     /// Where the listening sockets go, once.
     sockets: Option<oneshot::Sender<Vec<net::TcpListener>>>,
-    stop: CancellationToken,
+    descent: Descent,
     ended: CancellationToken,
 }
 
@@ -34,13 +34,13 @@ impl EdgeThread {
             .build()
             .context("start the edge's runtime")?;
         let handle = runtime.handle().clone();
-        let stop = CancellationToken::new();
+        let descent = Descent::default();
         let around = Surroundings {
             tls: TlsAcceptor::from(tls),
             rooms,
             places: Arc::new(Semaphore::new(limits.n_connections_max)),
             limits,
-            stop: stop.clone(),
+            descent: descent.clone(),
             connections: TaskScope::new("connections"),
         };
         let (sender, sockets) = oneshot::channel();
@@ -54,7 +54,7 @@ impl EdgeThread {
                 drop(at_end);
             })
             .context("start the edge's thread")?;
-        Ok(Self { handle, sockets: Some(sender), stop, ended })
+        Ok(Self { handle, sockets: Some(sender), descent, ended })
     }
 
     /// The runtime on which tunnels are driven.
@@ -71,9 +71,21 @@ impl EdgeThread {
         }
     }
 
+    /// Accepts nothing any more, and lets open connections go on until their clients have no more use for them: they
+    /// are told at their next request, an idle one is not closed under a request on its way.
+    pub(crate) fn leave(&self) {
+        self.descent.leaving.cancel();
+    }
+
     /// Accepts nothing any more, and lets open connections finish what they are at.
     pub(crate) fn close(&self) {
-        self.stop.cancel();
+        self.descent.leaving.cancel();
+        self.descent.closing.cancel();
+    }
+
+    /// Waits until all connections have ended, after [`EdgeThread::leave`].
+    pub(crate) async fn ended(&self) {
+        self.ended.cancelled().await;
     }
 
     /// Waits for its end; false if that did not come within `bound`.
@@ -84,7 +96,7 @@ impl EdgeThread {
 
 impl Drop for EdgeThread {
     fn drop(&mut self) {
-        self.stop.cancel();
+        self.close();
     }
 }
 
@@ -95,9 +107,9 @@ fn run(
     grace: Duration,
 ) {
     runtime.block_on(async move {
-        let stop = around.stop.clone();
+        let leaving = around.descent.leaving.clone();
         // Tunnels are driven meanwhile.
-        let Some(Ok(sockets)) = stop.run_until_cancelled(sockets).await else { return };
+        let Some(Ok(sockets)) = leaving.run_until_cancelled(sockets).await else { return };
         match sockets.into_iter().map(TcpListener::from_std).collect() {
             Ok(listeners) => serve(listeners, around, grace).await,
             Err(error) => tracing::error!(error = %error, "the edge cannot listen"),
