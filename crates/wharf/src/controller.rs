@@ -149,11 +149,11 @@ impl Controller {
         if let Some(sockets) = self.sockets.take() {
             self.edge.accept(sockets.into_all());
         }
-        match self.predecessor.take() {
-            // It is the one that the service manager knows, and names us to it.
-            Some(predecessor) => predecessor.tell().await,
-            None => service_manager::tell("READY=1"),
+        if let Some(predecessor) = self.predecessor.take() {
+            predecessor.tell().await;
         }
+        // Where the service manager knows the process before us, that one has named us by now, or soon does.
+        service_manager::tell("READY=1");
         Ok(())
     }
 }

@@ -14,7 +14,7 @@ use proxy::{
     Changed, Credential, Directory, DirectoryError, HostTarget, Principal, StartInfo, Target,
     TargetState,
 };
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use store::{Identity, Notice, Purpose, Store, TargetKey, TargetRecord};
@@ -43,7 +43,7 @@ pub(crate) struct RecordsDirectory {
 struct Known {
     generation: u64,
     targets: HashMap<HostTarget, Arc<Target>>,
-    by_record: HashMap<String, Vec<HostTarget>>,
+    by_record: HashMap<String, HashSet<HostTarget>>,
 }
 
 impl Known {
@@ -52,7 +52,7 @@ impl Known {
             self.forget_all();
         }
         for record in &target.records {
-            self.by_record.entry(record.clone()).or_default().push(host.clone());
+            self.by_record.entry(record.clone()).or_default().insert(host.clone());
         }
         self.targets.insert(host.clone(), Arc::clone(target));
     }
@@ -259,5 +259,41 @@ fn exit_words(container: &Container) -> String {
         (ContainerState::Cancelled, None, _) => "it was stopped".to_owned(),
         (ContainerState::Complete, None, Some(code)) => format!("it ended with exit code {code}"),
         _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::JsonMap;
+    use model::request_rules::{Origin, new_request};
+    use store::StoreOptions;
+
+    /// Whether a request is still found here after another process has deleted it, and nothing was heard of that.
+    async fn is_known_after_deletion(silence_max: Duration) -> bool {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("wharf.db");
+        let open = || Store::open(&path, StoreOptions::default());
+        let (here, elsewhere) = (open().await.unwrap(), open().await.unwrap());
+        let user = here.ensure_system_user().await.unwrap().uuid;
+        let uuid = here.new_request_uuid().unwrap();
+        let origin = Origin { uuid, by: user, at: here.now() };
+        let attributes = [("container_image", "sha256:0"), ("output_path", "/out")];
+        let attributes = attributes.map(|(name, value)| (name.to_owned(), value.into()));
+        let request = new_request(&JsonMap::from_iter(attributes), &origin).unwrap();
+        here.create_request(request, user).await.unwrap();
+        let logs = LogFiles::new(dir.path().to_owned(), here.clone());
+        let directory = RecordsDirectory::new(here, logs, silence_max);
+        let host = HostTarget::Request { uuid, port: None };
+        assert!(directory.find(&host).await.unwrap().is_some());
+        assert!(elsewhere.delete_request(uuid).await.unwrap());
+        directory.find(&host).await.unwrap().is_some()
+    }
+
+    #[tokio::test]
+    async fn t38_while_nothing_is_heard_of_other_processes_nothing_is_answered_from_memory() {
+        assert!(!is_known_after_deletion(Duration::ZERO).await);
+        // What the answer above is owed to: within the silence that is allowed, memory counts.
+        assert!(is_known_after_deletion(Duration::from_secs(3600)).await);
     }
 }

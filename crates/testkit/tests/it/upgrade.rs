@@ -381,8 +381,11 @@ fn sigusr2_starts_the_executable_that_lies_there_now() {
     // As a package manager does it: the file that runs has no name any more.
     install();
     signal(old.pid(), "-USR2");
-    let words = heard();
-    let pid: u32 = words.strip_prefix("MAINPID=").and_then(|pid| pid.parse().ok()).expect(&words);
+    // Each of the two speaks for itself, so the words may come in any order.
+    let words = [heard(), heard()];
+    assert!(words.contains(&"READY=1".to_owned()), "{words:?}");
+    let pid = words.iter().find_map(|words| words.strip_prefix("MAINPID=")?.parse::<u32>().ok());
+    let pid = pid.unwrap_or_else(|| panic!("{words:?}"));
     let port = old.port();
     assert!(old.wait().success());
     let executable = std::fs::read_link(format!("/proc/{pid}/exe")).expect("it runs");

@@ -20,7 +20,10 @@ impl Sockets {
         mut inherited: Vec<TcpListener>,
     ) -> Result<Self> {
         let main = bind(listen, &mut inherited).await.with_context(|| {
-            format!("listen on {listen}: choose another address with --listen, or stop the program that has it")
+            format!(
+                "listen on {listen}: choose another address with --listen, stop the program that has it, \
+                 or take its place with --replace if it is a Wharf"
+            )
         })?;
         let mut others = Vec::new();
         let range = ports.map(|(first, last)| first..=last);
