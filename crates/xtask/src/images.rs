@@ -1,7 +1,8 @@
 //! The container images of the tests, built once and kept in the target folder.
 
 use std::path::{Path, PathBuf};
-use std::process::Child;
+use std::process::Stdio;
+use std::thread::JoinHandle;
 
 use anyhow::{Context, Result, bail};
 
@@ -11,11 +12,6 @@ use crate::needs;
 /// The folder of all archives.
 pub(crate) fn folder() -> PathBuf {
     target().join("test-images")
-}
-
-/// The archive that `images/jupyterlab.sh` writes.
-pub(crate) fn jupyterlab() -> PathBuf {
-    folder().join("jupyterlab.docker.tar")
 }
 
 /// Busybox and the test server; seconds. The test server's image is rebuilt when it changed.
@@ -32,34 +28,66 @@ pub(crate) fn build_small() -> Result<()> {
     Ok(())
 }
 
-/// Starts building JupyterLab's image beside everything else, unless it is there: it waits for
-/// the network more than for a core.
-pub(crate) fn start_jupyterlab() -> Result<Option<Child>> {
-    if jupyterlab().exists() {
+/// Images of Debian's packages: name of archive and script.
+const DEBIAN: [&str; 3] = ["jupyterlab", "python", "postgresql"];
+
+/// Builds the Debian images that are missing, beside everything else: they wait for the network more than for a core.
+/// One after the other, since they share a base.
+pub(crate) fn start_debian() -> Result<Option<JoinHandle<Result<()>>>> {
+    let out = text(&folder())?;
+    let missing: Vec<&str> = DEBIAN.into_iter().filter(|name| !is_made(name)).collect();
+    if missing.is_empty() {
         return Ok(None);
     }
     if !needs::is_root() {
-        println!("setup: no JupyterLab image: only root can build it (images/jupyterlab.sh)");
+        println!(
+            "setup: only root can build these images, whose tests will fail: {}",
+            missing.join(", ")
+        );
         return Ok(None);
     }
-    println!("setup: building the JupyterLab image in the background (three minutes)");
-    let mut build = command("images/jupyterlab.sh", &[&text(&folder())?]);
-    build.spawn().map(Some).context("images/jupyterlab.sh could not be started")
+    println!(
+        "setup: building images in the background (a minute or two each): {}",
+        missing.join(", ")
+    );
+    Ok(Some(std::thread::spawn(move || {
+        missing.into_iter().try_for_each(|name| build_debian(name, &out))
+    })))
 }
 
-/// Waits for [`start_jupyterlab`].
-pub(crate) fn finish_jupyterlab(build: Option<Child>) -> Result<()> {
-    let Some(mut build) = build else { return Ok(()) };
-    let status = build.wait().context("waiting for images/jupyterlab.sh")?;
-    if !status.success() {
-        bail!("images/jupyterlab.sh failed: {status}");
+/// Waits for [`start_debian`].
+pub(crate) fn finish_debian(build: Option<JoinHandle<Result<()>>>) -> Result<()> {
+    match build.map(JoinHandle::join) {
+        None => Ok(()),
+        Some(Ok(built)) => built,
+        Some(Err(_panic)) => bail!("building the images panicked"),
     }
-    Ok(())
+}
+
+fn build_debian(name: &str, out: &str) -> Result<()> {
+    let mut build = command(format!("images/{name}.sh"), &[out]);
+    run(build.args(packages(name)).stdout(Stdio::null()))?;
+    std::fs::write(made_of(name), packages(name).join("\n"))
+        .context("a mark beside an image can't be written")
+}
+
+/// What a script installs besides what it names itself.
+fn packages(name: &str) -> &'static [&'static str] {
+    if name == "python" { &needs::PYTHON_PACKAGES } else { &[] }
+}
+
+fn is_made(name: &str) -> bool {
+    let made_of = std::fs::read_to_string(made_of(name)).unwrap_or_default();
+    folder().join(format!("{name}.docker.tar")).exists() && made_of == packages(name).join("\n")
+}
+
+fn made_of(name: &str) -> PathBuf {
+    folder().join(format!("{name}.packages"))
 }
 
 fn script(path: &str, arguments: &[&str]) -> Result<()> {
     println!("setup: {path}");
-    run(command(path, arguments).stdout(std::process::Stdio::null()))
+    run(command(path, arguments).stdout(Stdio::null()))
 }
 
 fn is_older(file: &Path, than: &Path) -> bool {

@@ -7,11 +7,13 @@ use anyhow::{Context, Result, bail};
 use crate::commands::{command, is_installed, root, run, target};
 
 /// A program that shows that a Debian package is there, and the package.
-const PACKAGES: [(&str, &str); 7] = [
+const PACKAGES: [(&str, &str); 9] = [
     ("busybox", "busybox-static"), // the root file system of the small images
     ("chromium", "chromium"),      // the browser of the browser tests
     ("curl", "curl"),              // an HTTP client that is not ours
-    ("debootstrap", "debootstrap"), // the base of the JupyterLab image
+    ("debootstrap", "debootstrap"), // the base of the images of Debian's packages
+    ("h2load", "nghttp2-client"),  // an HTTP/2 client that is not ours
+    ("psql", "postgresql-client"), // what `wharf forward` is for
     ("unshare", "util-linux"),     // mount namespaces of the image scripts
     ("strip", "binutils"),         // smaller test images
     ("setpriv", "util-linux"),     // the rootless runs
@@ -20,8 +22,9 @@ const PACKAGES: [(&str, &str); 7] = [
 /// The programs of `cargo xtask bench` alone.
 pub(crate) const BENCH_PACKAGES: [(&str, &str); 2] = [("nginx", "nginx-light"), ("wrk", "wrk")];
 
-/// A WebSocket client not ours, in a virtual environment.
-const PYTHON_PACKAGES: [&str; 1] = ["websockets==15.0.1"];
+/// Clients and servers that are not ours, in a virtual environment here and in the image `python`.
+pub(crate) const PYTHON_PACKAGES: [&str; 4] =
+    ["grpcio==1.85.3", "gunicorn==27.0.1", "httpbin==0.10.4", "websockets==15.0.1"];
 
 /// Installs what is missing; says what it does, since it can take a minute.
 pub(crate) fn install() -> Result<()> {

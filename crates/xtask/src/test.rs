@@ -52,12 +52,12 @@ impl Options {
 pub(crate) fn setup() -> Result<Instant> {
     let begin = Instant::now();
     needs::install()?;
-    let jupyterlab = images::start_jupyterlab()?;
+    let debian = images::start_debian()?;
     let built =
         run_to_end(&mut cargo(&["build", "--locked", "-p", "wharf", "-p", "testkit", "--bins"]))
             .and_then(|()| images::build_small());
     // Waited for whatever happened, or its processes would outlive us.
-    images::finish_jupyterlab(jupyterlab)?;
+    images::finish_debian(debian)?;
     built?;
     println!("setup: done after {} s", begin.elapsed().as_secs());
     Ok(begin)
