@@ -3,6 +3,7 @@
 mod batch;
 mod config;
 mod env;
+mod forward;
 mod hostname;
 mod image;
 mod later;
@@ -36,13 +37,13 @@ pub(crate) async fn dispatch(
         C::Stop(args) => Box::pin(stop::stop(&context()?, &args)).await?,
         C::Open(args) => open::open(&context()?, &args).await?,
         C::Url(args) => url::url(&context()?, &args).await?,
+        C::Forward(args) => Box::pin(forward::forward(&context()?, &args)).await?,
         C::Hostname(command) => hostname::hostname(&context()?, command).await?,
         C::Image(command) => image::image(shared, command).await?,
         C::Token(command) => token::token(&context()?, command).await?,
         C::Env => env::env(&context()?)?,
         C::Config(command) => config::config(shared, &command)?,
         C::Shell(_) => later::refuse("shell", later::Instead::Nothing)?,
-        C::Forward(_) => later::refuse("forward", later::Instead::Try("wharf url"))?,
         C::Put(_) => later::refuse("put", later::Instead::Try("wharf run --mount"))?,
         C::Get(_) => later::refuse("get", later::Instead::Try("wharf run --mount"))?,
         C::Ls(_) => later::refuse("ls", later::Instead::Nothing)?,

@@ -110,6 +110,19 @@ impl Service {
         }
         entry?.1.initial_url.clone()
     }
+
+    /// The address of a port that no host name can be moved from; on sites without a wildcard only once it runs.
+    pub(crate) fn own_url(
+        &self,
+        port: ContainerPort,
+        domain: Option<&ServiceDomain>,
+    ) -> Option<String> {
+        if let Some(domain) = domain.filter(|domain| domain.is_wildcard()) {
+            return Some(domain.url_of(&format!("{}-{port}", self.request.uuid)));
+        }
+        let entry = self.ports().into_iter().find(|(number, _)| *number == port);
+        entry?.1.base_url.clone()
+    }
 }
 
 /// As [`Service::title`].

@@ -23,6 +23,9 @@ use crate::transport::{HttpTransport, TlsTrust, Transport};
 /// Largest JSON answer that is read; a page of a thousand requests has some 4 MiB.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
+/// What we call ourselves.
+pub(crate) const USER_AGENT: &str = concat!("wharf/", env!("CARGO_PKG_VERSION"));
+
 /// How long to wait for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadlines {
@@ -50,10 +53,10 @@ impl Default for Deadlines {
 /// Speaks to one API with one token. Cheap to clone; clones share connections.
 #[derive(Clone, Debug)]
 pub struct Client {
-    transport: Transport,
+    pub(crate) transport: Transport,
     /// The `Authorization` header, marked sensitive so that it does not print.
-    authorization: Option<HeaderValue>,
-    deadlines: Deadlines,
+    pub(crate) authorization: Option<HeaderValue>,
+    pub(crate) deadlines: Deadlines,
     /// Where a person would open it; for messages.
     base_url: Arc<str>,
 }
@@ -200,7 +203,7 @@ impl Client {
             .method(method)
             .uri(path)
             .header(header::ACCEPT, accept)
-            .header(header::USER_AGENT, concat!("wharf/", env!("CARGO_PKG_VERSION")));
+            .header(header::USER_AGENT, USER_AGENT);
         if let Some(authorization) = &self.authorization {
             request = request.header(header::AUTHORIZATION, authorization);
         }
@@ -245,7 +248,7 @@ async fn read_all(what: &str, mut body: BoxBody) -> Result<Bytes, ClientError> {
 }
 
 /// Turns an error answer into an error with the API's texts.
-async fn refuse_errors(
+pub(crate) async fn refuse_errors(
     what: &str,
     answer: Response<BoxBody>,
 ) -> Result<Response<BoxBody>, ClientError> {

@@ -21,6 +21,7 @@ mod list;
 mod logs;
 mod requests;
 mod status;
+mod tcp;
 mod transport;
 mod users;
 
@@ -34,5 +35,6 @@ pub use list::{ListQuery, Page};
 pub use logs::{LogSelection, LogStreamName};
 pub use requests::NewRequest;
 pub use status::{QueueEntry, ServerStatus};
+pub use tcp::ByteStream;
 pub use transport::TlsTrust;
 pub use users::NewToken;

@@ -8,7 +8,7 @@ use client::LogStreamName;
 use config::ByteSize;
 use model::{ContainerPort, TokenUuid};
 
-use super::values::{Mount, Publish, parse_duration, parse_env, parse_port, parse_size};
+use super::values::{Forward, Mount, Publish, parse_duration, parse_env, parse_port, parse_size};
 
 /// Commands that [`crate::run`] does.
 #[derive(Debug, Subcommand)]
@@ -43,6 +43,12 @@ pub enum ClientCommand {
         after_help = "Examples:\n  curl \"$(wharf url web)\"\n  wharf url lab 8888 --sign-in"
     )]
     Url(UrlArgs),
+    /// Carry TCP from this machine to ports of a service: databases, debuggers, anything
+    #[command(
+        display_order = 17,
+        after_help = "Examples:\n  wharf forward db 5432\n  wharf forward db 15432:5432 0:8080"
+    )]
+    Forward(ForwardArgs),
     /// Give services names of their own
     #[command(display_order = 20, subcommand)]
     Hostname(HostnameCommand),
@@ -62,8 +68,6 @@ pub enum ClientCommand {
     // Promised commands that this version does not have: not listed, refused in words.
     #[command(hide = true)]
     Shell(LaterArgs),
-    #[command(hide = true)]
-    Forward(LaterArgs),
     #[command(hide = true)]
     Put(LaterArgs),
     #[command(hide = true)]
@@ -219,6 +223,18 @@ pub struct UrlArgs {
     /// With a code in it that signs in once, within a minute
     #[arg(long)]
     pub(crate) sign_in: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ForwardArgs {
+    #[arg(help = ID_HELP)]
+    pub(crate) id: String,
+    /// Port of the service, after the local one where that is to be another; 0 takes any free one
+    #[arg(value_name = "[LOCAL:]PORT", required = true)]
+    pub(crate) ports: Vec<Forward>,
+    /// Print the addresses as JSON once they can be used
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,7 +1,7 @@
 use clap::CommandFactory;
 use model::Access;
 
-use super::values::{Mount, Publish, parse_env, parse_listen, parse_port, parse_size};
+use super::values::{Forward, Mount, Publish, parse_env, parse_listen, parse_port, parse_size};
 use super::*;
 
 fn parse_words(line: &str) -> Result<Cli, String> {
@@ -41,6 +41,21 @@ fn every_listed_command_has_help_with_an_example() {
         }
     }
     check(&Cli::command(), "wharf");
+}
+
+#[test]
+fn ports_to_forward() {
+    let check = |text: &str, local: u16, port: u16| {
+        let parsed: Forward = text.parse().unwrap();
+        assert_eq!((parsed.local, parsed.port.get()), (local, port), "{text}");
+    };
+    check("5432", 5432, 5432);
+    check("15432:5432", 15432, 5432);
+    check("0:80", 0, 80);
+    for wrong in ["", "0", ":80", "80:", "80:0", "70000", "1:2:3", "a", "+1", "00:80"] {
+        assert!(wrong.parse::<Forward>().is_err(), "{wrong}");
+    }
+    assert!(parse_words("forward db").unwrap_err().contains("LOCAL:"));
 }
 
 #[test]
@@ -118,9 +133,7 @@ fn global_flags_go_anywhere() {
 
 #[test]
 fn commands_of_later_versions_take_whatever_follows() {
-    for line in
-        ["shell x -- ls -l", "forward x 1:2", "cwl run a.cwl --help", "user", "image pull x"]
-    {
+    for line in ["shell x -- ls -l", "cwl run a.cwl --help", "user", "image pull x"] {
         assert!(parse_words(line).is_ok(), "{line}");
     }
 }

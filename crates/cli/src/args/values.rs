@@ -33,6 +33,28 @@ impl FromStr for Publish {
     }
 }
 
+/// `[LOCAL:]PORT`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Forward {
+    /// 0 stands for any free one.
+    pub(crate) local: u16,
+    pub(crate) port: ContainerPort,
+}
+
+impl FromStr for Forward {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (local, port) = text.split_once(':').unwrap_or((text, text));
+        let port = parse_port(port)?;
+        let local = match local {
+            "0" => 0,
+            local => parse_port(local)?.get(),
+        };
+        Ok(Self { local, port })
+    }
+}
+
 /// `SRC:DST[:ro|rw]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mount {

@@ -18,6 +18,10 @@ use tokio_util::task::AbortOnDropHandle;
 use super::http::Shared;
 use crate::body::{BoxBody, BoxError};
 
+/// Plain or with TLS.
+pub(super) trait Socket: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket for S {}
+
 pub(super) struct Connection {
     sender: SendRequest<BoxBody>,
     _driver: AbortOnDropHandle<()>,
@@ -31,10 +35,7 @@ pub(super) struct Unsent {
 }
 
 impl Connection {
-    pub(super) async fn open<IO>(io: IO) -> io::Result<Self>
-    where
-        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
+    pub(super) async fn open(io: Box<dyn Socket>) -> io::Result<Self> {
         let (sender, driver) =
             http1::handshake(TokioIo::new(io)).await.map_err(io::Error::other)?;
         let driver = tokio::spawn(async move {
@@ -60,6 +61,21 @@ impl Connection {
             source: unsent.into_error().into(),
         })
     }
+}
+
+/// Sends one request that asks to switch protocols, on a connection that ends with what comes of it.
+pub(super) async fn switch(
+    io: Box<dyn Socket>,
+    request: Request<BoxBody>,
+) -> hyper::Result<Response<BoxBody>> {
+    let (mut sender, driver) = http1::handshake(TokioIo::new(io)).await?;
+    // Without a handle: the connection is over with this answer, or handed to whoever asks the answer for it.
+    tokio::spawn(async move {
+        // What breaks here also breaks the request, which reports it.
+        let _reported = driver.with_upgrades().await;
+    });
+    let answer = sender.send_request(request).await?;
+    Ok(answer.map(|body| body.map_err(BoxError::from).boxed_unsync()))
 }
 
 /// An answer's body that holds its connection and gives it back at its end.

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::Head;
-use super::connection::{Connection, PooledBody, Unsent};
+use super::connection::{self, Connection, PooledBody, Socket, Unsent};
 use super::tls::TlsTrust;
 use crate::body::{BoxBody, Pieces, RequestBody};
 use crate::error::ClientError;
@@ -90,13 +90,32 @@ impl HttpTransport {
                 }
             }
         }
-        let mut fresh = timeout(connect_timeout, self.shared.connect())
+        let mut fresh = timeout(connect_timeout, self.shared.open())
             .await
             .map_err(|_elapsed| self.shared.no_answer(connect_timeout))??;
         match fresh.send(request).await {
             Ok(answer) => Ok(self.answer(answer, fresh)),
             Err(Unsent { source, .. }) => Err(ClientError::Broken { what, source }),
         }
+    }
+
+    /// Sends a request that asks to switch protocols, on a connection of its own.
+    pub(crate) async fn upgrade(
+        &self,
+        authority: &Authority,
+        request: Request<()>,
+        connect_timeout: Duration,
+    ) -> Result<Response<BoxBody>, ClientError> {
+        let what = format!("a connection to {authority}");
+        let near = if is_here(&self.shared.authority) { &self.shared.authority } else { authority };
+        let connecting = self.shared.connect(near, authority.host());
+        let socket = timeout(connect_timeout, connecting)
+            .await
+            .map_err(|_elapsed| self.shared.no_answer(connect_timeout))??;
+        let request = request.map(|()| RequestBody::Empty.into_body());
+        connection::switch(socket, request)
+            .await
+            .map_err(|source| ClientError::Broken { what, source: source.into() })
     }
 
     /// The connection comes back to the pool when the body was read to its end.
@@ -130,32 +149,44 @@ fn patient(mut head: Head, pieces: Pieces) -> Request<BoxBody> {
     request
 }
 
+/// Whether an address is this machine's own, as `localhost` and all names below it are (RFC 6761 section 6.3).
+fn is_here(authority: &Authority) -> bool {
+    let host = authority.host().trim_matches(['[', ']']).trim_end_matches('.');
+    let address = host.parse::<std::net::IpAddr>();
+    address.is_ok_and(|address| address.is_loopback())
+        || host.eq_ignore_ascii_case("localhost")
+        || host.to_ascii_lowercase().ends_with(".localhost")
+}
+
 impl Shared {
-    async fn connect(&self) -> Result<Connection, ClientError> {
+    async fn open(&self) -> Result<Connection, ClientError> {
+        let socket = self.connect(&self.authority, self.authority.host()).await?;
+        Connection::open(socket).await.map_err(|source| self.unreachable(source))
+    }
+
+    /// Connects to a server, which with TLS must prove to be `name`.
+    async fn connect(&self, at: &Authority, name: &str) -> Result<Box<dyn Socket>, ClientError> {
         let default_port = if self.tls.is_some() { 443 } else { 80 };
-        let host = self.authority.host().trim_matches(['[', ']']);
-        let port = self.authority.port_u16().unwrap_or(default_port);
-        let unreachable =
-            |source| ClientError::Unreachable { address: self.address.clone(), source };
+        let host = at.host().trim_matches(['[', ']']);
+        let port = at.port_u16().unwrap_or(default_port);
+        let unreachable = |source| self.unreachable(source);
         let socket = TcpStream::connect((host, port)).await.map_err(unreachable)?;
         socket.set_nodelay(true).map_err(unreachable)?;
+        let Some(tls) = &self.tls else { return Ok(Box::new(socket)) };
+        let name = name.trim_matches(['[', ']']).to_owned();
+        let name = rustls::pki_types::ServerName::try_from(name)
+            .map_err(|_not_a_name| ClientError::Address { address: self.address.clone() })?;
         let refused = |source| ClientError::Tls { address: self.address.clone(), source };
-        match &self.tls {
-            None => Connection::open(socket).await.map_err(unreachable),
-            Some(tls) => {
-                let name = rustls::pki_types::ServerName::try_from(host.to_owned()).map_err(
-                    |_not_a_name| ClientError::Address { address: self.address.clone() },
-                )?;
-                let socket = tls.connect(name, socket).await.map_err(refused)?;
-                Connection::open(socket).await.map_err(unreachable)
-            }
-        }
+        Ok(Box::new(tls.connect(name, socket).await.map_err(refused)?))
+    }
+
+    fn unreachable(&self, source: std::io::Error) -> ClientError {
+        ClientError::Unreachable { address: self.address.clone(), source }
     }
 
     fn no_answer(&self, bound: Duration) -> ClientError {
         let text = format!("no answer within {bound:?}");
-        let source = std::io::Error::new(std::io::ErrorKind::TimedOut, text);
-        ClientError::Unreachable { address: self.address.clone(), source }
+        self.unreachable(std::io::Error::new(std::io::ErrorKind::TimedOut, text))
     }
 
     fn take_idle(&self) -> Option<Connection> {

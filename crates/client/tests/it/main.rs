@@ -6,6 +6,7 @@ mod api;
 mod calls;
 mod connections;
 mod streams;
+mod tcp;
 mod tls;
 
 /// Longest any of these tests waits for anything.

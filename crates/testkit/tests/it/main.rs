@@ -12,6 +12,7 @@ mod controllers;
 mod crashes;
 mod credentials;
 mod failures;
+mod forward;
 mod gate;
 mod hosts;
 mod images;
