@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# PostgreSQL as Debian packs it, without the rest of Debian: its programs, what they load, and busybox. The default
-# command makes an empty cluster that trusts whoever reaches it. Needs root, debootstrap, busybox-static and python3.
+# PostgreSQL as Debian packs it, with busybox and without the rest of Debian. The default command makes an empty cluster
+# that trusts whoever reaches it. Needs root, debootstrap, busybox-static and python3.
 #   images/postgresql.sh OUT     writes OUT/postgresql.docker.tar and prints it
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -12,7 +12,8 @@ source "$here/busybox-root.sh"
 debian_base "$out"
 # No cluster of the package's own, and nothing started while it is installed. The compiler for queries is left out: it
 # is most of the bytes, and is loaded only where it is switched on.
-debian_layer "$out" postgresql '
+debian_layer "$out" postgresql "
+  $(cat "$here/debian-thin.sh")"'
   mkdir -p /etc/postgresql-common
   echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf
   printf "#!/bin/sh\nexit 101\n" >/usr/sbin/policy-rc.d
@@ -20,13 +21,8 @@ debian_layer "$out" postgresql '
   apt-get update
   apt-get install -y --no-install-recommends postgresql
   rm -rf /usr/lib/postgresql/*/lib/{bitcode,llvmjit*}
-  mkdir /thin
   ln -s /usr/lib/postgresql/*/bin /opt/postgresql
-  cp -a --parents /opt/postgresql /usr/lib/postgresql /usr/share/postgresql /usr/share/zoneinfo /thin
-  # ldd prints "name => /path (address)" for libraries and "/path (address)" for the loader.
-  for library in $(ldd /opt/postgresql/{postgres,initdb} /usr/lib/postgresql/*/lib/*.so | grep -o "/[^ :]* (" | cut -d" " -f1 | sort -u); do
-    cp -L --parents "$library" /thin
-  done'
+  thin /opt/postgresql /usr/lib/postgresql /usr/share/postgresql /usr/share/zoneinfo'
 
 root=$work/root
 mkdir "$root"

@@ -14,6 +14,7 @@ mod credentials;
 mod failures;
 mod forward;
 mod gate;
+mod grpc;
 mod hosts;
 mod images;
 mod jupyter;
