@@ -16,6 +16,7 @@ mod forward;
 mod gate;
 mod grpc;
 mod hosts;
+mod http2;
 mod images;
 mod jupyter;
 mod links;

@@ -1,7 +1,5 @@
 //! HTTP through the proxy, byte for byte and event by event.
 
-use std::process::Command;
-
 use testkit::http::Connection;
 use testkit::{Launch, Wharf, pattern};
 
@@ -260,53 +258,5 @@ fn a_client_of_http_1_0_gets_its_answer() {
     connection.send(head.replace("HTTP/1.1", "HTTP/1.0").as_bytes());
     let reply = connection.read_reply().expect(200);
     assert!(reply.text().starts_with("GET /old HTTP/1."), "{}", reply.text());
-    wharf.finish();
-}
-
-/// curl with a `Host` of its own; returns its output.
-fn curl(arguments: &[&str]) -> String {
-    let mut command = Command::new("curl");
-    command.args(["--silent", "--show-error", "--max-time", "30"]).args(arguments);
-    let output = command.output().expect("curl runs");
-    assert!(output.status.success(), "curl: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-#[test]
-fn http2_and_tls_on_the_same_port() {
-    let wharf = Wharf::start();
-    let service = wharf.app();
-    let bearer = format!("Authorization: Bearer {}", wharf.token());
-    let label = service.host();
-    let name = label.split(':').next().unwrap_or_default().to_owned();
-    let resolve = format!("{label}:127.0.0.1");
-    let authority = wharf.data().join("ca.pem");
-    let authority = authority.to_string_lossy().into_owned();
-    let plain = format!("http://{label}/plain");
-    let out = curl(&["--http2-prior-knowledge", "--resolve", &resolve, "-H", &bearer, &plain]);
-    assert!(out.starts_with("GET /plain HTTP/1.1\r\n"), "{out}");
-    assert!(out.to_ascii_lowercase().contains(&format!("host: {label}")), "{out}");
-    let secure = format!("https://{label}/secure");
-    for version in ["--http1.1", "--http2"] {
-        let out =
-            curl(&[version, "--resolve", &resolve, "--cacert", &authority, "-H", &bearer, &secure]);
-        assert!(out.starts_with("GET /secure HTTP/1.1\r\n"), "{version}: {out}");
-        assert!(out.to_ascii_lowercase().contains("x-forwarded-proto: https"), "{out}");
-    }
-    let upload = curl(&[
-        "--http2-prior-knowledge",
-        "--resolve",
-        &resolve,
-        "-H",
-        &bearer,
-        "--data-binary",
-        "hello",
-        &format!("http://{label}/upload"),
-    ]);
-    assert!(upload.contains("\"bytes\":5"), "{upload}");
-    // The dashboard and the API are on that port too.
-    let api = format!("https://localhost:{}/arvados/v1/users/current", wharf.port());
-    let user = curl(&["--cacert", &authority, "-H", &bearer, &api]);
-    assert!(user.contains("\"is_admin\":true"), "{user} ({name})");
     wharf.finish();
 }
