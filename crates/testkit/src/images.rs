@@ -18,11 +18,17 @@ pub fn archive(name: &str) -> PathBuf {
     present(folder.join(name))
 }
 
-/// A Python with the package `websockets`.
+/// A Python with the packages of the protocol tests.
 #[must_use]
 pub fn python() -> PathBuf {
     let python = from_environment("WHARF_TEST_PYTHON");
     present(python.unwrap_or_else(|| build_folder().join("../test-venv/bin/python3")))
+}
+
+/// The folder of scripts that drive clients and servers that are not ours.
+#[must_use]
+pub fn protocols() -> PathBuf {
+    present(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/protocols"))
 }
 
 /// The folder of outside proofs, where the machine has it.

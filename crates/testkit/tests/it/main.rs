@@ -17,6 +17,7 @@ mod gate;
 mod grpc;
 mod hosts;
 mod http2;
+mod httpbin;
 mod images;
 mod jupyter;
 mod links;
