@@ -7,56 +7,90 @@ use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use crate::grants::Revoked;
+use crate::socket::frames::{self, Frames};
 
 /// Large enough for bulk, small enough for a thread to keep.
 const SCRATCH_BYTES: usize = 64 * 1024;
 /// Reads one direction may make before other tasks get their turn.
 const READS_PER_TURN: usize = 16;
+/// How long a client may take to hear that access was withdrawn.
+const GOODBYE_WAIT: Duration = Duration::from_millis(500);
 
 thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; SCRATCH_BYTES]);
 }
 
 /// Copies both ways until both directions have ended. The end of one direction is passed on and the other goes on.
-/// `early` goes to `a` before anything that is read from `b`.
-///
-/// # Errors
-/// When either side breaks off.
-async fn pump<A, B>(mut a: A, mut b: B, early: &[u8]) -> io::Result<()>
-where
-    A: AsyncRead + AsyncWrite + Unpin,
-    B: AsyncRead + AsyncWrite + Unpin,
-{
-    let mut there = Direction::default();
-    let mut back = Direction { kept: early.to_vec(), ..Direction::default() };
-    std::future::poll_fn(|cx| {
-        let there = there.poll(cx, &mut a, &mut b)?;
-        let back = back.poll(cx, &mut b, &mut a)?;
-        if there.is_ready() && back.is_ready() { Poll::Ready(Ok(())) } else { Poll::Pending }
-    })
-    .await
+pub(crate) struct Pump<A, B> {
+    client: A,
+    app: B,
+    there: Direction,
+    back: Direction,
 }
 
-/// Copies both ways, `early` to the client first, until both directions have ended, one side breaks off, or access is withdrawn.
-pub(crate) async fn pump_while_allowed<A, B>(client: A, app: B, early: &[u8], revoked: Revoked)
+impl<A, B> Pump<A, B>
 where
     A: AsyncRead + AsyncWrite + Unpin,
     B: AsyncRead + AsyncWrite + Unpin,
 {
-    let pumping = pump(client, app, early);
-    let ended = tokio::select! {
-        ended = pumping => ended,
-        () = revoked => {
-            tracing::debug!("socket closed: access was withdrawn");
-            return;
+    /// `early` goes to the client before anything that is read from the app.
+    pub(crate) fn new(client: A, app: B, early: &[u8]) -> Self {
+        let back = Direction { kept: early.to_vec(), ..Direction::default() };
+        Self { client, app, there: Direction::default(), back }
+    }
+
+    /// The same for a WebSocket, whose client is told when access is withdrawn.
+    pub(crate) fn of_frames(client: A, app: B, early: &[u8]) -> Self {
+        let mut pump = Self::new(client, app, early);
+        let mut frames = Frames::default();
+        frames.pass(early);
+        pump.back.frames = Some(frames);
+        pump
+    }
+
+    /// Runs until both directions have ended, one side breaks off, or access is withdrawn.
+    pub(crate) async fn run_while_allowed(mut self, revoked: Revoked) {
+        let ended = tokio::select! {
+            ended = std::future::poll_fn(|cx| self.poll(cx)) => ended,
+            () = revoked => {
+                tracing::debug!("socket closed: access was withdrawn");
+                // Dropped where the client does not listen.
+                let _told = tokio::time::timeout(GOODBYE_WAIT, self.say_goodbye()).await;
+                return;
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(error = %error, "socket broke off");
         }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(error = %error, "socket broke off");
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let there = self.there.poll(cx, &mut self.client, &mut self.app)?;
+        let back = self.back.poll(cx, &mut self.app, &mut self.client)?;
+        if there.is_ready() && back.is_ready() { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+
+    /// Tells a WebSocket's client why it ends, where that can be said between two frames of the app's.
+    async fn say_goodbye(mut self) -> io::Result<()> {
+        let Some(frames) = &self.back.frames else { return Ok(()) };
+        if !frames.is_between() || self.back.has_ended {
+            return Ok(());
+        }
+        // The app's side ends at once; what it had said before that still belongs to whole frames.
+        drop(self.app);
+        let kept = &self.back.kept[self.back.n_written..];
+        self.client.write_all(kept).await?;
+        self.client.write_all(&frames::goodbye("access was withdrawn")).await?;
+        self.client.shutdown().await?;
+        // Closing with unread bytes would reset the connection, and the goodbye with it.
+        let mut unread = [0; 1024];
+        while self.client.read(&mut unread).await? > 0 {}
+        Ok(())
     }
 }
 
@@ -68,6 +102,8 @@ struct Direction {
     needs_flush: bool,
     has_ended: bool,
     is_done: bool,
+    /// Where a frame may be put in between; counts what was read.
+    frames: Option<Frames>,
 }
 
 impl Direction {
@@ -119,6 +155,9 @@ impl Direction {
         if rest.is_empty() {
             self.has_ended = true;
         }
+        if let Some(frames) = &mut self.frames {
+            frames.pass(rest);
+        }
         self.needs_flush |= !rest.is_empty();
         while !rest.is_empty() {
             match Pin::new(&mut *to).poll_write(cx, rest)? {
@@ -157,7 +196,7 @@ impl Direction {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+    use tokio::io::duplex;
 
     use super::*;
 
@@ -165,7 +204,8 @@ mod tests {
     async fn bytes_go_both_ways_and_a_half_close_is_passed_on() {
         let (mut client, near) = duplex(1000);
         let (far, mut app) = duplex(77);
-        let pumping = tokio::spawn(pump(near, far, b"hello "));
+        let mut pump = Pump::new(near, far, b"hello ");
+        let pumping = tokio::spawn(async move { std::future::poll_fn(|cx| pump.poll(cx)).await });
         let sent: Vec<u8> = (0..200_000u32).map(|n| n.to_le_bytes()[0]).collect();
         let (mut read_half, mut write_half) = tokio::io::split(&mut client);
         let writing = async {
@@ -186,5 +226,32 @@ mod tests {
         read_half.read_to_end(&mut back).await.unwrap();
         assert_eq!(back, b"hello and bye");
         pumping.await.unwrap().unwrap();
+    }
+
+    /// What the client of a socket still hears after the app has said `app`.
+    async fn heard_at_the_end(app: &'static [u8]) -> Vec<u8> {
+        let (mut client, near) = duplex(1000);
+        let (far, mut said) = duplex(1000);
+        let mut pump = Pump::of_frames(near, far, b"");
+        said.write_all(app).await.unwrap();
+        let mut before = vec![0; app.len()];
+        tokio::select! {
+            _ = std::future::poll_fn(|cx| pump.poll(cx)) => unreachable!("nobody closes"),
+            _ = client.read_exact(&mut before) => {}
+        }
+        let goodbye = tokio::spawn(async move { pump.say_goodbye().await.unwrap() });
+        let mut after = Vec::new();
+        client.read_to_end(&mut after).await.unwrap();
+        drop(client);
+        goodbye.await.unwrap();
+        after
+    }
+
+    #[tokio::test]
+    async fn a_goodbye_is_said_between_frames_alone() {
+        let goodbye = frames::goodbye("access was withdrawn");
+        assert_eq!(heard_at_the_end(b"").await, goodbye);
+        assert_eq!(heard_at_the_end(b"\x81\x02hi").await, goodbye);
+        assert_eq!(heard_at_the_end(b"\x81\x02h").await, b"");
     }
 }

@@ -3,6 +3,8 @@
 //! Nothing is copied before the app has answered 101 *and* proved that it speaks WebSocket; any other answer stays
 //! an HTTP answer (T20). Over HTTP/2 (RFC 8441) the client sends no key, so we make one for the app.
 
+pub(crate) mod frames;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{
@@ -17,7 +19,7 @@ use ring::digest;
 use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::grants::Revoked;
-use crate::pump::pump_while_allowed;
+use crate::pump::Pump;
 use crate::refusal::{GatewayProblem, Refusal};
 use crate::route::has_token;
 use crate::upstream::http1::Switched;
@@ -106,7 +108,7 @@ async fn carry(client: OnUpgrade, app: Switched, revoked: Revoked) {
             return;
         }
     };
-    pump_while_allowed(TokioIo::new(client), app.io, &app.early, revoked).await;
+    Pump::of_frames(TokioIo::new(client), app.io, &app.early).run_while_allowed(revoked).await;
 }
 
 /// Whether an answer switches to WebSocket and proves it for this key.

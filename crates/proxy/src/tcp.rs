@@ -11,7 +11,7 @@ use hyper_util::rt::TokioIo;
 use crate::body::ProxyBody;
 use crate::dial::Io;
 use crate::grants::Revoked;
-use crate::pump::pump_while_allowed;
+use crate::pump::Pump;
 
 /// Our answer; the client's bytes begin behind it.
 pub(crate) fn switching() -> Response<ProxyBody> {
@@ -26,7 +26,7 @@ pub(crate) fn switching() -> Response<ProxyBody> {
 /// Carries bytes until both sides have ended, one breaks off, or access is withdrawn.
 pub(crate) async fn carry(client: OnUpgrade, app: Box<dyn Io>, revoked: Revoked) {
     match client.await {
-        Ok(client) => pump_while_allowed(TokioIo::new(client), app, &[], revoked).await,
+        Ok(client) => Pump::new(TokioIo::new(client), app, &[]).run_while_allowed(revoked).await,
         Err(error) => tracing::debug!(error = %error, "a raw connection ended before it began"),
     }
 }

@@ -47,9 +47,11 @@ async fn streams_end_after(change: impl FnOnce(&World)) {
     let streams = open_streams(&world).await;
     let begun = Instant::now();
     change(&world);
-    for mut stream in streams {
-        assert_eq!(stream.rest().await, b"");
-    }
+    // The stream breaks off, the socket is told why (RFC 6455 §7.4.1).
+    let [mut stream, mut socket] = <[Client; 2]>::try_from(streams).ok().unwrap();
+    assert_eq!(stream.rest().await, b"");
+    let goodbye = socket.rest().await;
+    assert_eq!((goodbye[0], &goodbye[2..4]), (0x88, &1008_u16.to_be_bytes()[..]), "{goodbye:?}");
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
 }
 
