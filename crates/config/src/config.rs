@@ -7,7 +7,7 @@ use model::{ClusterId, ReservedNames, ServiceDomain};
 use serde_json::Value;
 
 use crate::raw::{Problem, Section};
-use crate::sections::{Api, Containers, Log, Proxy, Services, Sessions, Shutdown};
+use crate::sections::{Api, Containers, Log, Proxy, Services, Sessions, Shutdown, Tunnels};
 use crate::setting::{Line, Setting};
 
 /// What the program uses. Tests override fields of [`Config::local`] directly.
@@ -29,6 +29,8 @@ pub struct Config {
     pub api: Api,
     /// Limits of the service hosts.
     pub proxy: Proxy,
+    /// How supervisors reach us.
+    pub tunnels: Tunnels,
     /// Lifetimes of sign-ins.
     pub sessions: Sessions,
     /// How we come down.
@@ -54,6 +56,7 @@ impl Config {
             containers,
             api: Api::default(),
             proxy: Proxy::default(),
+            tunnels: Tunnels::default(),
             sessions: Sessions::default(),
             shutdown: Shutdown::default(),
             log: Log::default(),
@@ -89,6 +92,7 @@ impl Config {
         within("Containers", &mut |section, problems| self.containers.overlay(section, problems));
         within("API", &mut |section, problems| self.api.overlay(section, problems));
         within("Proxy", &mut |section, problems| self.proxy.overlay(section, problems));
+        within("Tunnels", &mut |section, problems| self.tunnels.overlay(section, problems));
         within("Sessions", &mut |section, problems| self.sessions.overlay(section, problems));
         within("Shutdown", &mut |section, problems| self.shutdown.overlay(section, problems));
         within("Log", &mut |section, problems| self.log.overlay(section, problems));
@@ -122,6 +126,7 @@ impl Config {
             ("Containers", self.containers.describe()),
             ("API", self.api.describe()),
             ("Proxy", self.proxy.describe()),
+            ("Tunnels", self.tunnels.describe()),
             ("Sessions", self.sessions.describe()),
             ("Shutdown", self.shutdown.describe()),
             ("Log", self.log.describe()),

@@ -1,5 +1,6 @@
 //! The sections of the config. A field's doc comment is its meaning and the reason for its default.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -88,6 +89,14 @@ settings! {
         "RetryAfter" retry_after: Duration = SECOND, SECOND => HOUR;
         /// Whether supervisors on this machine hand over sockets that are connected inside the container, so that requests take one hop less; off, all traffic takes the tunnels.
         "DirectSockets" direct_sockets: bool = true;
+    }
+}
+
+settings! {
+    /// How supervisors reach the controller.
+    pub struct Tunnels {
+        /// TCP address that supervisors dial, with TLS and the secret of their launch; by default a Unix socket in the data directory, which is enough on one machine. Port 0 takes any free one, and each controller its own: an upgrade in place needs that.
+        "Listen" listen: Option<SocketAddr> = None;
     }
 }
 

@@ -122,6 +122,16 @@ impl Setting for PathBuf {
     }
 }
 
+/// `null` and an absent key are none.
+impl<T: Setting> Setting for Option<T> {
+    fn from_value(value: &Value) -> Result<Self, String> {
+        if value.is_null() { Ok(None) } else { T::from_value(value).map(Some) }
+    }
+    fn show(&self) -> String {
+        self.as_ref().map_or_else(|| "null".to_owned(), T::show)
+    }
+}
+
 impl<T: Setting> Setting for Vec<T> {
     fn from_value(value: &Value) -> Result<Self, String> {
         let items = value.as_array().ok_or_else(|| expected("a list", value))?;

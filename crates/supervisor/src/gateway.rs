@@ -16,10 +16,10 @@ use std::time::Duration;
 use lifecycle::{Backoff, BackoffPolicy, CancellationToken, TaskScope};
 use model::SupervisorState;
 use runtime::Dialer;
-use tokio::net::UnixStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, timeout};
-use tunnel::{CloseReason, LaunchSecret, Limits, Role, SecureIo};
+use tunnel::{CloseReason, LaunchSecret, Limits, Role, SecureIo, Transport};
 
 use crate::files::Files;
 use crate::logs::ProgressReceiver;
@@ -150,7 +150,7 @@ impl Gateway {
         }
     }
 
-    async fn connect(&self, entry: &Entry) -> Result<SecureIo<UnixStream>, ConnectError> {
+    async fn connect(&self, entry: &Entry) -> Result<SecureIo<Box<dyn Transport>>, ConnectError> {
         // A tunnel lives long and is made seldom: its future need not weigh on its owner's.
         let connecting = Box::pin(async {
             let io = dial(entry)
@@ -164,7 +164,7 @@ impl Gateway {
     }
 
     /// Serves one connection until it ends.
-    async fn session(&self, io: SecureIo<UnixStream>, scope: &TaskScope) -> CloseReason {
+    async fn session(&self, io: SecureIo<Box<dyn Transport>>, scope: &TaskScope) -> CloseReason {
         let (tunnel, incoming, driver) = tunnel::start(io, Role::Supervisor, Limits::supervisor());
         let scope = scope.child("tunnel");
         let control = control::serve(tunnel.clone(), self.state.clone(), self.events.clone());
@@ -178,9 +178,15 @@ impl Gateway {
 }
 
 /// A connection to the controller behind an entry.
-async fn dial(entry: &Entry) -> io::Result<UnixStream> {
+async fn dial(entry: &Entry) -> io::Result<Box<dyn Transport>> {
     match entry {
-        Entry::Socket(path) => dial_socket(path).await,
+        Entry::Socket(path) => Ok(Box::new(dial_socket(path).await?)),
+        Entry::Address(address) => {
+            let stream = TcpStream::connect(address).await?;
+            // Small frames must not wait for the acknowledgement of those before.
+            stream.set_nodelay(true)?;
+            Ok(Box::new(stream))
+        }
     }
 }
 

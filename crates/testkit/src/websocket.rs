@@ -28,3 +28,18 @@ pub fn connect(port: u16, request: Request) -> Result<Open, Box<Error>> {
         tungstenite::HandshakeError::Interrupted(_) => Box::new(Error::ConnectionClosed),
     })
 }
+
+/// Reads the end of a socket: the code of the close frame, `None` where it broke off without one.
+///
+/// # Panics
+/// Where a message comes instead.
+pub fn read_end(socket: &mut WebSocket<TcpStream>) -> Option<u16> {
+    match socket.read() {
+        Ok(tungstenite::Message::Close(frame)) => frame.map(|frame| frame.code.into()),
+        Ok(message) => panic!("the WebSocket is over, and yet: {message:?}"),
+        Err(_broken_off) => None,
+    }
+}
+
+/// What a socket ends with when access is withdrawn (RFC 6455 section 7.4.1).
+pub const POLICY_VIOLATION: u16 = 1008;

@@ -45,6 +45,6 @@ pub use kind::{LogQuery, LogStream, RefuseReason, StreamKind};
 pub use limits::{Limits, Role};
 pub use registry::{DuplicateTunnel, Registry, RegistryEvent, RegistryEvents};
 pub use relay::{Relayed, relay};
-pub use secure::{Identity, SecureIo};
+pub use secure::{Identity, SecureIo, Transport};
 pub use shared::{Incoming, Request, Tunnel};
 pub use stream::Stream;

@@ -45,6 +45,10 @@ const BINDING_LABEL: &[u8] = b"EXPORTER-Channel-Binding";
 /// Bytes that a TLS session may hold unsent: what the tunnel hands over in one write.
 const UNSENT_BYTES_MAX: usize = 512 * 1024;
 
+/// A bare connection between supervisor and controller: a Unix socket, TCP.
+pub trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
+
 /// A connection that the handshake was done on, ready for [`crate::start`].
 pub type SecureIo<IO> = TlsStream<ReadAhead<IO>>;
 

@@ -18,7 +18,7 @@ use crate::images::LocalImages;
 use crate::owner;
 use crate::replace::{Door, Legacy, Predecessor, Relaunch};
 use crate::service_manager;
-use crate::supervisors::{self, TunnelSocket};
+use crate::supervisors::{self, Entrance};
 use anyhow::{Context, Result};
 use client::Client;
 use config::Config;
@@ -85,8 +85,8 @@ impl Controller {
         let limits = settings::edge(&config)?;
         let edge =
             EdgeThread::start(roles.rooms, identity.tls, limits, config.shutdown.drain_grace)?;
-        let socket = TunnelSocket::bind(&data.tunnels()).await?;
-        let accepting = supervisors::accept(socket, roles.acceptor, edge.handle(), work.clone());
+        let entrance = Entrance::open(&data.tunnels(), config.tunnels.listen).await?;
+        let accepting = supervisors::accept(entrance, roles.acceptor, edge.handle(), work.clone());
         work.spawn_cancellable("supervisors", accepting);
         supervisors::knock(&data.path().join("containers")).await;
         if predecessor.is_some() {

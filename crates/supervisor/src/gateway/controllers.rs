@@ -2,22 +2,31 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// More than a site runs, and than sockets of killed ones lie about; who finds more takes the first by name.
 const CONTROLLERS_MAX: usize = 64;
 
-/// One controller's door for supervisors.
+/// One controller's entrance for supervisors.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Entry {
     /// `NAME.sock`: a Unix socket on this machine.
     Socket(PathBuf),
+    /// `NAME.addr`: a file that holds a TCP address.
+    Address(SocketAddr),
 }
 
 impl Entry {
     /// What a name in the directory stands for; other names may be those of a later version.
     fn of(dir: &Path, name: &str) -> Option<Self> {
-        name.ends_with(".sock").then(|| Self::Socket(dir.join(name)))
+        let path = dir.join(name);
+        match path.extension()?.to_str()? {
+            "sock" => Some(Self::Socket(path)),
+            // Gone again where its controller has just left.
+            "addr" => std::fs::read_to_string(path).ok()?.trim().parse().ok().map(Self::Address),
+            _ => None,
+        }
     }
 }
 
@@ -44,14 +53,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sockets_are_controllers_and_nothing_else_is() {
+    fn sockets_and_addresses_are_controllers_and_nothing_else_is() {
         let dir = tempfile::tempdir().unwrap();
         assert!(list(&dir.path().join("missing")).unwrap().is_empty());
-        for name in ["b.sock", "a.sock", "a.lock", "sock", "a.sock.new"] {
+        for name in ["b.sock", "a.sock", "a.lock", "sock", "a.sock.new", "empty.addr"] {
             std::fs::write(dir.path().join(name), "").unwrap();
         }
+        std::fs::write(dir.path().join("c.addr"), "192.0.2.1:7000\n").unwrap();
         let found: Vec<_> = list(dir.path()).unwrap().into_iter().collect();
-        let expected = ["a.sock", "b.sock"].map(|name| Entry::Socket(dir.path().join(name)));
-        assert_eq!(found, expected);
+        let socket = |name| Entry::Socket(dir.path().join(name));
+        let address = Entry::Address("192.0.2.1:7000".parse().unwrap());
+        assert_eq!(found, [socket("a.sock"), socket("b.sock"), address]);
     }
 }
