@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use http::header::CONTENT_LENGTH;
 use http::request::Parts;
-use http::{Response, Uri};
-use hyper::body::Incoming;
+use http::{HeaderValue, Method, Response, Uri, Version};
+use hyper::body::{Body, Incoming};
 use hyper::upgrade::OnUpgrade;
 
 use crate::authorize::{Caller, Denied};
@@ -82,6 +83,9 @@ impl Shared {
         grant: &Arc<Grant>,
         exchange: &Exchange,
     ) -> Result<Response<ProxyBody>, Refusal> {
+        if parts.version == Version::HTTP_2 && body.is_end_stream() {
+            say_that_there_is_no_body(&mut parts);
+        }
         self.prepare(&mut parts, grant, exchange)?;
         let way = self.way(grant, exchange);
         match relay::relay(way, parts, body, Revoked::of(grant)).await {
@@ -158,11 +162,11 @@ impl Shared {
         parts: &mut Parts,
         grant: &Grant,
         exchange: &Exchange,
-    ) -> Result<http::HeaderValue, Refusal> {
+    ) -> Result<HeaderValue, Refusal> {
         let uri = std::mem::take(&mut parts.uri).into_parts();
         let path = uri.path_and_query.ok_or(Refusal::Malformed("the request has no path"))?;
         parts.uri = Uri::from(path);
-        parts.version = http::Version::HTTP_11;
+        parts.version = Version::HTTP_11;
         // Nothing that the server's side attached is meant for the client's side.
         parts.extensions.clear();
         let forwarded = Forwarded {
@@ -246,6 +250,15 @@ impl Shared {
                 Refusal::Gateway(GatewayProblem::NotConnected)
             }
         }
+    }
+}
+
+/// HTTP/2 ends a request by itself; a server of HTTP/1.1 may insist on a length where one could be expected
+/// (RFC 9110 §8.6).
+fn say_that_there_is_no_body(parts: &mut Parts) {
+    if matches!(parts.method, Method::POST | Method::PUT | Method::PATCH) {
+        let none = HeaderValue::from_static("0");
+        parts.headers.entry(CONTENT_LENGTH).or_insert(none);
     }
 }
 

@@ -7,9 +7,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
+use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{HeaderMap, Method};
 use http_body::{Body, Frame};
 use http1::chunked;
 use tokio::io::AsyncWrite;
@@ -54,7 +54,7 @@ impl Upload {
     /// Writes the head, with the fields that say how long the body is.
     pub(crate) fn begin(parts: &mut Parts, body: RequestBody) -> Self {
         let is_body_over = body.is_end_stream();
-        let framing = frame(&parts.method, &mut parts.headers, &body, is_body_over);
+        let framing = frame(&mut parts.headers, &body, is_body_over);
         let mut out = BytesMut::new();
         let target = parts.uri.path_and_query().map_or("/", |text| text.as_str());
         http1::request::write_head(&mut out, &parts.method, target, &parts.headers);
@@ -213,16 +213,10 @@ impl Upload {
 }
 
 /// Makes the fields say what the body will be.
-fn frame(
-    method: &Method,
-    headers: &mut HeaderMap,
-    body: &RequestBody,
-    is_body_over: bool,
-) -> Framing {
+fn frame(headers: &mut HeaderMap, body: &RequestBody, is_body_over: bool) -> Framing {
     if is_body_over {
         headers.remove(TRANSFER_ENCODING);
-        let wants_length = matches!(*method, Method::POST | Method::PUT | Method::PATCH);
-        if headers.contains_key(CONTENT_LENGTH) || wants_length {
+        if headers.contains_key(CONTENT_LENGTH) {
             headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         return Framing::Exact(0);
