@@ -130,7 +130,10 @@ impl Connection {
     ) -> Result<Outcome, SendError> {
         let (mut parts, body) = request.into_parts();
         let mut upload = Upload::begin(&mut parts, body);
-        let waiting = std::future::poll_fn(|cx| self.poll_head(cx, &mut upload, wants_switch));
+        let mut n_interim = 0;
+        let waiting = std::future::poll_fn(|cx| {
+            self.poll_head(cx, &mut upload, &mut n_interim, wants_switch)
+        });
         let head = match waiting.await {
             Ok(head) => head,
             Err(why) => return Err(self.send_error(why, parts, upload)),
@@ -153,21 +156,11 @@ impl Connection {
         &mut self,
         cx: &mut Context<'_>,
         upload: &mut Upload,
+        n_interim: &mut usize,
         wants_switch: bool,
     ) -> Poll<Result<Head, WhyNot>> {
-        let mut is_broken = false;
-        if !upload.is_done() {
-            match upload.poll(cx, &mut *self.io) {
-                // The app may have answered before it hung up.
-                Poll::Ready(Err(UploadError::App(error))) => {
-                    tracing::debug!(error = %error, "the app takes no more of a request");
-                    is_broken = true;
-                }
-                Poll::Ready(Err(UploadError::Client)) => return Poll::Ready(Err(WhyNot::Client)),
-                Poll::Ready(Ok(())) | Poll::Pending => {}
-            }
-        }
-        for _interim in 0..=INTERIM_MAX {
+        loop {
+            let is_broken = self.poll_upload(cx, upload)?;
             let head = match ready!(self.poll_read_head(cx, is_broken)) {
                 Ok(head) => head,
                 Err(why) => return Poll::Ready(Err(why)),
@@ -179,12 +172,33 @@ impl Connection {
             if is_switch {
                 return Poll::Ready(Err(WhyNot::Unasked));
             }
+            *n_interim += 1;
+            if *n_interim > INTERIM_MAX {
+                return Poll::Ready(Err(WhyNot::Interim));
+            }
             if head.status == StatusCode::CONTINUE && upload.is_awaited() {
                 upload.go_on();
+                let _broken = self.poll_upload(cx, upload)?;
+                // The answer may be here as well: the client's side gets a turn to pass the word on before it.
                 cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
         }
-        Poll::Ready(Err(WhyNot::Interim))
+    }
+
+    /// Sends what there is of the request. True where the app takes no more: it may have answered before it hung up.
+    fn poll_upload(&mut self, cx: &mut Context<'_>, upload: &mut Upload) -> Result<bool, WhyNot> {
+        if upload.is_done() {
+            return Ok(false);
+        }
+        match upload.poll(cx, &mut *self.io) {
+            Poll::Ready(Ok(())) | Poll::Pending => Ok(false),
+            Poll::Ready(Err(UploadError::Client)) => Err(WhyNot::Client),
+            Poll::Ready(Err(UploadError::App(error))) => {
+                tracing::debug!(error = %error, "the app takes no more of a request");
+                Ok(true)
+            }
+        }
     }
 
     /// `is_broken`: an app that took no more and has sent nothing will not.
