@@ -31,6 +31,7 @@ const LAYERS: [(&str, u8); 19] = [
     ("cli", 2),
     ("wharf", 3),
     ("testkit", 4),
+    ("loadgen", 4),
     ("xtask", 4),
 ];
 
