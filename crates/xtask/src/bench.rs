@@ -1,21 +1,18 @@
-//! `cargo xtask bench`: the figures of docs/benchmarks.md, by `bench/run.py`.
+//! `cargo xtask bench`: the figures of docs/benchmarks.md, by the Python package `bench/`.
 
 use anyhow::Result;
 
-use crate::commands::{cargo, command, run as run_to_end, target};
+use crate::commands::{cargo, command, run as run_to_end};
 use crate::{images, needs};
 
-/// Builds for release, installs what is compared with, and measures.
+/// Builds for release, installs what is compared with, measures what is named or everything, and
+/// writes the page.
 pub(crate) fn run(names: &[String]) -> Result<()> {
-    needs::install()?;
-    needs::debian(&needs::BENCH_PACKAGES)?;
-    run_to_end(&mut cargo(&["build", "--locked", "-p", "testkit", "--bins"]))?;
-    images::build_small()?;
-    run_to_end(&mut cargo(&["build", "--locked", "--release", "-p", "wharf"]))?;
-    run_to_end(
-        command("python3", &["bench/run.py"])
-            .args(names)
-            .env("WHARF_TEST_BIN", target().join("release/wharf"))
-            .env("WHARF_TEST_IMAGES", images::folder()),
-    )
+    needs::install_for_bench()?;
+    // Two passes: what load and upstream need must not decide how the product is built.
+    for package in ["wharf", "loadgen"] {
+        run_to_end(&mut cargo(&["build", "--locked", "--release", "-p", package]))?;
+    }
+    images::build_for_bench()?;
+    run_to_end(command("python3", &["-m", "bench"]).args(names))
 }

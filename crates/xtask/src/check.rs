@@ -4,10 +4,11 @@ use anyhow::Result;
 
 use crate::{commands, tidy};
 
-/// Formatting first, because it is quick; the lints of the whole workspace last.
+/// What is quick first; the lints of the whole workspace last.
 pub(crate) fn run() -> Result<()> {
     commands::run(&mut commands::cargo(&["fmt", "--all", "--check"]))?;
     tidy::run()?;
+    commands::run(&mut commands::command("python3", &["-m", "unittest", "-q", "bench.tests"]))?;
     let lints = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
     commands::run(&mut commands::cargo(&lints))
 }

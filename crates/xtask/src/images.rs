@@ -14,16 +14,31 @@ pub(crate) fn folder() -> PathBuf {
     target().join("test-images")
 }
 
-/// Busybox and the test server; seconds. The test server's image is rebuilt when it changed.
+/// Busybox and the test server; seconds.
 pub(crate) fn build_small() -> Result<()> {
-    let out = text(&folder())?;
-    if !folder().join("busybox.oci.tar").exists() {
-        script("images/busybox.sh", &[&out])?;
+    busybox()?;
+    program("testapp", &target().join("debug/testkit-app"))
+}
+
+/// Busybox and the upstream of the benchmarks, as built for release.
+pub(crate) fn build_for_bench() -> Result<()> {
+    busybox()?;
+    program("bench-upstream", &target().join("release/bench-upstream"))
+}
+
+fn busybox() -> Result<()> {
+    if folder().join("busybox.oci.tar").exists() {
+        return Ok(());
     }
-    let app = target().join("debug/testkit-app");
-    let archive = folder().join("testapp.docker.tar");
-    if is_older(&archive, &app) || is_older(&archive, &root().join("images/testapp.sh")) {
-        script("images/testapp.sh", &[&text(&app)?, &out])?;
+    script("images/busybox.sh", &[&text(&folder())?])
+}
+
+/// The image of one program of this workspace; made again when that has changed.
+fn program(name: &str, executable: &Path) -> Result<()> {
+    let archive = folder().join(format!("{name}.docker.tar"));
+    let recipe = "images/program.sh";
+    if is_older(&archive, executable) || is_older(&archive, &root().join(recipe)) {
+        script(recipe, &[name, &text(executable)?, &text(&folder())?])?;
     }
     Ok(())
 }

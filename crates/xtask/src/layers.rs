@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::commands::{cargo, output_of};
 
 /// Every crate of the workspace and its layer, as in docs/ARCHITECTURE.md.
-const LAYERS: [(&str, u8); 19] = [
+const LAYERS: [(&str, u8); 20] = [
     ("model", 0),
     ("http1", 0),
     ("config", 1),

@@ -32,7 +32,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   setup            installs what the tests need and builds their images, runs nothing
   test [--slow] [--only unit|system|browser] [NAME]...
                    the whole test command; NAMEs are passed on as filters of test names
-  bench [NAME]...  measures and writes docs/benchmarks.md (release build)";
+  bench [NAME]...  takes the named measurements, or all (half an hour), and writes docs/benchmarks.md";
 
 fn main() -> ExitCode {
     match run() {

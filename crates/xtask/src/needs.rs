@@ -20,7 +20,19 @@ const PACKAGES: [(&str, &str); 9] = [
 ];
 
 /// The programs of `cargo xtask bench` alone.
-pub(crate) const BENCH_PACKAGES: [(&str, &str); 2] = [("nginx", "nginx-light"), ("wrk", "wrk")];
+const BENCH_PACKAGES: [(&str, &str); 8] = [
+    ("busybox", "busybox-static"), // the root file system of the images
+    ("h2load", "nghttp2-client"),  // load over HTTP/2
+    ("haproxy", "haproxy"),        // compared with
+    ("nginx", "nginx-light"),      // compared with; it has http2, ssl and upstream keep-alive
+    ("openssl", "openssl"),        // certificates of what is compared with
+    ("strace", "strace"),          // system calls a request
+    ("strip", "binutils"),         // smaller images
+    ("wrk", "wrk"),                // load over HTTP/1.1
+];
+
+/// Compared with in `cargo xtask bench`, from npm.
+const BENCH_NODE_PACKAGE: &str = "configurable-http-proxy@5.3.0";
 
 /// Clients and servers that are not ours, in a virtual environment here and in the image `python`.
 pub(crate) const PYTHON_PACKAGES: [&str; 4] =
@@ -33,8 +45,24 @@ pub(crate) fn install() -> Result<()> {
     node()
 }
 
+/// Installs what the benchmarks need; nothing of the tests.
+pub(crate) fn install_for_bench() -> Result<()> {
+    debian(&BENCH_PACKAGES)?;
+    node_itself()?;
+    let folder = target().join("bench-npm");
+    let done = folder.join(".done");
+    if std::fs::read_to_string(&done).is_ok_and(|text| text == BENCH_NODE_PACKAGE) {
+        return Ok(());
+    }
+    println!("setup: {BENCH_NODE_PACKAGE}");
+    std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+    npm_install(&folder, &["--prefix", ".", BENCH_NODE_PACKAGE])?;
+    std::fs::write(done, BENCH_NODE_PACKAGE)
+        .context("the mark of a finished folder can't be written")
+}
+
 /// Installs those Debian packages whose program is not there.
-pub(crate) fn debian(packages: &[(&str, &str)]) -> Result<()> {
+fn debian(packages: &[(&str, &str)]) -> Result<()> {
     let mut missing: Vec<&str> = packages
         .iter()
         .filter(|(program, package)| !is_there(program, package))
@@ -92,16 +120,25 @@ fn python() -> Result<()> {
 
 /// The browser tests drive Debian's chromium through playwright-core; no browser is downloaded.
 fn node() -> Result<()> {
-    if !is_installed("node") || !is_installed("npm") {
-        debian(&[("node", "nodejs"), ("npm", "npm")])?;
-    }
+    node_itself()?;
     let folder = root().join("tests/browser");
     if folder.join("node_modules/playwright-core/package.json").exists() {
         return Ok(());
     }
     println!("setup: node packages of tests/browser");
+    npm_install(&folder, &[])
+}
+
+fn node_itself() -> Result<()> {
+    if is_installed("node") && is_installed("npm") {
+        return Ok(());
+    }
+    debian(&[("node", "nodejs"), ("npm", "npm")])
+}
+
+fn npm_install(folder: &Path, what: &[&str]) -> Result<()> {
     let install = ["install", "--silent", "--no-audit", "--no-fund", "--no-package-lock"];
-    run(command("npm", &install).current_dir(folder))
+    run(command("npm", &install).args(what).current_dir(folder))
 }
 
 pub(crate) fn is_root() -> bool {
