@@ -12,7 +12,6 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::sync::watch;
 use tunnel::{Incoming, RefuseReason, Stream, StreamKind, Tunnel};
 
-use crate::control_lines;
 use crate::orders::Orders;
 use crate::recorder::Recorder;
 
@@ -136,7 +135,7 @@ async fn hear(
     heard: watch::Sender<Option<SupervisorState>>,
 ) -> std::io::Result<()> {
     let mut read = BufReader::new(read);
-    while let Some(line) = control_lines::next_line(&mut read).await? {
+    while let Some(line) = tunnel::lines::next_line(&mut read).await? {
         let ToController::State(state) = serde_json::from_slice(&line)?;
         heard.send_replace(Some(state));
     }

@@ -28,7 +28,6 @@ pub mod reconcile;
 
 mod acceptor;
 mod control;
-mod control_lines;
 mod dispatcher;
 mod launch;
 mod launch_spec;

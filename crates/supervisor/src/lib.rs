@@ -21,7 +21,6 @@ pub mod machine;
 pub mod words;
 
 mod container;
-mod control_lines;
 mod driver;
 mod files;
 mod gateway;

@@ -29,6 +29,7 @@ pub mod handover;
 mod handshake;
 mod kind;
 pub mod limits;
+pub mod lines;
 mod mux;
 mod outbox;
 mod queue;

@@ -7,7 +7,6 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::sync::{mpsc, watch};
 use tunnel::{StreamKind, Tunnel};
 
-use crate::control_lines;
 use crate::machine::Event;
 
 /// Opens the control stream and serves it until either side ends; then the tunnel is of no use.
@@ -57,7 +56,7 @@ async fn tell(
 
 async fn hear(read: impl AsyncRead + Unpin, events: mpsc::Sender<Event>) -> std::io::Result<()> {
     let mut read = BufReader::new(read);
-    while let Some(line) = control_lines::next_line(&mut read).await? {
+    while let Some(line) = tunnel::lines::next_line(&mut read).await? {
         let event = match serde_json::from_slice(&line)? {
             ToSupervisor::Ack { phase: Phase::Ended } => Event::Acked,
             ToSupervisor::Ack { .. } => continue,

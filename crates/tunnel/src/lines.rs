@@ -8,9 +8,10 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 const LINE_BYTES_MAX: u64 = 64 << 10;
 
 /// The next line without its newline; `None` at the end of the stream. Not cancel-safe.
-pub(crate) async fn next_line(
-    from: &mut (impl AsyncBufRead + Unpin),
-) -> io::Result<Option<Vec<u8>>> {
+///
+/// # Errors
+/// When the line is too long, breaks off, or the stream fails.
+pub async fn next_line(from: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<Vec<u8>>> {
     let mut line = Vec::new();
     from.take(LINE_BYTES_MAX).read_until(b'\n', &mut line).await?;
     match line.pop() {
