@@ -9,7 +9,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use lifecycle::{CancellationToken, TaskScope};
+use futures_util::FutureExt;
+use lifecycle::{CancellationToken, Pace, TaskScope};
 use model::{Container, ContainerState, ContainerUuid, ServiceDomain};
 use store::Store;
 use tokio::sync::{Notify, Semaphore, watch};
@@ -69,6 +70,7 @@ struct Parts {
 struct Book {
     /// Containers that a task works on, or that rest after a failure until the time.
     busy: BTreeMap<ContainerUuid, Option<Instant>>,
+    /// Of containers that are not over.
     n_launches: BTreeMap<ContainerUuid, u32>,
 }
 
@@ -120,9 +122,11 @@ impl Dispatcher {
         let mut tunnels = self.parts.registry.events();
         let nudge = Arc::clone(&self.parts.nudge);
         while !cancel.is_cancelled() {
+            let pace = Pace::begin();
             if let Err(error) = self.look().await {
                 tracing::warn!(%error, "cannot look after containers now; trying again");
             }
+            let rest = pace.rest();
             let pause = self.pause();
             tokio::select! {
                 () = cancel.cancelled() => break,
@@ -133,6 +137,10 @@ impl Dispatcher {
                 () = nudge.notified() => {}
                 () = tokio::time::sleep(pause) => {}
             }
+            let _cancelled = cancel.run_until_cancelled(rest.over()).await;
+            // One look for all that came meanwhile; those told by a flag and a number keep no backlog.
+            while container_changed(&mut changes).now_or_never().is_some() {}
+            while tunnels.next().now_or_never().is_some() {}
         }
         self.scope.shutdown(WORK_TIMEOUT).await;
     }
@@ -153,17 +161,22 @@ impl Dispatcher {
         let plan = reconcile::plan(&world);
         self.tell_queue(&plan).await?;
         self.stop(&plan).await;
+        let records: BTreeMap<ContainerUuid, &Container> =
+            records.iter().map(|record| (record.uuid, record)).collect();
+        let dead = world.actual.iter().filter(|it| it.life == Life::Dead);
+        let dead: BTreeSet<ContainerUuid> = dead.map(|it| it.uuid).collect();
         for (uuid, action) in plan.actions {
-            let record = records.iter().find(|record| record.uuid == uuid);
-            let is_dead = world.actual.iter().any(|it| it.uuid == uuid && it.life == Life::Dead);
-            self.act(uuid, action, record, is_dead).await?;
+            self.act(uuid, action, records.get(&uuid).copied(), dead.contains(&uuid)).await?;
         }
-        self.parts.book().forget_others(&records);
-        self.name_silent_ports(&records).await
+        self.parts.book().n_launches.retain(|uuid, _| records.contains_key(uuid));
+        self.name_silent_ports(records.into_values()).await
     }
 
     /// A look comes at least every period, so a port is named at most that late.
-    async fn name_silent_ports(&self, records: &[Container]) -> Result<(), LookError> {
+    async fn name_silent_ports(
+        &self,
+        records: impl Iterator<Item = &Container>,
+    ) -> Result<(), LookError> {
         let now = self.parts.store.now();
         for record in records {
             if let Some(status) = silence::status_of(record, now) {
@@ -191,11 +204,9 @@ impl Dispatcher {
             })
             .collect();
         // Being launched, but with no directory yet.
-        for uuid in busy {
-            if !actual.iter().any(|it| it.uuid == *uuid) {
-                actual.push(Actual { uuid: *uuid, life: Life::Busy, said: None });
-            }
-        }
+        let seen: BTreeSet<ContainerUuid> = actual.iter().map(|it| it.uuid).collect();
+        let unseen = busy.difference(&seen);
+        actual.extend(unseen.map(|uuid| Actual { uuid: *uuid, life: Life::Busy, said: None }));
         let book = self.parts.book();
         let wanted = records.iter().map(|record| wanted_of(record, &book)).collect();
         World {
@@ -303,11 +314,6 @@ impl Book {
         let now = Instant::now();
         self.busy.retain(|_, rest| rest.is_none_or(|until| until > now));
         self.busy.keys().copied().collect()
-    }
-
-    /// Containers that are over need no counting.
-    fn forget_others(&mut self, live: &[Container]) {
-        self.n_launches.retain(|uuid, _| live.iter().any(|record| record.uuid == *uuid));
     }
 }
 

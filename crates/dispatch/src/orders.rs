@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use lifecycle::Pace;
 use model::ContainerUuid;
 use store::{ChangeKind, Changes, Notice, Store, StoreError};
 use tokio::sync::watch;
@@ -35,15 +36,18 @@ impl Orders {
         let mut changes = store.changes();
         let mut tunnels = registry.events();
         loop {
+            let pace = Pace::begin();
             if let Err(error) = self.look(store, registry).await {
                 tracing::warn!(%error, "cannot see now which containers are to be stopped");
             }
+            let rest = pace.rest();
             tokio::select! {
                 () = container_changed(&mut changes) => {}
                 _ = tunnels.next() => {}
                 () = tokio::time::sleep(period) => {}
             }
-            // One look for all that came at once.
+            rest.over().await;
+            // One look for all that came meanwhile.
             while container_changed(&mut changes).now_or_never().is_some() {}
             while tunnels.next().now_or_never().is_some() {}
         }

@@ -22,7 +22,7 @@
 //! it everybody, for ever.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::{
     ContainerEnd, ContainerState, ContainerUuid, Outcome, Phase, SupervisorState, Timestamp,
@@ -144,9 +144,12 @@ pub fn plan(world: &World) -> Plan {
             Decision::Leave => load.add(record.needs),
         }
     }
+    let live = world.wanted.iter().filter(|record| is_live(record));
+    let live: BTreeSet<ContainerUuid> = live.map(|record| record.uuid).collect();
     for one in &world.actual {
-        let is_wanted = world.wanted.iter().any(|it| it.uuid == one.uuid && is_live(it));
-        if !is_wanted && let Some(action) = clear_away(one) {
+        if !live.contains(&one.uuid)
+            && let Some(action) = clear_away(one)
+        {
             plan.actions.push((one.uuid, action));
         }
     }

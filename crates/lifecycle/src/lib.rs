@@ -1,4 +1,4 @@
-//! How work starts, waits and ends: task scopes, the shutdown ladder, signals, backoff, bounded waits.
+//! How work starts, waits and ends: task scopes, the shutdown ladder, signals, backoff, pace, bounded waits.
 //!
 //! Every task of the product has an owner, a [`TaskScope`], which names it, reports its panic and
 //! waits for it at shutdown. A process comes down by the [`Ladder`]:
@@ -11,12 +11,14 @@
 
 pub mod backoff;
 pub mod ladder;
+pub mod pace;
 pub mod scope;
 pub mod signals;
 pub mod wait;
 
 pub use backoff::{Backoff, BackoffPolicy};
 pub use ladder::{Ladder, LadderReport};
+pub use pace::{Pace, Rest};
 pub use scope::{TaskScope, TasksLeft};
 pub use signals::{Signals, StopSignal, UpgradeSignal};
 pub use tokio_util::sync::CancellationToken;

@@ -199,9 +199,18 @@ impl Backend for LocalBackend {
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<Found>, BackendError>> {
-        // A few small files of the page cache per container: not worth a thread.
-        async move { Ok(self.0.launched()?.into_iter().map(|it| self.0.find(it)).collect()) }
-            .boxed()
+        let backend = Arc::clone(&self.0);
+        let listed = move || {
+            let launched = backend.launched()?.into_iter();
+            Ok(launched.map(|container| backend.find(container)).collect())
+        };
+        // Some small files for each container.
+        let listing = tokio::task::spawn_blocking(listed);
+        async move {
+            let listed = listing.await;
+            listed.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+        }
+        .boxed()
     }
 
     fn end(

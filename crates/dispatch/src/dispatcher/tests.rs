@@ -22,98 +22,12 @@ use crate::backend::{BackendError, EndHow};
 use crate::images::LaunchImage;
 use crate::layout::ContainerDir;
 
+mod backend;
 mod several;
 
+use backend::{FakeBackend, OneImage};
+
 const SOON: Duration = Duration::from_secs(20);
-
-/// What the backend was asked, and the supervisors it has.
-#[derive(Debug)]
-struct FakeBackend {
-    asked: Mutex<Vec<String>>,
-    supervisors: Mutex<BTreeMap<ContainerUuid, Found>>,
-    n_deaths: watch::Sender<u64>,
-    launch_fails: Mutex<Option<BackendError>>,
-}
-
-impl FakeBackend {
-    fn new() -> Arc<Self> {
-        Arc::new(Self {
-            asked: Mutex::default(),
-            supervisors: Mutex::default(),
-            n_deaths: watch::Sender::new(0),
-            launch_fails: Mutex::default(),
-        })
-    }
-
-    fn note(&self, verb: &str, uuid: ContainerUuid) {
-        self.asked.lock().unwrap().push(format!("{verb} {uuid}"));
-    }
-
-    fn n_asked(&self, verb: &str, uuid: ContainerUuid) -> usize {
-        let line = format!("{verb} {uuid}");
-        self.asked.lock().unwrap().iter().filter(|asked| **asked == line).count()
-    }
-
-    fn put(&self, uuid: ContainerUuid, is_alive: bool, said: Option<SupervisorState>) {
-        let found = Found { container: uuid, is_alive, said };
-        self.supervisors.lock().unwrap().insert(uuid, found);
-    }
-
-    fn die(&self, uuid: ContainerUuid, said: Option<SupervisorState>) {
-        self.put(uuid, false, said);
-        self.n_deaths.send_modify(|n| *n += 1);
-    }
-
-    fn has(&self, uuid: ContainerUuid) -> bool {
-        self.supervisors.lock().unwrap().contains_key(&uuid)
-    }
-}
-
-impl Backend for FakeBackend {
-    fn launch(&self, uuid: ContainerUuid) -> BoxFuture<'_, Result<(), BackendError>> {
-        self.note("launch", uuid);
-        let failure = self.launch_fails.lock().unwrap().take();
-        if failure.is_none() {
-            self.put(uuid, true, None);
-        }
-        async move { failure.map_or(Ok(()), Err) }.boxed()
-    }
-
-    fn list(&self) -> BoxFuture<'_, Result<Vec<Found>, BackendError>> {
-        let found = self.supervisors.lock().unwrap().values().cloned().collect();
-        async move { Ok(found) }.boxed()
-    }
-
-    fn end(&self, uuid: ContainerUuid, how: EndHow) -> BoxFuture<'_, Result<(), BackendError>> {
-        self.note(&format!("{how:?}"), uuid);
-        async { Ok(()) }.boxed()
-    }
-
-    fn sweep(&self, uuid: ContainerUuid) -> BoxFuture<'_, Result<(), BackendError>> {
-        self.note("sweep", uuid);
-        async { Ok(()) }.boxed()
-    }
-
-    fn forget(&self, uuid: ContainerUuid) -> BoxFuture<'_, Result<(), BackendError>> {
-        self.note("forget", uuid);
-        self.supervisors.lock().unwrap().remove(&uuid);
-        async { Ok(()) }.boxed()
-    }
-
-    fn changes(&self) -> watch::Receiver<u64> {
-        self.n_deaths.subscribe()
-    }
-}
-
-#[derive(Debug)]
-struct OneImage;
-
-impl ImageResolver for OneImage {
-    fn resolve<'a>(&'a self, image: &'a str) -> BoxFuture<'a, Result<Option<LaunchImage>, String>> {
-        let known = LaunchImage { layers: vec!["/layers/a".into()], config: Default::default() };
-        async move { Ok((image == "known").then_some(known)) }.boxed()
-    }
-}
 
 /// A dispatcher that runs until dropped, its store, and its fakes.
 struct Site {
