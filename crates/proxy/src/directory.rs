@@ -1,7 +1,7 @@
 //! What the proxy needs to know, as it asks for it: what a service host stands for, and who a credential is.
 //!
-//! The proxy owns these traits; whoever assembles the process implements them. A warm request asks both
-//! questions, so answers come from memory.
+//! The proxy owns these traits; whoever assembles the process implements them. A warm request asks nothing: what was
+//! decided is kept as a grant.
 
 use std::sync::Arc;
 use std::time::Duration;

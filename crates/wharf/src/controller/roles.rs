@@ -53,7 +53,7 @@ impl Roles {
         let router = api.router().merge(dashboard::router(pages, client.clone()));
 
         let registry = Registry::new();
-        let directory = RecordsDirectory::new(store.clone(), logs, config.proxy.grant_age_max);
+        let directory = RecordsDirectory::new(store.clone(), logs);
         let short_way = config.proxy.direct_sockets.then(|| data.path().join("containers"));
         let proxy = Arc::new(Proxy::new(
             settings::proxy(config, &identity.secrets),
