@@ -31,7 +31,7 @@ struct Group {
     /// Names from the root to here, joined by dots: `controller.tunnels`.
     path: String,
     tracker: TaskTracker,
-    live: Mutex<BTreeMap<u64, String>>,
+    live: Mutex<BTreeMap<u64, Arc<str>>>,
     n_spawned: AtomicU64,
     n_panicked: AtomicU64,
     parent: Option<Arc<Group>>,
@@ -76,16 +76,7 @@ impl TaskScope {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let membership = Membership::enter(&self.group, name);
-        let span = tracing::info_span!("task", task.name = %membership.name);
-        tokio::spawn(
-            async move {
-                if let Err(panic) = AssertUnwindSafe(task).catch_unwind().await {
-                    membership.report_panic(&panic_text(panic.as_ref()));
-                }
-            }
-            .instrument(span),
-        )
+        self.start(name, Box::pin(task))
     }
 
     /// Starts a task that may be dropped at any await point once the scope is cancelled.
@@ -94,9 +85,28 @@ impl TaskScope {
         F: Future<Output = ()> + Send + 'static,
     {
         let token = self.cancel.clone();
-        self.spawn(name, async move {
+        let task = Box::pin(task);
+        self.start(name, async move {
             token.run_until_cancelled_owned(task).await;
         })
+    }
+
+    /// The future is a small one: each that it is wrapped in here keeps room for it twice.
+    fn start<F>(&self, name: &str, task: F) -> JoinHandle<()>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let membership = Membership::enter(&self.group, name);
+        // Entered and left at every poll, which a busy connection would pay for in each log of the usual level.
+        let span = tracing::debug_span!("task", task.name = %membership.name);
+        tokio::spawn(
+            async move {
+                if let Err(panic) = AssertUnwindSafe(task).catch_unwind().await {
+                    membership.report_panic(&panic_text(panic.as_ref()));
+                }
+            }
+            .instrument(span),
+        )
     }
 
     /// The token that is cancelled when this scope or an ancestor is.
@@ -125,7 +135,11 @@ impl TaskScope {
     pub async fn idle(&self, bound: Duration) -> TasksLeft {
         self.group.tracker.close();
         let ended = tokio::time::timeout(bound, self.group.tracker.wait()).await.is_ok();
-        let names = if ended { Vec::new() } else { self.group.live().values().cloned().collect() };
+        let names = if ended {
+            Vec::new()
+        } else {
+            self.group.live().values().map(|name| name.to_string()).collect()
+        };
         TasksLeft { names, n_panicked: self.group.n_panicked.load(Ordering::Relaxed) }
     }
 
@@ -159,26 +173,26 @@ impl Group {
     }
 
     /// A poisoned lock is taken as is: the map holds only names for reports.
-    fn live(&self) -> MutexGuard<'_, BTreeMap<u64, String>> {
+    fn live(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<str>>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// One task's place in its scope and in every ancestor; gives all of them up when dropped.
 struct Membership {
-    name: String,
+    name: Arc<str>,
     /// Own group first, root last, each with the number the task has there.
     places: Vec<(Arc<Group>, u64, TaskTrackerToken)>,
 }
 
 impl Membership {
     fn enter(group: &Arc<Group>, task: &str) -> Self {
-        let name = format!("{}.{task}", group.path);
+        let name: Arc<str> = format!("{}.{task}", group.path).into();
         let mut places = Vec::new();
         let mut next = Some(Arc::clone(group));
         while let Some(group) = next {
             let number = group.n_spawned.fetch_add(1, Ordering::Relaxed);
-            group.live().insert(number, name.clone());
+            group.live().insert(number, Arc::clone(&name));
             let token = group.tracker.token();
             next = group.parent.clone();
             places.push((group, number, token));

@@ -9,6 +9,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use crate::grants::Revoked;
@@ -54,19 +56,8 @@ where
     }
 
     /// Runs until both directions have ended, one side breaks off, or access is withdrawn.
-    pub(crate) async fn run_while_allowed(mut self, revoked: Revoked) {
-        let ended = tokio::select! {
-            ended = std::future::poll_fn(|cx| self.poll(cx)) => ended,
-            () = revoked => {
-                tracing::debug!("socket closed: access was withdrawn");
-                // Dropped where the client does not listen.
-                let _told = tokio::time::timeout(GOODBYE_WAIT, self.say_goodbye()).await;
-                return;
-            }
-        };
-        if let Err(error) = ended {
-            tracing::debug!(error = %error, "socket broke off");
-        }
+    pub(crate) fn run_while_allowed(self, revoked: Revoked) -> Guarded<A, B> {
+        Guarded { pump: Some(self), revoked, goodbye: None }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -91,6 +82,42 @@ where
         let mut unread = [0; 1024];
         while self.client.read(&mut unread).await? > 0 {}
         Ok(())
+    }
+}
+
+/// A pump that ends with the right to it. No async function: it would keep room for the pump twice, in every socket.
+pub(crate) struct Guarded<A, B> {
+    pump: Option<Pump<A, B>>,
+    revoked: Revoked,
+    /// The last words, once access is withdrawn.
+    goodbye: Option<BoxFuture<'static, ()>>,
+}
+
+impl<A, B> Future for Guarded<A, B>
+where
+    A: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    B: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        if let Some(pump) = &mut this.pump {
+            if Pin::new(&mut this.revoked).poll(cx).is_pending() {
+                return pump.poll(cx).map(|ended| {
+                    if let Err(error) = ended {
+                        tracing::debug!(error = %error, "socket broke off");
+                    }
+                });
+            }
+            tracing::debug!("socket closed: access was withdrawn");
+        }
+        if let Some(pump) = this.pump.take() {
+            // Dropped where the client does not listen.
+            let said = tokio::time::timeout(GOODBYE_WAIT, pump.say_goodbye());
+            this.goodbye = Some(said.map(drop).boxed());
+        }
+        this.goodbye.as_mut().map_or(Poll::Ready(()), |goodbye| goodbye.as_mut().poll(cx))
     }
 }
 

@@ -108,7 +108,11 @@ async fn carry(client: OnUpgrade, app: Switched, revoked: Revoked) {
             return;
         }
     };
-    Pump::of_frames(TokioIo::new(client), app.io, &app.early).run_while_allowed(revoked).await;
+    let Switched { io, early } = app;
+    let pump = Pump::of_frames(TokioIo::new(client), io, &early);
+    // It is a piece of the buffer that the head was read into, for which idle sockets have no use.
+    drop(early);
+    pump.run_while_allowed(revoked).await;
 }
 
 /// Whether an answer switches to WebSocket and proves it for this key.

@@ -26,6 +26,10 @@ mod up;
 use cli::{Cli, Command, RoleCommand, SharedArgs};
 use std::process::ExitCode;
 
+/// Requests allocate some dozens of small things each, freed by the thread that made them.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // A container's first steps must be taken by a process without threads: before anything else.
     runtime::run_if_reexec();
@@ -40,6 +44,7 @@ fn main() -> ExitCode {
 }
 
 fn run_role(role: RoleCommand, shared: &SharedArgs) -> ExitCode {
+    process::raise_descriptor_limit();
     let outcome = match role {
         RoleCommand::Supervise(args) if args.sweep => return supervisor::sweep(&args.dir),
         RoleCommand::Supervise(args) => return supervisor::run(&args.dir),

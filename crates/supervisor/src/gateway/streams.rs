@@ -14,7 +14,7 @@ pub(super) async fn serve(mut incoming: Incoming, gateway: Gateway, scope: TaskS
     while let Some(request) = incoming.next().await {
         match request.kind.clone() {
             StreamKind::App(port) => {
-                scope.spawn_cancellable("app", app(request, port, gateway.clone()));
+                scope.spawn_cancellable("app", app(request, port, gateway.dialer.clone()));
             }
             StreamKind::Log(query) => {
                 scope.spawn_cancellable("log", log(request, query, gateway.logs.clone()));
@@ -27,8 +27,9 @@ pub(super) async fn serve(mut incoming: Incoming, gateway: Gateway, scope: TaskS
 }
 
 /// Bytes between the controller and a port inside the container, half-closes included.
-async fn app(request: Request, port: u16, gateway: Gateway) {
-    match dial(&gateway.dialer, port).await {
+async fn app(request: Request, port: u16, dialer: watch::Receiver<Option<Dialer>>) {
+    // On the heap: a connection that idles for hours keeps no room for how it was made.
+    match Box::pin(dial(&dialer, port)).await {
         Ok(socket) => {
             let relayed = tunnel::relay(request.accept(), socket).await;
             if let Err(error) = relayed {
