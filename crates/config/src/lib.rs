@@ -15,6 +15,7 @@ pub mod raw;
 pub mod sections;
 pub mod setting;
 pub mod units;
+mod web_origin;
 
 pub use config::Config;
 pub use credentials::{AccessError, ApiAccess, Credentials};
@@ -22,3 +23,4 @@ pub use environment::{Environment, default_data_dir};
 pub use raw::{ConfigError, Problem, RawConfig};
 pub use sections::{Api, Containers, Log, LogFormat, Proxy, Services, Sessions, Shutdown};
 pub use units::{ByteSize, parse_duration, show_duration};
+pub use web_origin::WebOrigin;

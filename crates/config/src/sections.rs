@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::setting::{Setting, settings};
 use crate::units::ByteSize;
+use crate::web_origin::WebOrigin;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -89,6 +90,8 @@ settings! {
         "RetryAfter" retry_after: Duration = SECOND, SECOND => HOUR;
         /// Whether supervisors on this machine hand over sockets that are connected inside the container, so that requests take one hop less; off, all traffic takes the tunnels.
         "DirectSockets" direct_sockets: bool = true;
+        /// Origins (https://portal.example.com) whose pages may use private ports with a token of their own, never with cookies; none by default, since a page that can read a service can pass on what it reads.
+        "CORSOrigins" cors_origins: Vec<WebOrigin> = Vec::new();
     }
 }
 

@@ -41,6 +41,8 @@ pub struct ProxyConfig {
     pub allow_unpublished_ports: bool,
     /// Front proxies whose `X-Forwarded-For` and `-Proto` are believed, by the socket's address. Default: none.
     pub front_proxies: Vec<IpAddr>,
+    /// Origins whose pages may use private ports with a bearer, as browsers write them. Default: none.
+    pub cors_origins: Vec<String>,
     /// Longest life of a session cookie, where its token lives longer. Default: 7 days, a working week and its rest.
     pub session_lifetime_max: Duration,
     /// How long a new connection to an app may take. Default: 10 s; in the same machine it takes microseconds.
@@ -80,6 +82,7 @@ impl ProxyConfig {
             dashboard_url,
             allow_unpublished_ports: true,
             front_proxies: Vec::new(),
+            cors_origins: Vec::new(),
             session_lifetime_max: Duration::from_secs(7 * 24 * 3600),
             connect_timeout: Duration::from_secs(10),
             first_byte_timeout: None,

@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 
 use crate::authorize::{self, Caller, Found};
 use crate::body::ProxyBody;
+use crate::cors;
 use crate::directory::{DirectoryError, Target};
 use crate::exchange::Exchange;
 use crate::grants::{Grant, GrantKey, Rule};
@@ -53,6 +54,7 @@ impl Shared {
     ) -> Result<Response<ProxyBody>, Refusal> {
         let mut asking = self.read(&mut parts, exchange)?;
         asked.path = parts.uri.clone();
+        asked.cors_origin = self.cors_origins.named_in(&parts.headers);
         let key = self.key_of(&parts, &asking)?;
         let known = key.and_then(|key| self.grants.find(&key, authorize::now_s()));
         let grant = match known {
@@ -62,9 +64,13 @@ impl Shared {
             }
             None => {
                 let deciding = self.decide(&mut parts, &mut asking, key, exchange, asked);
-                match Box::pin(deciding).await? {
-                    Passed::Grant(grant) => grant,
-                    Passed::Answer(answer) => return Ok(*answer),
+                match Box::pin(deciding).await {
+                    Ok(Passed::Grant(grant)) => grant,
+                    Ok(Passed::Answer(answer)) => return Ok(*answer),
+                    Err(refusal) if refusal.tells_of_existence() && cors::is_preflight(&parts) => {
+                        return preflight(&parts, asked);
+                    }
+                    Err(refusal) => return Err(refusal),
                 }
             }
         };
@@ -165,6 +171,14 @@ impl Shared {
             _ => authorize::caller(directory, &self.seal, target, credentials, origin).await?,
         };
         found.map_err(Refusal::Denied)
+    }
+}
+
+/// The answer to a browser that asks on behalf of a page whether it may use a private service, or one that is not there.
+fn preflight(parts: &Parts, asked: &AskedAt) -> Result<Response<ProxyBody>, Refusal> {
+    match asked.cors_origin {
+        Some(_) => Ok(cors::leave(&parts.headers)),
+        None => Err(Refusal::Preflight),
     }
 }
 

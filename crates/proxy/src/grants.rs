@@ -69,6 +69,11 @@ impl Grant {
         Self { key, host, origin, target, container, caller, expires_at_s, end }
     }
 
+    /// Whether the port is open to everyone.
+    pub(crate) fn is_public(&self) -> bool {
+        matches!(self.caller, Caller::Anyone)
+    }
+
     /// Whether it still says anything.
     fn is_good(&self, now_s: u64) -> bool {
         !self.end.has_come() && self.expires_at_s.is_none_or(|end| end > now_s)

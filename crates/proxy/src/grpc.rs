@@ -82,7 +82,9 @@ fn code_of(refusal: &Refusal) -> Code {
         Refusal::Host(crate::host::HostError::NotAService) | Refusal::NotFound => Code::NotFound,
         Refusal::Host(_) | Refusal::Malformed(_) | Refusal::BrokenBody => Code::InvalidArgument,
         Refusal::Denied(Denied::NoCredentials) => Code::Unauthenticated,
-        Refusal::Denied(Denied::NotAllowed) | Refusal::ForeignOrigin => Code::PermissionDenied,
+        Refusal::Denied(Denied::NotAllowed) | Refusal::ForeignOrigin | Refusal::Preflight => {
+            Code::PermissionDenied
+        }
         Refusal::UnknownProtocol => Code::Unimplemented,
         Refusal::Starting(..) | Refusal::Unreachable(..) | Refusal::NoRecords => Code::Unavailable,
         Refusal::Stopped(_) | Refusal::Replaced => Code::FailedPrecondition,

@@ -18,6 +18,7 @@ pub mod dial;
 pub mod directory;
 pub mod host;
 
+mod cors;
 mod exchange;
 mod origin;
 mod session;

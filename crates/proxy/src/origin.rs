@@ -2,8 +2,9 @@
 
 use std::net::IpAddr;
 
+use http::header::ORIGIN;
 use http::request::Parts;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, Method};
 
 use crate::host::Authority;
 
@@ -46,33 +47,40 @@ pub(crate) fn is_https(tls: bool, headers: &HeaderMap, peer: IpAddr, fronts: &[I
     headers.get("x-forwarded-proto").is_some_and(|value| value.as_bytes() == b"https")
 }
 
-/// Whether a request that a cookie vouches for was made by the service's own pages, or by following a link.
+/// Whether a request that a cookie vouches for was made by the service's own pages, or by following a link (T12).
 ///
-/// Services are *same-site* to each other, so `SameSite` does not tell their requests apart. An unsafe method or a
-/// WebSocket needs our own origin in `Origin`; a missing one is not enough. Other requests may come from elsewhere
-/// only as a navigation of a whole page (where the browser says what it is).
+/// Services are *same-site* to each other, so `SameSite` does not tell their requests apart. Two witnesses are heard,
+/// and neither may speak against us. `Origin`: a page elsewhere that reads an answer, changes something or opens a
+/// socket names itself there; what changes something or opens a socket needs our own name, a missing one is not enough.
+/// Fetch metadata (`Sec-Fetch-*`, where the browser sends it): from elsewhere only a whole page may be navigated here.
 pub(crate) fn is_from_own_pages(parts: &Parts, origin: &Origin, opens_socket: bool) -> bool {
-    let is_safe = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
-    let mut named = parts.headers.get_all(http::header::ORIGIN).iter();
-    match (named.next(), named.next()) {
-        (Some(one), None) => {
-            if origin.is_named_by(one.as_bytes()) {
-                return true;
-            }
-            if opens_socket || !is_safe {
-                return false;
-            }
-        }
-        (None, _) if opens_socket || !is_safe => return false,
-        (None, _) => {}
-        (Some(_), Some(_)) => return false,
-    }
-    let metadata = |name| parts.headers.get(name).map(|value| value.as_bytes());
-    match metadata("sec-fetch-site") {
-        None | Some(b"same-origin" | b"none") => true,
+    let may_be_nameless =
+        !opens_socket && matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
+    let mut named = parts.headers.get_all(ORIGIN).iter();
+    let is_named_well = match (named.next(), named.next()) {
+        (None, _) => may_be_nameless,
+        (Some(one), None) => origin.is_named_by(one.as_bytes()),
+        (Some(_), Some(_)) => false,
+    };
+    is_named_well && is_fetched_well(parts)
+}
+
+/// Whether the browser says nothing against a request. An older one, or one that is told to open a site without TLS,
+/// says nothing at all: then `Origin` alone is heard.
+fn is_fetched_well(parts: &Parts) -> bool {
+    !parts.headers.contains_key("sec-fetch-site") || is_surely_fetched_well(parts)
+}
+
+/// Whether the browser says that a request is from our own pages or its user, or that a whole page is navigated to.
+pub(crate) fn is_surely_fetched_well(parts: &Parts) -> bool {
+    let said = |name| parts.headers.get(name).map(HeaderValue::as_bytes);
+    match said("sec-fetch-site") {
+        None => false,
+        Some(b"same-origin" | b"none") => true,
         Some(_) => {
-            metadata("sec-fetch-mode") == Some(b"navigate")
-                && metadata("sec-fetch-dest") == Some(b"document")
+            parts.method == Method::GET
+                && said("sec-fetch-mode") == Some(b"navigate")
+                && said("sec-fetch-dest") == Some(b"document")
         }
     }
 }
@@ -123,11 +131,17 @@ mod tests {
             assert!(!allowed(method, socket, &[]), "{method} without Origin");
             let twice = [("origin", "http://a.test:8000"), ("origin", "http://b.test")];
             assert!(!allowed(method, socket, &twice));
+            let sent_by_a_sibling =
+                [("origin", "http://a.test:8000"), ("sec-fetch-site", "same-site")];
+            assert!(!allowed(method, socket, &sent_by_a_sibling));
         }
     }
 
     #[test]
     fn a_read_from_elsewhere_is_a_navigation_or_refused() {
+        for method in ["GET", "HEAD", "OPTIONS"] {
+            assert!(allowed(method, false, &[]) && !allowed(method, false, &[("origin", "null")]));
+        }
         let site = |site, mode, dest| {
             allowed(
                 "GET",

@@ -17,6 +17,7 @@ use lifecycle::{TaskScope, TasksLeft};
 use crate::access_log::AccessLine;
 use crate::body::ProxyBody;
 use crate::config::ProxyConfig;
+use crate::cors::{self, ListedOrigins};
 use crate::dial::Dial;
 use crate::directory::{Changed, Directory};
 use crate::exchange::{Exchange, RequestIds};
@@ -73,6 +74,7 @@ pub(crate) struct Shared {
     pub(crate) rules: HostRules,
     pub(crate) seal: Seal,
     pub(crate) pages: Pages,
+    pub(crate) cors_origins: ListedOrigins,
     pub(crate) grants: Grants,
     /// Listened to from the first grant on; taken by whoever keeps them.
     news: Mutex<Option<BoxStream<'static, Changed>>>,
@@ -94,12 +96,20 @@ pub(crate) struct AskedAt {
     pub(crate) path: Uri,
     /// Sent with whatever is answered.
     pub(crate) cookies_to_clear: Vec<HeaderValue>,
+    /// The listed origin whose page asks.
+    pub(crate) cors_origin: Option<HeaderValue>,
 }
 
 impl AskedAt {
     /// The service host; empty where it could not be read.
     fn host(&self) -> &str {
         self.grant.as_ref().map_or(&self.host, |grant| &grant.origin.host)
+    }
+
+    /// The origin to name to the browser; on a public port that is the app's to say.
+    fn take_cors_origin(&mut self) -> Option<HeaderValue> {
+        let is_public = self.grant.as_ref().is_some_and(|grant| grant.is_public());
+        self.cors_origin.take().filter(|_| !is_public)
     }
 }
 
@@ -112,6 +122,7 @@ impl Proxy {
             rules: HostRules::new(config.service_domain.clone(), config.external_ports.clone()),
             seal: Seal::new(&config.session_key),
             pages: Pages::new(&config),
+            cors_origins: ListedOrigins::new(&config.cors_origins),
             news: Mutex::new(directory.changes()),
             grants: Grants::new(config.grants_max, config.allow_unpublished_ports),
             pool: Pool::new(&config),
@@ -163,6 +174,9 @@ impl Proxy {
             }
         };
         let line = AccessLine::new(&exchange, asked.host(), status);
+        if let Some(origin) = asked.take_cors_origin() {
+            cors::expose(response.headers_mut(), origin);
+        }
         for gone in asked.cookies_to_clear {
             response.headers_mut().append(SET_COOKIE, gone);
         }

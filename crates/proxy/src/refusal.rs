@@ -21,6 +21,8 @@ pub(crate) enum Refusal {
     Denied(Denied),
     /// A cookie vouches for it, but another site made it.
     ForeignOrigin,
+    /// A page of another origin would like to use a service that is private, or that is not there.
+    Preflight,
     /// `CONNECT`, or an upgrade over HTTP/2 that is no WebSocket.
     UnknownProtocol,
     /// Waits, starts, or the published port does not listen yet.
@@ -63,12 +65,17 @@ pub(crate) enum GatewayProblem {
 }
 
 impl Refusal {
+    /// Whether a stranger learns from it whether there is such a service.
+    pub(crate) fn tells_of_existence(&self) -> bool {
+        matches!(self, Self::NotFound | Self::Denied(_) | Self::ForeignOrigin)
+    }
+
     /// The status of the answer (table in the contract, section 3).
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::Host(HostError::NotAService) | Self::NotFound => StatusCode::NOT_FOUND,
             Self::Host(_) | Self::Malformed(_) | Self::BrokenBody => StatusCode::BAD_REQUEST,
-            Self::Denied(_) | Self::ForeignOrigin => StatusCode::FORBIDDEN,
+            Self::Denied(_) | Self::ForeignOrigin | Self::Preflight => StatusCode::FORBIDDEN,
             Self::UnknownProtocol => StatusCode::NOT_IMPLEMENTED,
             Self::Starting(..) | Self::Unreachable(..) | Self::NoRecords | Self::Full => {
                 StatusCode::SERVICE_UNAVAILABLE
@@ -88,6 +95,7 @@ impl Refusal {
             Self::Denied(Denied::NoCredentials) => "this service is private: sign in, or send `Authorization: Bearer <token>` of the user who started it".to_owned(),
             Self::Denied(Denied::NotAllowed) => "this service is private: the credentials are invalid, expired or limited, or belong to somebody else".to_owned(),
             Self::ForeignOrigin => "this request came from another site: send it from the service's own pages, or with a token instead of a cookie".to_owned(),
+            Self::Preflight => "pages of other origins cannot use private services from a browser: the administrator can list an origin in Proxy.CORSOrigins".to_owned(),
             Self::UnknownProtocol => "this protocol is not carried here: use HTTP or WebSocket, or `wharf forward` for anything else".to_owned(),
             Self::Starting(target, _) if target.state == TargetState::Running => format!(
                 "the service is not ready (container Running): nothing listens on port {} yet: try again shortly",

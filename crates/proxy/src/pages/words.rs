@@ -51,6 +51,7 @@ fn words(refusal: &Refusal) -> (String, Markup) {
             "Refused: this came from another site",
             html! { p { "Another page tried to use this service in your name. Open the service itself instead." } },
         ),
+        Refusal::Preflight => ("Refused: this came from another site", sentence(refusal)),
         Refusal::Starting(..) | Refusal::Unreachable(..) => ("Not ready yet", sentence(refusal)),
         Refusal::Stopped(target) => ("This service is over", stopped(target)),
         Refusal::Replaced => ("Another service lives here now", sentence(refusal)),

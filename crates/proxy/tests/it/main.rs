@@ -4,6 +4,7 @@
 
 mod app;
 mod client;
+mod cross_site;
 mod grpc;
 mod h2c;
 mod http2;

@@ -61,6 +61,7 @@ pub(super) fn proxy(config: &Config, secrets: &Secrets) -> ProxyConfig {
         external_ports: services.external_ports.map(|(min, max)| min..=max),
         allow_unpublished_ports: services.allow_unpublished_ports,
         session_lifetime_max: config.sessions.session_lifetime,
+        cors_origins: config.proxy.cors_origins.iter().map(|it| it.as_str().to_owned()).collect(),
         connect_timeout: config.proxy.connect_timeout,
         retry_after: config.proxy.retry_after,
         grant_age_max: config.proxy.grant_age_max,
