@@ -90,6 +90,8 @@ settings! {
         "RetryAfter" retry_after: Duration = SECOND, SECOND => HOUR;
         /// Whether supervisors on this machine hand over sockets that are connected inside the container, so that requests take one hop less; off, all traffic takes the tunnels.
         "DirectSockets" direct_sockets: bool = true;
+        /// How long browsers that met the site over https are told to use nothing else (Strict-Transport-Security), for each service host, and for the dashboard's where it has a name and the usual port; only where ExternalURL is https. A year is what browsers' makers advise; 0s says nothing.
+        "HSTSMaxAge" hsts_max_age: Duration = 365 * DAY, Duration::ZERO => 10 * 365 * DAY;
         /// Origins (https://portal.example.com) whose pages may use private ports with a token of their own, never with cookies; none by default, since a page that can read a service can pass on what it reads.
         "CORSOrigins" cors_origins: Vec<WebOrigin> = Vec::new();
     }

@@ -43,6 +43,9 @@ pub struct ProxyConfig {
     pub front_proxies: Vec<IpAddr>,
     /// Origins whose pages may use private ports with a bearer, as browsers write them. Default: none.
     pub cors_origins: Vec<String>,
+    /// How long browsers are told to use https alone for a service host that they met over https, where service hosts
+    /// have names of their own and https addresses; zero says nothing. Default: a year, as is usual.
+    pub hsts_max_age: Duration,
     /// Longest life of a session cookie, where its token lives longer. Default: 7 days, a working week and its rest.
     pub session_lifetime_max: Duration,
     /// How long a new connection to an app may take. Default: 10 s; in the same machine it takes microseconds.
@@ -83,6 +86,7 @@ impl ProxyConfig {
             allow_unpublished_ports: true,
             front_proxies: Vec::new(),
             cors_origins: Vec::new(),
+            hsts_max_age: Duration::from_secs(365 * 24 * 3600),
             session_lifetime_max: Duration::from_secs(7 * 24 * 3600),
             connect_timeout: Duration::from_secs(10),
             first_byte_timeout: None,

@@ -186,7 +186,14 @@ impl Shared {
             Caller::User { user, .. } => Owner::User(*user),
         };
         let key = PoolKey { container: grant.container, port: grant.target.port.get(), owner };
-        Way { dial: &*self.dial, pool: &self.pool, calls: &self.calls, config: &self.config, key }
+        Way {
+            dial: &*self.dial,
+            pool: &self.pool,
+            calls: &self.calls,
+            config: &self.config,
+            key,
+            kept: grant.kept(),
+        }
     }
 
     /// The start page's question: asks the app's port itself, since records follow it by a moment.

@@ -54,6 +54,7 @@ impl Shared {
     ) -> Result<Response<ProxyBody>, Refusal> {
         let mut asking = self.read(&mut parts, exchange)?;
         asked.path = parts.uri.clone();
+        asked.https = asking.https;
         asked.cors_origin = self.cors_origins.named_in(&parts.headers);
         let key = self.key_of(&parts, &asking)?;
         let known = key.and_then(|key| self.grants.find(&key, authorize::now_s()));

@@ -25,6 +25,7 @@ use tokio::sync::Notify;
 
 use crate::authorize::{self, Caller};
 use crate::directory::{Changed, Directory, HostTarget, Target};
+use crate::headers::Kept;
 use crate::origin::Origin;
 use crate::route::{self, Reach};
 use end::End;
@@ -72,6 +73,14 @@ impl Grant {
     /// Whether the port is open to everyone.
     pub(crate) fn is_public(&self) -> bool {
         matches!(self.caller, Caller::Anyone)
+    }
+
+    /// Who may keep what the app answers under it.
+    pub(crate) fn kept(&self) -> Kept {
+        match &self.caller {
+            Caller::User { .. } => Kept::ByTheCaller,
+            Caller::Anyone => Kept::AsTheAppSays,
+        }
     }
 
     /// Whether it still says anything.

@@ -3,11 +3,15 @@
 //! Order matters (T17): hop-by-hop fields are removed first, with everything that `Connection` names, and only
 //! then ours are added. Everything else stays as sent. Each head is looked through once; most have little to remove.
 
+mod caching;
+
 use http::header::{
     CONNECTION, CONTENT_LENGTH, Entry, HOST, HeaderName, SET_COOKIE, TE, TRANSFER_ENCODING,
 };
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue};
+
+pub(crate) use caching::Kept;
 
 use crate::route::has_token;
 use crate::session::cookie;
@@ -16,6 +20,8 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Fields of an app's answer that were taken out of it.
+const WHARF_REMOVED: HeaderName = HeaderName::from_static("wharf-removed");
 
 /// Fields that we add to a request at most.
 const OURS: usize = 6;
@@ -72,31 +78,58 @@ fn addresses(before: Option<&HeaderValue>, peer: HeaderValue) -> HeaderValue {
 }
 
 /// Makes an app's head the one that the client gets.
-pub(crate) fn prepare_response(headers: &mut HeaderMap) {
+pub(crate) fn prepare_response(headers: &mut HeaderMap, kept: Kept) {
+    let removed = remove_what_apps_may_not_say(headers, kept);
+    kept.tell(headers);
+    if let Some(report) = report_of(&removed) {
+        headers.insert(WHARF_REMOVED, report);
+    }
+}
+
+/// One look through the head; answers what was removed.
+fn remove_what_apps_may_not_say(headers: &mut HeaderMap, kept: Kept) -> Vec<HeaderName> {
     if headers.contains_key(TRANSFER_ENCODING) {
         // The coding says where the body ends; a length beside it would be believed on the next hop (RFC 9112 §6.3).
         headers.remove(CONTENT_LENGTH);
     }
-    remove_hop_by_hop(headers);
-    remove_where(headers, |name| is_site_wide(name.as_str()));
+    remove_named_by_connection(headers);
+    let removed = remove_where(headers, |name| {
+        is_hop_by_hop(name) || is_beyond_the_service(name) || kept.forbids(name)
+    });
     if headers.contains_key(SET_COOKIE) {
         remove_foreign_cookies(headers);
     }
+    removed
 }
 
-/// What apps may not say for the whole site (T22): log everybody out, pin keys, move traffic, watch errors; and what
-/// only a proxy may ask for.
-fn is_site_wide(name: &str) -> bool {
+/// Tells who wrote the app which of its fields reached nobody, and so why they had no effect.
+fn report_of(removed: &[HeaderName]) -> Option<HeaderValue> {
+    let names = removed.iter().map(HeaderName::as_str);
+    let told: Vec<&str> = names.filter(|name| is_beyond_the_service(name)).collect();
+    // Names of fields are valid values.
+    if told.is_empty() { None } else { HeaderValue::try_from(told.join(", ")).ok() }
+}
+
+/// What apps may not say (T22): what holds for the whole site and would log everybody out, pin keys, move traffic, watch
+/// errors; and what is said to the proxies in between, some of which read files for whoever asks so.
+fn is_beyond_the_service(name: &str) -> bool {
     matches!(
         name,
         "clear-site-data"
             | "alt-svc"
+            | "alternate-protocol"
             | "strict-transport-security"
             | "public-key-pins"
             | "public-key-pins-report-only"
+            | "expect-ct"
             | "nel"
             | "report-to"
             | "proxy-authenticate"
+            | "proxy-authentication-info"
+            | "x-accel-redirect"
+            | "x-sendfile"
+            | "x-lighttpd-send-file"
+            | "x-reproxy-url"
     )
 }
 
@@ -129,16 +162,24 @@ fn is_hop_by_hop(name: &str) -> bool {
     )
 }
 
-/// Removes every field whose name says so.
-fn remove_where(headers: &mut HeaderMap, is_doomed: impl Fn(&HeaderName) -> bool) {
+/// Removes every field whose name says so, and answers their names.
+fn remove_where(headers: &mut HeaderMap, is_doomed: impl Fn(&str) -> bool) -> Vec<HeaderName> {
     // Most heads have none, and then nothing is allocated.
-    let doomed: Vec<HeaderName> = headers.keys().filter(|name| is_doomed(name)).cloned().collect();
-    for name in doomed {
+    let doomed = headers.keys().filter(|name| is_doomed(name.as_str()));
+    let doomed: Vec<HeaderName> = doomed.cloned().collect();
+    for name in &doomed {
         headers.remove(name);
     }
+    doomed
 }
 
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    remove_named_by_connection(headers);
+    remove_where(headers, is_hop_by_hop);
+}
+
+/// Removes what `Connection` says is for the next hop alone.
+fn remove_named_by_connection(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = headers
         .get_all(CONNECTION)
         .iter()
@@ -151,7 +192,6 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
     for name in named {
         headers.remove(name);
     }
-    remove_where(headers, |name| is_hop_by_hop(name.as_str()));
 }
 
 fn is_usual(name: &[u8]) -> bool {
@@ -166,7 +206,7 @@ fn is_kept(name: &[u8]) -> bool {
 
 /// Drops what could pass for a field that we set, also once an app's server has folded `-`, `_` and `.` (T16).
 pub(crate) fn remove_aliases(headers: &mut HeaderMap) {
-    remove_where(headers, |name| is_alias(name.as_str().as_bytes()));
+    remove_where(headers, |name| is_alias(name.as_bytes()));
 }
 
 /// Whether a name, `-_.` folded, is one of `x-forwarded-*`, `x-request-id`, `x-real-ip`, `forwarded`, or passes for
@@ -196,7 +236,7 @@ fn is_alias(name: &[u8]) -> bool {
 /// Takes out of an answer's trailers what no trailer may say (RFC 9110 §6.5.1) and no app may say at all.
 pub(crate) fn prepare_answer_trailers(trailers: &mut HeaderMap) {
     trailers.remove(SET_COOKIE);
-    prepare_response(trailers);
+    remove_what_apps_may_not_say(trailers, Kept::AsTheAppSays);
     trailers.remove(CONTENT_LENGTH);
 }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::stream::BoxStream;
-use http::header::{HOST, SET_COOKIE};
+use http::header::{HOST, SET_COOKIE, STRICT_TRANSPORT_SECURITY};
 use http::{HeaderValue, Request, Response, Uri};
 use hyper::body::Incoming;
 use lifecycle::{TaskScope, TasksLeft};
@@ -72,6 +72,8 @@ pub struct Proxy {
 pub(crate) struct Shared {
     pub(crate) config: ProxyConfig,
     pub(crate) rules: HostRules,
+    /// Where the site is https, what browsers are told about that.
+    hsts: Option<HeaderValue>,
     pub(crate) seal: Seal,
     pub(crate) pages: Pages,
     pub(crate) cors_origins: ListedOrigins,
@@ -94,6 +96,8 @@ pub(crate) struct AskedAt {
     pub(crate) grant: Option<Arc<Grant>>,
     /// Without our token.
     pub(crate) path: Uri,
+    /// Whether the client's side is https.
+    pub(crate) https: bool,
     /// Sent with whatever is answered.
     pub(crate) cookies_to_clear: Vec<HeaderValue>,
     /// The listed origin whose page asks.
@@ -120,6 +124,7 @@ impl Proxy {
     pub fn new(config: ProxyConfig, directory: Arc<dyn Directory>, dial: Arc<dyn Dial>) -> Self {
         let shared = Shared {
             rules: HostRules::new(config.service_domain.clone(), config.external_ports.clone()),
+            hsts: hsts_of(&config),
             seal: Seal::new(&config.session_key),
             pages: Pages::new(&config),
             cors_origins: ListedOrigins::new(&config.cors_origins),
@@ -174,6 +179,11 @@ impl Proxy {
             }
         };
         let line = AccessLine::new(&exchange, asked.host(), status);
+        if asked.https
+            && let Some(hsts) = &shared.hsts
+        {
+            response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
+        }
         if let Some(origin) = asked.take_cors_origin() {
             cors::expose(response.headers_mut(), origin);
         }
@@ -192,6 +202,14 @@ impl Proxy {
     pub async fn shutdown(&self, bound: Duration) -> TasksLeft {
         self.shared.sockets.shutdown(bound).await
     }
+}
+
+/// RFC 6797. Not where services share a host, which then has other uses too, some of them without TLS.
+fn hsts_of(config: &ProxyConfig) -> Option<HeaderValue> {
+    let (domain, max_age_s) = (&config.service_domain, config.hsts_max_age.as_secs());
+    let has_own_hosts = domain.is_https() && domain.is_wildcard();
+    let text = (has_own_hosts && max_age_s > 0).then(|| format!("max-age={max_age_s}"));
+    text.and_then(|text| HeaderValue::try_from(text).ok())
 }
 
 impl fmt::Debug for Proxy {

@@ -17,7 +17,7 @@ use crate::body::ProxyBody;
 use crate::config::ProxyConfig;
 use crate::dial::{Dial, DialError};
 use crate::grants::Revoked;
-use crate::headers;
+use crate::headers::{self, Kept};
 use crate::refusal::GatewayProblem;
 use crate::request_body::RequestBody;
 use crate::upstream::answer::AnswerBody;
@@ -54,6 +54,8 @@ pub(crate) struct Way<'p> {
     pub(crate) calls: &'p Arc<Http2Pool>,
     pub(crate) config: &'p ProxyConfig,
     pub(crate) key: PoolKey,
+    /// Who may keep the answer.
+    pub(crate) kept: Kept,
 }
 
 /// Sends a prepared request to the app and streams its answer.
@@ -75,7 +77,7 @@ pub(crate) fn stream(
     revoked: Revoked,
 ) -> Response<ProxyBody> {
     let (mut head, body) = answer.into_parts();
-    headers::prepare_response(&mut head.headers);
+    headers::prepare_response(&mut head.headers, way.kept);
     Response::from_parts(head, ProxyBody::http(body, Arc::clone(way.pool), way.key, revoked))
 }
 

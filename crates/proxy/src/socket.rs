@@ -19,6 +19,7 @@ use ring::digest;
 use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::grants::Revoked;
+use crate::headers::{self, Kept};
 use crate::pump::Pump;
 use crate::refusal::{GatewayProblem, Refusal};
 use crate::route::has_token;
@@ -85,7 +86,7 @@ impl Handshake {
             return Err(Refusal::Gateway(GatewayProblem::BadUpgrade));
         }
         answer.extensions_mut().clear();
-        crate::headers::prepare_response(answer.headers_mut());
+        headers::prepare_response(answer.headers_mut(), Kept::AsTheAppSays);
         if self.over_http2 {
             *answer.status_mut() = StatusCode::OK;
             *answer.version_mut() = Version::HTTP_2;

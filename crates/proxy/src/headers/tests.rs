@@ -126,7 +126,9 @@ fn what_apps_say_for_the_whole_site_is_dropped() {
         ("set-cookie", "wharf_session=1"),
         ("connection", "close"),
     ]);
-    prepare_response(&mut headers);
+    prepare_response(&mut headers, Kept::AsTheAppSays);
+    let removed = headers.remove(WHARF_REMOVED).unwrap();
+    assert_eq!(removed, "clear-site-data, alt-svc, strict-transport-security");
     assert_eq!(headers, map(&[("location", "http://127.0.0.1/"), ("set-cookie", "a=1")]));
 }
 

@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use super::{RelayError, Way, until_revoked, within};
 use crate::body::ProxyBody;
 use crate::grants::Revoked;
-use crate::headers;
+use crate::headers::{self, Kept};
 use crate::refusal::GatewayProblem;
 use crate::request_body::call::CallBody;
 use crate::upstream::http2::{NoLease, StreamLease};
@@ -28,7 +28,8 @@ pub(crate) async fn relay(
     let sending = pin!(send(way, Request::from_parts(parts, CallBody::of(body))));
     let (answer, lease) = until_revoked(sending, &mut revoked).await?;
     let (mut head, body) = answer.into_parts();
-    headers::prepare_response(&mut head.headers);
+    // No cache keeps a POST.
+    headers::prepare_response(&mut head.headers, Kept::AsTheAppSays);
     Ok(Response::from_parts(head, ProxyBody::call(body, lease, revoked)))
 }
 

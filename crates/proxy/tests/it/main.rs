@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says best where it broke by breaking there")]
 
+mod answers;
 mod app;
 mod client;
 mod cross_site;

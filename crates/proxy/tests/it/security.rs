@@ -718,30 +718,3 @@ async fn t50_a_service_host_serves_the_app_and_one_path_of_ours() {
         "{status}"
     );
 }
-
-#[tokio::test]
-async fn t22_what_an_app_says_for_the_whole_site_is_dropped() {
-    let world = World::start().await;
-    let app = App::start(|_seen| {
-        Reply::Bytes(b"HTTP/1.1 200 OK\r\nClear-Site-Data: \"cookies\"\r\nStrict-Transport-Security: max-age=9; includeSubDomains\r\nAlt-Svc: h3=\":1\"\r\nNEL: {}\r\nX-Frame-Options: DENY\r\nAccess-Control-Allow-Origin: *\r\nContent-Length: 0\r\n\r\n".to_vec())
-    })
-    .await;
-    world.serve_everywhere(&app);
-    let answer = world.send(&request("GET", PUBLIC, "/", "Origin: http://evil.example\r\n")).await;
-    for dropped in [
-        "clear-site-data",
-        "strict-transport-security",
-        "alt-svc",
-        "nel",
-        "access-control-allow-credentials",
-    ] {
-        assert_eq!(answer.header(dropped), None, "{dropped}");
-    }
-    assert_eq!(
-        (
-            answer.header("x-frame-options").as_deref(),
-            answer.header("access-control-allow-origin").as_deref()
-        ),
-        (Some("DENY"), Some("*"))
-    );
-}

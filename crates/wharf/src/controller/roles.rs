@@ -75,7 +75,9 @@ impl Roles {
         work.spawn_cancellable("other processes' changes", async move {
             followed.follow_changes().await;
         });
-        let rooms = Arc::new(Rooms { proxy, router, router_runtime: Handle::current() });
+        let router_hsts = settings::router_hsts(config);
+        let router_runtime = Handle::current();
+        let rooms = Arc::new(Rooms { proxy, router, router_hsts, router_runtime });
         Ok(Self { rooms, client, acceptor, registry })
     }
 }

@@ -10,6 +10,7 @@ use cli::DEFAULT_LISTEN;
 use config::Config;
 use dashboard::DashboardConfig;
 use dispatch::DispatchConfig;
+use http::HeaderValue;
 use proxy::{ProxyConfig, SessionKey};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -61,6 +62,7 @@ pub(super) fn proxy(config: &Config, secrets: &Secrets) -> ProxyConfig {
         external_ports: services.external_ports.map(|(min, max)| min..=max),
         allow_unpublished_ports: services.allow_unpublished_ports,
         session_lifetime_max: config.sessions.session_lifetime,
+        hsts_max_age: config.proxy.hsts_max_age,
         cors_origins: config.proxy.cors_origins.iter().map(|it| it.as_str().to_owned()).collect(),
         connect_timeout: config.proxy.connect_timeout,
         retry_after: config.proxy.retry_after,
@@ -74,6 +76,19 @@ pub(super) fn proxy(config: &Config, secrets: &Secrets) -> ProxyConfig {
             services.controller_url.clone(),
         )
     }
+}
+
+/// What browsers are told of https at the controller's own address. Not where it is an address of digits, for which
+/// it has no effect, nor on a port of its own, since it would hold for whatever else the host serves.
+pub(super) fn router_hsts(config: &Config) -> Option<HeaderValue> {
+    let uri: http::Uri = config.services.controller_url.parse().ok()?;
+    let is_own = uri.scheme_str() == Some("https") && matches!(uri.port_u16(), None | Some(443));
+    let has_name = uri.host().is_some_and(|host| host.parse::<std::net::IpAddr>().is_err());
+    let max_age_s = config.proxy.hsts_max_age.as_secs();
+    if !is_own || !has_name || max_age_s == 0 {
+        return None;
+    }
+    HeaderValue::try_from(format!("max-age={max_age_s}")).ok()
 }
 
 /// For the pages.
@@ -129,4 +144,30 @@ pub(super) fn certificate_names(config: &Config) -> Vec<String> {
 fn host_of_url(url: &str) -> Option<String> {
     let uri: http::Uri = url.parse().ok()?;
     uri.host().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hsts_at(controller_url: &str) -> Option<HeaderValue> {
+        let mut config = Config::local("/nowhere".into(), ([127, 0, 0, 1], 8000).into());
+        config.services.controller_url = controller_url.to_owned();
+        router_hsts(&config)
+    }
+
+    #[test]
+    fn t22_only_a_name_on_the_usual_port_is_said_to_be_https_alone() {
+        let told = HeaderValue::from_static("max-age=31536000");
+        assert_eq!(hsts_at("https://wharf.example.com/"), Some(told.clone()));
+        assert_eq!(hsts_at("https://wharf.example.com:443/"), Some(told));
+        for other in [
+            "http://wharf.example.com/",
+            "https://wharf.example.com:8443/",
+            "https://192.0.2.1/",
+            "http://localhost:8000/",
+        ] {
+            assert_eq!(hsts_at(other), None, "{other}");
+        }
+    }
 }

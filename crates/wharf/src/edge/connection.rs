@@ -28,6 +28,8 @@ pub(crate) struct Rooms {
     pub(crate) proxy: Arc<Proxy>,
     /// API and pages.
     pub(crate) router: Router,
+    /// What browsers that met the API and the pages over TLS are told (Strict-Transport-Security).
+    pub(crate) router_hsts: Option<http::HeaderValue>,
     /// The runtime that the router works on.
     pub(crate) router_runtime: Handle,
 }
@@ -168,10 +170,11 @@ async fn route(
         return Ok(refusal(http::StatusCode::BAD_REQUEST, problem));
     }
     let router = rooms.router.clone();
+    let hsts = rooms.router_hsts.clone().filter(|_| peer.is_tls());
     let mut request = request.map(axum::body::Body::new);
     request.extensions_mut().insert(dashboard::Transport { tls: peer.is_tls() });
     let work = rooms.router_runtime.spawn(router.oneshot(request));
-    let response = match work.await {
+    let mut response = match work.await {
         Ok(Ok(response)) => response,
         Ok(Err(never)) => match never {},
         Err(error) => {
@@ -180,6 +183,9 @@ async fn route(
             return Ok(refusal(http::StatusCode::INTERNAL_SERVER_ERROR, problem));
         }
     };
+    if let Some(hsts) = hsts {
+        response.headers_mut().insert(http::header::STRICT_TRANSPORT_SECURITY, hsts);
+    }
     Ok(response.map(EdgeBody::Router))
 }
 
