@@ -28,6 +28,11 @@ pub(crate) enum Caller {
 }
 
 impl Caller {
+    /// Whether it is one that sends its token itself, and no browser's page.
+    pub(crate) fn is_program(&self) -> bool {
+        matches!(self, Self::User { by_cookie: false, .. })
+    }
+
     /// What to ask with whether the user still may. From here on the token stands for itself: a code is used up, and a
     /// secret need not be kept.
     pub(crate) fn proof(&self) -> Option<Credential> {

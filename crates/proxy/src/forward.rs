@@ -18,15 +18,23 @@ use crate::grants::{Grant, Revoked};
 use crate::grpc;
 use crate::headers::{self, Forwarded};
 use crate::pages;
-use crate::proxy::Shared;
+use crate::proxy::{AskedAt, Shared};
 use crate::refusal::{GatewayProblem, Refusal};
 use crate::relay::{self, RelayError, SocketAnswer, Way};
 use crate::route::Protocol;
 use crate::session::cookie::{self, CookieNames};
 use crate::socket::{Client, Handshake};
 use crate::tcp;
-use crate::tenant::{self, Tenancy};
+use crate::tenant::{self, Met, Tenant};
 use crate::upstream::{self, Owner, PoolKey};
+
+/// A granted request at an address that is used again.
+#[derive(Clone, Copy)]
+pub(crate) struct Visit<'r> {
+    pub(crate) tenant: &'r Tenant,
+    pub(crate) grant: &'r Arc<Grant>,
+    pub(crate) exchange: &'r Exchange,
+}
 
 impl Shared {
     /// Carries a granted request to its app.
@@ -54,23 +62,41 @@ impl Shared {
         }
     }
 
-    /// The same where ports are reused: a browser that met another container at this port starts clean.
-    pub(crate) async fn carry_marked(
+    /// The same where addresses are used again: a browser that met another tenant starts clean.
+    pub(crate) async fn receive(
         &self,
         parts: Parts,
         body: Incoming,
         asking: Asking,
-        grant: &Arc<Grant>,
-        exchange: &Exchange,
+        visit: Visit<'_>,
+        asked: &mut AskedAt,
     ) -> Result<Response<ProxyBody>, Refusal> {
+        let Visit { tenant, grant, exchange } = visit;
         let Asking { names, credentials, protocol, https } = asking;
-        let met = tenant::tenancy(credentials.cookies.container.as_deref(), &grant.container);
-        if met == Tenancy::Changed {
-            return change_tenant(&parts, grant, &names, exchange);
+        let met = tenant.met(&credentials.cookies.tenants);
+        asked.must_forget = tenant::must_forget(met, &parts);
+        if met == Met::Another {
+            let goes_on = exchange.is_get_or_head()
+                && !protocol.opens_socket()
+                && tenant::is_navigation(&parts);
+            return if goes_on {
+                Ok(start_anew(&parts, visit, &names))
+            } else {
+                Err(Refusal::Replaced)
+            };
         }
+        let is_worker = tenant::is_worker_script(&parts);
         let mut response = self.carry(parts, body, protocol, grant, exchange).await?;
-        if met == Tenancy::New {
-            tenant::mark(response.headers_mut(), &names, &grant.container, https);
+        let headers = response.headers_mut();
+        if is_worker {
+            tenant::keep_worker_fresh(headers);
+        }
+        // A program that sends its token keeps nothing of the site.
+        if met == Met::Nobody && !grant.caller.is_program() {
+            tenant.mark(headers, &names, https);
+            if asked.must_forget {
+                tenant::forget(headers);
+            }
         }
         Ok(response)
     }
@@ -269,19 +295,13 @@ fn say_that_there_is_no_body(parts: &mut Parts) {
     }
 }
 
-fn change_tenant(
-    parts: &Parts,
-    grant: &Grant,
-    names: &CookieNames,
-    exchange: &Exchange,
-) -> Result<Response<ProxyBody>, Refusal> {
-    if !exchange.is_get_or_head() {
-        return Err(Refusal::Replaced);
-    }
+/// To the same address, with nothing left of another tenant.
+fn start_anew(parts: &Parts, visit: Visit<'_>, names: &CookieNames) -> Response<ProxyBody> {
+    let origin = &visit.grant.origin;
     let path = parts.uri.path_and_query().map_or("/", |text| text.as_str());
-    let location = format!("{}{path}", grant.origin.text());
+    let location = format!("{}{path}", origin.text());
     let mut response = tenant::clean_start(&location, &cookie::names_of_theirs(&parts.headers));
     pages::harden(response.headers_mut());
-    tenant::mark(response.headers_mut(), names, &grant.container, grant.origin.https);
-    Ok(response)
+    visit.tenant.mark(response.headers_mut(), names, origin.https);
+    response
 }

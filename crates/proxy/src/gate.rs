@@ -16,6 +16,7 @@ use crate::body::ProxyBody;
 use crate::cors;
 use crate::directory::{DirectoryError, Target};
 use crate::exchange::Exchange;
+use crate::forward::Visit;
 use crate::grants::{Grant, GrantKey, Rule};
 use crate::host::{self, Authority, HostError};
 use crate::origin::{self, Origin};
@@ -24,6 +25,7 @@ use crate::refusal::Refusal;
 use crate::route::{self, Protocol, Reach};
 use crate::session::Credentials;
 use crate::session::cookie::CookieNames;
+use crate::tenant::{self, Tenant};
 
 /// What the gate goes by, read off the head and taken out of it.
 pub(crate) struct Asking {
@@ -31,6 +33,16 @@ pub(crate) struct Asking {
     pub(crate) names: CookieNames,
     pub(crate) credentials: Credentials,
     pub(crate) protocol: Protocol,
+}
+
+/// What a host leads to.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'t> {
+    /// None where there is no such thing.
+    pub(crate) target: Option<&'t Target>,
+    pub(crate) origin: &'t Origin,
+    /// Who is served there, where the host may have been another's.
+    pub(crate) tenant: Option<&'t Tenant>,
 }
 
 /// Where the gate leads.
@@ -76,8 +88,9 @@ impl Shared {
             }
         };
         asked.grant = Some(Arc::clone(&grant));
-        if self.rules.has_external_ports() {
-            return Box::pin(self.carry_marked(parts, body, asking, &grant, exchange)).await;
+        if let Some(tenant) = &grant.tenant {
+            let visit = Visit { tenant, grant: &grant, exchange };
+            return Box::pin(self.receive(parts, body, asking, visit, asked)).await;
         }
         self.carry(parts, body, asking.protocol, &grant, exchange).await
     }
@@ -132,18 +145,25 @@ impl Shared {
         // Which service. A token leaves the address bar whatever the answer will be.
         let version = self.grants.version();
         let target = self.directory.find(&host).await?;
-        if let Some(query) = &asking.credentials.query
+        let tenant = target.as_deref().and_then(|it| self.tenants.of(&host, &origin, it));
+        if asking.credentials.query.is_some()
             && exchange.is_get_or_head()
             && !asking.protocol.opens_socket()
         {
-            let redirect = self.redirect(query, target.as_deref(), &origin, &parts.uri, asking);
+            let place =
+                Place { target: target.as_deref(), origin: &origin, tenant: tenant.as_ref() };
+            let redirect = self.redirect(parts, asking, place);
             return redirect.await.map(|answer| Passed::Answer(Box::new(answer)));
         }
         let target = target.ok_or(Refusal::NotFound)?;
+        if let Some(tenant) = &tenant {
+            let met = tenant.met(&asking.credentials.cookies.tenants);
+            asked.must_forget = tenant::must_forget(met, parts);
+        }
 
         // Who, whether they may, and whether it is they who ask.
-        let Found { caller, expires_at_s } = self.caller(asking, &target, &origin).await?;
-        ensure_own(&caller, parts, &origin, &asking.protocol)?;
+        let found = self.caller(asking, &target, &origin).await?;
+        ensure_own(&found.caller, parts, &origin, &asking.protocol)?;
 
         // Whether it can be reached.
         let container = match route::reach(&target, self.config.allow_unpublished_ports) {
@@ -156,7 +176,7 @@ impl Shared {
             Reach::NotYet => return Err(self.starting(&target, exchange).await),
             Reach::Running(container) => container,
         };
-        let grant = Grant::new(key, host, origin, target, container, caller, expires_at_s);
+        let grant = Grant::new(key, host, origin, tenant, target, container, found);
         Ok(Passed::Grant(self.grants.add(grant, version)))
     }
 

@@ -23,11 +23,12 @@ use futures_util::{StreamExt, stream};
 use model::ContainerUuid;
 use tokio::sync::Notify;
 
-use crate::authorize::{self, Caller};
+use crate::authorize::{self, Caller, Found};
 use crate::directory::{Changed, Directory, HostTarget, Target};
 use crate::headers::Kept;
 use crate::origin::Origin;
 use crate::route::{self, Reach};
+use crate::tenant::Tenant;
 use end::End;
 pub(crate) use end::Revoked;
 use table::Table;
@@ -47,6 +48,8 @@ pub(crate) struct Grant {
     /// As the request named it.
     pub(crate) host: HostTarget,
     pub(crate) origin: Origin,
+    /// Who is served there, where the host may have been another's.
+    pub(crate) tenant: Option<Tenant>,
     pub(crate) target: Arc<Target>,
     /// Where the target's container runs.
     pub(crate) container: ContainerUuid,
@@ -61,13 +64,14 @@ impl Grant {
         key: Option<GrantKey>,
         host: HostTarget,
         origin: Origin,
+        tenant: Option<Tenant>,
         target: Arc<Target>,
         container: ContainerUuid,
-        caller: Caller,
-        expires_at_s: Option<u64>,
+        found: Found,
     ) -> Self {
+        let Found { caller, expires_at_s } = found;
         let end = End::default();
-        Self { key, host, origin, target, container, caller, expires_at_s, end }
+        Self { key, host, origin, tenant, target, container, caller, expires_at_s, end }
     }
 
     /// Whether the port is open to everyone.
@@ -77,9 +81,10 @@ impl Grant {
 
     /// Who may keep what the app answers under it.
     pub(crate) fn kept(&self) -> Kept {
-        match &self.caller {
-            Caller::User { .. } => Kept::ByTheCaller,
-            Caller::Anyone => Kept::AsTheAppSays,
+        match (&self.caller, &self.tenant) {
+            (Caller::User { .. }, _) => Kept::ByTheCaller,
+            (Caller::Anyone, Some(_)) => Kept::ByBrowsers,
+            (Caller::Anyone, None) => Kept::AsTheAppSays,
         }
     }
 

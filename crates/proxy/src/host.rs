@@ -152,11 +152,6 @@ impl HostRules {
         port.is_some_and(|port| range.is_some_and(|range| range.contains(&port)))
     }
 
-    /// Whether services are told apart by port.
-    pub fn has_external_ports(&self) -> bool {
-        !self.domain.is_wildcard()
-    }
-
     /// The port that tells the service, where ports do.
     pub fn external_port_of(&self, named: &str) -> Option<u16> {
         if self.domain.is_wildcard() {

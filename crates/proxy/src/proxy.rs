@@ -24,7 +24,9 @@ use crate::exchange::{Exchange, RequestIds};
 use crate::grants::{Grant, Grants};
 use crate::host::HostRules;
 use crate::pages::{Asked, Pages};
+use crate::refusal::Refusal;
 use crate::session::seal::Seal;
+use crate::tenant::{self, Tenants};
 use crate::upstream::http2::Http2Pool;
 use crate::upstream::pool::Pool;
 
@@ -75,6 +77,7 @@ pub(crate) struct Shared {
     /// Where the site is https, what browsers are told about that.
     hsts: Option<HeaderValue>,
     pub(crate) seal: Seal,
+    pub(crate) tenants: Tenants,
     pub(crate) pages: Pages,
     pub(crate) cors_origins: ListedOrigins,
     pub(crate) grants: Grants,
@@ -100,6 +103,8 @@ pub(crate) struct AskedAt {
     pub(crate) https: bool,
     /// Sent with whatever is answered.
     pub(crate) cookies_to_clear: Vec<HeaderValue>,
+    /// Whether the browser keeps something here that is not this tenant's.
+    pub(crate) must_forget: bool,
     /// The listed origin whose page asks.
     pub(crate) cors_origin: Option<HeaderValue>,
 }
@@ -126,6 +131,7 @@ impl Proxy {
             rules: HostRules::new(config.service_domain.clone(), config.external_ports.clone()),
             hsts: hsts_of(&config),
             seal: Seal::new(&config.session_key),
+            tenants: Tenants::new(&config.session_key),
             pages: Pages::new(&config),
             cors_origins: ListedOrigins::new(&config.cors_origins),
             news: Mutex::new(directory.changes()),
@@ -174,8 +180,13 @@ impl Proxy {
             Ok(response) => (response.status(), response),
             Err(refusal) => {
                 let path = asked.path.path_and_query().map_or("/", |text| text.as_str());
-                let asked = Asked { exchange: &exchange, host: asked.host(), path };
-                (refusal.status(), shared.pages.refuse(&refusal, asked))
+                let page = Asked { exchange: &exchange, host: asked.host(), path };
+                let mut response = shared.pages.refuse(&refusal, page);
+                // Not a preflight, which looks the same at every host.
+                if asked.must_forget && !matches!(refusal, Refusal::Preflight) {
+                    tenant::forget(response.headers_mut());
+                }
+                (refusal.status(), response)
             }
         };
         let line = AccessLine::new(&exchange, asked.host(), status);

@@ -1,52 +1,63 @@
 //! From a token in the address to a session cookie of one service host, and cookies that are none of ours.
 
 use http::header::{LOCATION, SET_COOKIE};
-use http::{HeaderValue, Response, StatusCode, Uri};
+use http::request::Parts;
+use http::{HeaderValue, Response, StatusCode};
 
 use crate::authorize;
 use crate::body::ProxyBody;
-use crate::directory::Target;
-use crate::gate::Asking;
-use crate::origin::Origin;
+use crate::gate::{Asking, Place};
+use crate::origin;
 use crate::pages;
 use crate::proxy::Shared;
 use crate::refusal::Refusal;
-use crate::session::QueryCredential;
 use crate::session::cookie;
 use crate::session::seal::Session;
+use crate::tenant::{self, Met};
 
 impl Shared {
     /// Takes the token out of the address bar; a valid one becomes a session cookie of this host.
+    ///
+    /// Not for a page of somebody else, which could sign its visitors in to another's account out of sight (T48): its
+    /// request gets the same answer without a cookie, and a code stays as good as it was.
     pub(crate) async fn redirect(
         &self,
-        query: &QueryCredential,
-        target: Option<&Target>,
-        origin: &Origin,
-        uri: &Uri,
+        parts: &Parts,
         asking: &Asking,
+        place: Place<'_>,
     ) -> Result<Response<ProxyBody>, Refusal> {
+        let Place { origin, tenant, .. } = place;
         let mut response = Response::new(ProxyBody::empty());
         *response.status_mut() = StatusCode::SEE_OTHER;
-        let path = uri.path_and_query().map_or("/", |text| text.as_str());
+        let path = parts.uri.path_and_query().map_or("/", |text| text.as_str());
         let location = HeaderValue::try_from(format!("{}{path}", origin.text()));
         let location =
             location.map_err(|_bytes| Refusal::Malformed("the address cannot be read"))?;
-        response.headers_mut().insert(LOCATION, location);
-        pages::harden(response.headers_mut());
-        if let Some(cookie) = self.session_cookie(query, target, origin, asking).await? {
-            response.headers_mut().append(SET_COOKIE, cookie);
+        let headers = response.headers_mut();
+        headers.insert(LOCATION, location);
+        pages::harden(headers);
+        if !origin::is_from_own_pages(parts, origin, false) {
+            return Ok(response);
+        }
+        if let Some(cookie) = self.session_cookie(asking, place).await? {
+            headers.append(SET_COOKIE, cookie);
+            if let Some(tenant) = tenant {
+                tenant.mark(headers, &asking.names, origin.https);
+                if tenant.met(&asking.credentials.cookies.tenants) != Met::Same {
+                    tenant::forget(headers);
+                }
+            }
         }
         Ok(response)
     }
 
     async fn session_cookie(
         &self,
-        query: &QueryCredential,
-        target: Option<&Target>,
-        origin: &Origin,
         asking: &Asking,
+        place: Place<'_>,
     ) -> Result<Option<HeaderValue>, Refusal> {
-        let Some(target) = target else { return Ok(None) };
+        let Place { target: Some(target), origin, .. } = place else { return Ok(None) };
+        let Some(query) = &asking.credentials.query else { return Ok(None) };
         let Some(credential) = authorize::of_query(query, target, origin) else { return Ok(None) };
         let allowed = authorize::allowed(&*self.directory, target, credential).await?;
         let Some(principal) = allowed else { return Ok(None) };

@@ -1,50 +1,133 @@
-//! External ports are used again: the first request after a change of container lets go of what the old one left.
+//! Addresses that are used again: whoever is served there next must not inherit what a browser kept of the one before
+//! (T23): storage, cache, cookies, and a service worker that would see and answer every request.
 //!
-//! Where a service has a name of its own this cannot happen, since UUIDs are never used again. On a port-range site the
-//! browser would give the new tenant the old one's cookies, storage and service worker (T23). A marker cookie says which
-//! container the browser met last.
+//! A UUID is never used again. A name can be given to somebody else's service, and an external port to another
+//! container. There a marker cookie says whom the browser met last. Where that is somebody else, the browser is told to
+//! forget the site, and only a whole page that is asked for goes on (303); pages of the old tenant that are still open
+//! get 410 for whatever they ask. Where there is no marker the browser is told to forget too, and goes on: a tenant can
+//! push our cookie out of a full jar.
 
-use http::header::{LOCATION, SET_COOKIE};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::header::{CACHE_CONTROL, LOCATION, SET_COOKIE};
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
-use model::ContainerUuid;
+use ring::hmac;
 
 use crate::body::ProxyBody;
+use crate::config::SessionKey;
+use crate::directory::{HostTarget, Target};
+use crate::origin::{self, Origin};
 use crate::session::cookie::{self, CookieNames};
 
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
-/// A year: longer than anything a browser keeps of a service.
+/// A year, which is about the longest that browsers keep a cookie (400 days).
 const MARKER_LIFE_S: u64 = 365 * 24 * 3600;
+/// Bytes of the digest in a marker: enough that nobody makes one up.
+const MARKER_BYTES: usize = 16;
 
-/// What the marker says about a request.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Tenancy {
-    /// The browser met this container last.
+/// Makes markers.
+#[derive(Debug)]
+pub(crate) struct Tenants(hmac::Key);
+
+/// Who is served at an address that others may have had: a digest, so that the marker names nobody (T40).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Tenant(String);
+
+/// Whom a browser met last at this address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Met {
+    /// This tenant.
     Same,
-    /// It met none here: the answer carries the marker.
-    New,
-    /// It met another.
-    Changed,
+    /// Nobody that it says.
+    Nobody,
+    /// Somebody else.
+    Another,
 }
 
-/// Compares the marker with the container that is served now.
-pub(crate) fn tenancy(marker: Option<&str>, container: &ContainerUuid) -> Tenancy {
-    match marker {
-        None => Tenancy::New,
-        Some(marker) if marker == container.as_str() => Tenancy::Same,
-        Some(_) => Tenancy::Changed,
+impl Tenants {
+    pub(crate) fn new(key: &SessionKey) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, &key.0))
+    }
+
+    /// The tenant of a name is whoever submitted the service, that of a port the container; none where the host has a
+    /// UUID.
+    pub(crate) fn of(&self, host: &HostTarget, origin: &Origin, target: &Target) -> Option<Tenant> {
+        let by_submitters = match host {
+            HostTarget::Container { .. } | HostTarget::Request { .. } => return None,
+            HostTarget::Name(_) => !target.submitters.is_empty(),
+            HostTarget::ExternalPort(_) => false,
+        };
+        let mut digest = hmac::Context::with_key(&self.0);
+        digest.update(b"tenant\0");
+        digest.update(origin.text().as_bytes());
+        if by_submitters {
+            for user in &target.submitters {
+                digest.update(b"\0");
+                digest.update(user.as_str().as_bytes());
+            }
+        } else {
+            digest.update(b"\0");
+            let container = target.container.as_ref().map(|container| container.as_str());
+            digest.update(container.unwrap_or_default().as_bytes());
+        }
+        let digest = digest.sign();
+        let marker = digest.as_ref().get(..MARKER_BYTES).unwrap_or_default();
+        Some(Tenant(URL_SAFE_NO_PAD.encode(marker)))
     }
 }
 
-/// Marks the browser as having met a container.
-pub(crate) fn mark(
-    headers: &mut HeaderMap,
-    names: &CookieNames,
-    container: &ContainerUuid,
-    https: bool,
-) {
-    if let Some(marker) = cookie::set(&names.container, container.as_str(), MARKER_LIFE_S, https) {
-        headers.append(SET_COOKIE, marker);
+impl Tenant {
+    /// Reads the browser's markers. A neighbour can plant more of them, so ours counts wherever it is among them.
+    pub(crate) fn met(&self, markers: &[String]) -> Met {
+        match markers {
+            [] => Met::Nobody,
+            markers if markers.contains(&self.0) => Met::Same,
+            _ => Met::Another,
+        }
     }
+
+    /// Marks the browser as having met this tenant.
+    pub(crate) fn mark(&self, headers: &mut HeaderMap, names: &CookieNames, https: bool) {
+        if let Some(marker) = cookie::set(&names.tenant, &self.0, MARKER_LIFE_S, https) {
+            headers.append(SET_COOKIE, marker);
+        }
+    }
+}
+
+/// Whether a browser is to forget the site with the answer to this request.
+///
+/// Who has no marker is told so only in answer to a request of the site's own pages or to a navigation: others come
+/// without our cookie from a browser that has it, and no page elsewhere shall empty a service's storage.
+pub(crate) fn must_forget(met: Met, parts: &Parts) -> bool {
+    match met {
+        Met::Same => false,
+        Met::Another => true,
+        Met::Nobody => origin::is_surely_fetched_well(parts),
+    }
+}
+
+/// Tells the browser to forget what it keeps of the origin. Cookies are not named: that would reach every service.
+pub(crate) fn forget(headers: &mut HeaderMap) {
+    headers.insert(CLEAR_SITE_DATA, HeaderValue::from_static("\"cache\", \"storage\""));
+}
+
+/// Whether a whole page is asked for, and not a part of one that is open.
+pub(crate) fn is_navigation(parts: &Parts) -> bool {
+    match parts.headers.get("sec-fetch-mode") {
+        Some(mode) => mode == "navigate",
+        None => true,
+    }
+}
+
+/// Whether a browser asks for a service worker's script, to install it or to see whether it has changed.
+pub(crate) fn is_worker_script(parts: &Parts) -> bool {
+    parts.headers.get("service-worker").is_some_and(|value| value == "script")
+}
+
+/// A worker's script is asked for anew each time: one that lies in a cache would never hear of another tenant.
+pub(crate) fn keep_worker_fresh(headers: &mut HeaderMap) {
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
 }
 
 /// Sends the browser to the same address with cache, storage and cookies of the old tenant gone.
@@ -57,7 +140,7 @@ pub(crate) fn clean_start(location: &str, cookies: &[String]) -> Response<ProxyB
     if let Ok(location) = HeaderValue::from_str(location) {
         headers.insert(LOCATION, location);
     }
-    headers.insert(CLEAR_SITE_DATA, HeaderValue::from_static("\"cache\", \"storage\""));
+    forget(headers);
     for gone in cookies.iter().filter_map(|name| cookie::clear(name, None)) {
         headers.append(SET_COOKIE, gone);
     }

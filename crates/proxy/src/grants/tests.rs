@@ -87,7 +87,8 @@ fn grant(n: u32, container: &str, expires_at_s: Option<u64>) -> Grant {
     };
     let origin = Origin::new(&Authority::parse("a.test").unwrap(), false);
     let host = HostTarget::Container { uuid, port: None };
-    Grant::new(Some(key(n)), host, origin, target_of(container), uuid, caller, expires_at_s)
+    let found = Found { caller, expires_at_s };
+    Grant::new(Some(key(n)), host, origin, None, target_of(container), uuid, found)
 }
 
 struct World {

@@ -10,7 +10,7 @@ use http::header::{COOKIE, Entry, HeaderValue};
 
 /// Names that no app may set and no app may see, each also with `__Host-` or `__Secure-` before it and
 /// `_<port>` behind it.
-const RESERVED: [&str; 3] = ["wharf_session", "wharf_container", "wharf_dashboard"];
+const RESERVED: [&str; 3] = ["wharf_session", "wharf_tenant", "wharf_dashboard"];
 
 /// What our cookies are called on one origin.
 ///
@@ -19,23 +19,23 @@ const RESERVED: [&str; 3] = ["wharf_session", "wharf_container", "wharf_dashboar
 pub(crate) struct CookieNames {
     /// Holds the sealed session.
     pub(crate) session: Cow<'static, str>,
-    /// Holds which container was served last; only where ports are reused.
-    pub(crate) container: Cow<'static, str>,
+    /// Holds whom the browser met last; only where addresses are used again.
+    pub(crate) tenant: Cow<'static, str>,
 }
 
 impl CookieNames {
     /// Names for https or http, on a wildcard name (`None`) or on an external port.
     pub(crate) fn new(https: bool, external_port: Option<u16>) -> Self {
-        let (session, container) = if https {
-            ("__Host-wharf_session", "__Host-wharf_container")
+        let (session, tenant) = if https {
+            ("__Host-wharf_session", "__Host-wharf_tenant")
         } else {
-            ("wharf_session", "wharf_container")
+            ("wharf_session", "wharf_tenant")
         };
         let with_port = |name: &'static str| match external_port {
             None => Cow::Borrowed(name),
             Some(port) => Cow::Owned(format!("{name}_{port}")),
         };
-        Self { session: with_port(session), container: with_port(container) }
+        Self { session: with_port(session), tenant: with_port(tenant) }
     }
 }
 
@@ -46,8 +46,8 @@ pub(crate) struct OurCookies {
     pub(crate) session: Option<String>,
     /// Two or more session cookies: somebody else planted one. None counts, all are cleared.
     pub(crate) is_tossed: bool,
-    /// The marker of the container served last.
-    pub(crate) container: Option<String>,
+    /// Markers of the tenant met last: ours, and what others planted.
+    pub(crate) tenants: Vec<String>,
 }
 
 /// Whether a cookie name is reserved for us.
@@ -144,8 +144,8 @@ fn note(part: &Part<'_>, names: &CookieNames, ours: &mut OurCookies) {
     if part.name == names.session.as_bytes() {
         ours.is_tossed |= ours.session.is_some();
         ours.session = Some(value());
-    } else if part.name == names.container.as_bytes() {
-        ours.container = Some(value());
+    } else if part.name == names.tenant.as_bytes() {
+        ours.tenants.push(value());
     }
 }
 

@@ -87,7 +87,7 @@ fn two_session_cookies_count_as_none() {
 
 #[test]
 fn every_reserved_name_is_taken() {
-    let sent = "__Host-wharf_session=a; wharf_session_9001=b; WHARF_SESSION=c; wharf_dashboard=d; wharf_container_9=e; __Secure-wharf_session=f; k=v";
+    let sent = "__Host-wharf_session=a; wharf_session_9001=b; WHARF_SESSION=c; wharf_dashboard=d; wharf_tenant_9=e; __Secure-wharf_session=f; k=v";
     assert_eq!(cookies(&[sent], false), (OurCookies::default(), vec!["k=v".to_owned()]));
 }
 

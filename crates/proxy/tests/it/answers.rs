@@ -1,7 +1,9 @@
 //! What apps may say in the heads of their answers: for the whole site (T22), and to caches (T39).
 
+use proxy::HostTarget;
+
 use crate::app::{App, Reply};
-use crate::world::{HOST, PUBLIC, World};
+use crate::world::{CONTAINER, HOST, PUBLIC, World, target};
 
 fn get(host: &str, more: &str) -> String {
     format!("GET / HTTP/1.1\r\nHost: {host}\r\n{more}\r\n")
@@ -125,4 +127,17 @@ async fn t39_no_shared_cache_may_keep_what_needs_a_credential() {
         assert_eq!(public.headers("vary"), ["Accept"]);
         assert_eq!(public.header("cdn-cache-control").as_deref(), Some("max-age=9"));
     }
+}
+
+#[tokio::test]
+async fn t39_no_shared_cache_may_keep_what_a_name_leads_to_today() {
+    let world = World::start().await;
+    let _app = saying(&world, "Cache-Control: public, max-age=60\r\n").await;
+    world.records.add_as(HostTarget::Name("lab".to_owned()), target(CONTAINER, "alice", 81));
+    let answer = world.send(&get("lab.containers.localhost", "")).await;
+    assert_eq!(
+        (answer.status, answer.headers("cache-control")),
+        (200, vec!["private, max-age=60".to_owned()])
+    );
+    assert_eq!(answer.header("vary"), None, "it is the same for everyone");
 }

@@ -198,3 +198,32 @@ async fn t14_a_listed_origin_may_send_a_token_and_never_a_cookie() {
     let public = world.send(&request("GET", PUBLIC, &named)).await;
     assert_eq!((public.status, public.header("access-control-allow-origin")), (200, None));
 }
+
+#[tokio::test]
+async fn t48_no_page_signs_its_visitor_in_out_of_sight() {
+    let (world, _app) = World::with_echo().await;
+    let code = world.records.code(HOST);
+    let redeem =
+        |said: &str| format!("GET /?api_token={code} HTTP/1.1\r\nHost: {HOST}\r\n{said}\r\n");
+    let fetched = |site, mode, dest| {
+        redeem(&format!(
+            "Sec-Fetch-Site: {site}\r\nSec-Fetch-Mode: {mode}\r\nSec-Fetch-Dest: {dest}\r\n"
+        ))
+    };
+    for hidden in [
+        fetched("same-site", "no-cors", "image"),
+        fetched("cross-site", "cors", "empty"),
+        fetched("cross-site", "navigate", "iframe"),
+        redeem("Origin: http://evil.example\r\n"),
+        redeem("Origin: null\r\n"),
+    ] {
+        let answer = world.send(&hidden).await;
+        let here = Some(format!("http://{HOST}/"));
+        assert_eq!((answer.status, answer.header("location")), (303, here), "{hidden}");
+        assert_eq!(answer.header("set-cookie"), None, "{hidden}");
+    }
+    // Untouched by all that, it works once for who follows the link.
+    let followed = fetched("cross-site", "navigate", "document");
+    assert!(world.send(&followed).await.header("set-cookie").is_some());
+    assert_eq!(world.send(&followed).await.header("set-cookie"), None);
+}

@@ -18,4 +18,5 @@ mod smuggling;
 mod sockets;
 mod table;
 mod tcp;
+mod tenants;
 mod world;

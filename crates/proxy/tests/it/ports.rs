@@ -54,36 +54,3 @@ async fn cookies_carry_the_port_and_open_only_their_own() {
     assert_eq!(world.send(&request("GET", 9003, "/", &renamed)).await.status, 403);
     assert_eq!(world.send(&request("GET", 9003, "/", &header)).await.status, 403);
 }
-
-#[tokio::test]
-async fn another_container_on_a_port_begins_with_a_clean_site() {
-    let (world, app) = world().await;
-    let first = world.send(&request("GET", 9001, "/", "")).await;
-    let marker = first.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
-    assert_eq!(marker, format!("wharf_container_9001={CONTAINER}"));
-    let kept = format!("Cookie: {marker}; app=1; other=2\r\n");
-    let again = world.send(&request("GET", 9001, "/", &kept)).await;
-    assert_eq!((again.status, again.header("set-cookie")), (200, None));
-    assert_eq!(app.last().headers("cookie"), ["app=1; other=2"]);
-
-    world.records.add_as(HostTarget::ExternalPort(9001), target(OTHER, "bob", 81));
-    let n_seen = app.seen().len();
-    let changed = world.send(&request("GET", 9001, "/x?y=1", &kept)).await;
-    assert_eq!(
-        (changed.status, changed.header("location").as_deref()),
-        (303, Some("http://services.example:9001/x?y=1"))
-    );
-    assert_eq!(changed.header("clear-site-data").as_deref(), Some("\"cache\", \"storage\""));
-    let cookies = changed.headers("set-cookie");
-    assert!(
-        cookies[0].starts_with("app=; ")
-            && cookies[1].starts_with("other=; ")
-            && cookies[0].contains("Max-Age=0"),
-        "{cookies:?}"
-    );
-    assert!(cookies[2].starts_with(&format!("wharf_container_9001={OTHER}; ")), "{cookies:?}");
-    assert_eq!(world.send(&request("POST", 9001, "/", &kept)).await.status, 410);
-    assert_eq!(app.seen().len(), n_seen);
-    let renewed = format!("Cookie: wharf_container_9001={OTHER}\r\n");
-    assert_eq!(world.send(&request("POST", 9001, "/", &renewed)).await.status, 200);
-}

@@ -36,7 +36,7 @@ async fn t01_cookies_for_the_whole_domain_and_under_our_names_are_dropped() {
             "=wharf_session=evil",
             "wharf_session_9001=evil",
             "wharf_dashboard=evil",
-            "wharf_container=evil",
+            "wharf_tenant=evil",
             "also=2; HttpOnly",
         ];
         let lines: String =
