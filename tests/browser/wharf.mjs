@@ -1,6 +1,7 @@
 // A Wharf and a browser for tests: the real executable, real containers, Debian's chromium.
 import { spawn, execFile } from "node:child_process";
-import { mkdtemp, readFile, readdir, rm } from "node:fs/promises";
+import { mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -25,14 +26,19 @@ export async function waitFor(what, look, boundMs = BOUND_MS) {
 }
 
 export class Wharf {
-  /** Starts `wharf up`, or another command that serves, on a free port with data of its own. */
-  static async start(words = ["up"]) {
+  /** Starts `wharf up`, or another command that serves, on a free port with data of its own; `config` is YAML. */
+  static async start(words = ["up"], config = "") {
     const wharf = new Wharf();
     wharf.home = await mkdtemp(join(tmpdir(), "wharf-browser-"));
     wharf.data = join(wharf.home, "data");
     const ready = join(wharf.home, "ready.json");
     wharf.environment = { PATH: process.env.PATH, HOME: wharf.home, WHARF_DATA: wharf.data };
     const options = ["--data", wharf.data, "--listen", "127.0.0.1:0", "--ready-file", ready];
+    if (config) {
+      const file = join(wharf.home, "config.yml");
+      await writeFile(file, config);
+      options.push("--config", file);
+    }
     wharf.process = spawn(binary, [...words, ...options], { env: wharf.environment });
     wharf.output = "";
     for (const stream of [wharf.process.stdout, wharf.process.stderr]) {
@@ -58,11 +64,11 @@ export class Wharf {
     return stdout;
   }
 
-  async api(method, path, body) {
+  async api(method, path, body, token = this.token) {
     // 127.0.0.1, since node may take ::1 for localhost; the API answers any host not a service's.
     const reply = await fetch(`http://127.0.0.1:${this.port}${path}`, {
       method,
-      headers: { Authorization: `Bearer ${this.token}`, "Content-Type": "application/json" },
+      headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" },
       body: body && JSON.stringify(body),
     });
     const text = await reply.text();
@@ -74,8 +80,23 @@ export class Wharf {
     return this.cli("image", "import", join(images, "testapp.docker.tar"));
   }
 
+  /** A user without rights of an administrator; their token. */
+  async newUser(name) {
+    const user = { email: `${name}@example.com`, username: name, first_name: name, last_name: "Test", is_active: true };
+    const { uuid } = await this.api("POST", "/arvados/v1/users", { user });
+    const path = "/arvados/v1/api_client_authorizations";
+    const made = await this.api("POST", path, { api_client_authorization: { owner_uuid: uuid } });
+    return `v2/${made.uuid}/${made.api_token}`;
+  }
+
+  /** Gives a service's port a name; the link. */
+  nameIt(name, service, port, token = this.token) {
+    const link = { link_class: "hostname", name, head_uuid: service.uuid, properties: { port } };
+    return this.api("POST", "/arvados/v1/links", { link }, token);
+  }
+
   /** Submits a service of the test image; `ports` as the API takes them. */
-  async submit(name, command, ports, more = {}) {
+  async submit(name, command, ports, more = {}, token = this.token) {
     const request = await this.api("POST", "/arvados/v1/container_requests", {
       container_request: {
         name, command, state: "Committed", priority: 500, service: true, cwd: "/",
@@ -83,7 +104,7 @@ export class Wharf {
         mounts: { "/out": { kind: "tmp", capacity: 1024 } },
         runtime_constraints: { vcpus: 1, ram: 134217728 }, published_ports: ports, ...more,
       },
-    });
+    }, token);
     return { uuid: request.uuid, container: request.container_uuid };
   }
 
@@ -111,9 +132,20 @@ export class Wharf {
   }
 
   /** Runs a shell command in a container through the test server's `/sh`. */
-  async shell(service, port, script) {
-    return run("curl", ["--silent", "--max-time", "20", "--header", `Authorization: Bearer ${this.token}`,
-      "--data-binary", script, this.address(service, port, "/sh")]).then(({ stdout }) => stdout);
+  shell(service, port, script) {
+    return this.post(service, port, "/sh", script);
+  }
+
+  /** What a service answers to a program with a token. */
+  async get(service, port, path, ...more) {
+    // curl, since node does not find names below localhost.
+    const { stdout } = await run("curl", ["--silent", "--max-time", "20", "--header",
+      `Authorization: Bearer ${this.token}`, ...more, this.address(service, port, path)]);
+    return stdout;
+  }
+
+  post(service, port, path, body) {
+    return this.get(service, port, path, "--data-binary", body);
   }
 
   /** Cancels everything, waits until no container is left, ends the controller. */
@@ -139,11 +171,23 @@ export class Wharf {
   }
 }
 
-/** Chromium without any network but the pages it is told to open. */
-export function openBrowser() {
+/** A site of somebody else, on loopback: `answer(request, reply)` makes its answers. */
+export async function openSite(answer) {
+  const server = createServer(answer);
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address();
+  const close = () => new Promise((resolve) => {
+    server.closeAllConnections();
+    server.close(resolve);
+  });
+  return { port, origin: (host) => `http://${host}:${port}`, close };
+}
+
+/** Chromium without any network but the pages it is told to open; `more` are words for its command line. */
+export function openBrowser(more = []) {
   return chromium.launch({
     executablePath: process.env.WHARF_TEST_CHROMIUM ?? "/usr/bin/chromium",
     args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-      "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+      "--disable-background-networking", "--disable-component-update", "--disable-sync", ...more],
   });
 }

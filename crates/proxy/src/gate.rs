@@ -16,7 +16,6 @@ use crate::body::ProxyBody;
 use crate::cors;
 use crate::directory::{DirectoryError, Target};
 use crate::exchange::Exchange;
-use crate::forward::Visit;
 use crate::grants::{Grant, GrantKey, Rule};
 use crate::host::{self, Authority, HostError};
 use crate::origin::{self, Origin};
@@ -26,6 +25,7 @@ use crate::route::{self, Protocol, Reach};
 use crate::session::Credentials;
 use crate::session::cookie::CookieNames;
 use crate::tenant::{self, Tenant};
+use crate::visit::Visit;
 
 /// What the gate goes by, read off the head and taken out of it.
 pub(crate) struct Asking {

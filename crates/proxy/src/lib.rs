@@ -40,6 +40,7 @@ mod pump;
 mod relay;
 mod socket;
 mod tcp;
+mod visit;
 
 mod access_log;
 mod body;

@@ -7,12 +7,13 @@ use anyhow::{Context, Result, bail};
 use crate::commands::{command, is_installed, root, run, target};
 
 /// A program that shows that a Debian package is there, and the package.
-const PACKAGES: [(&str, &str); 9] = [
+const PACKAGES: [(&str, &str); 10] = [
     ("busybox", "busybox-static"), // the root file system of the small images
     ("chromium", "chromium"),      // the browser of the browser tests
     ("curl", "curl"),              // an HTTP client that is not ours
     ("debootstrap", "debootstrap"), // the base of the images of Debian's packages
     ("h2load", "nghttp2-client"),  // an HTTP/2 client that is not ours
+    ("nginx", "nginx-light"),      // a cache in front of the site
     ("psql", "postgresql-client"), // what `wharf forward` is for
     ("unshare", "util-linux"),     // mount namespaces of the image scripts
     ("strip", "binutils"),         // smaller test images

@@ -16,6 +16,7 @@
 mod listeners;
 mod request;
 mod routes;
+mod site;
 mod websocket;
 
 use std::process::ExitCode;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use testkit::pattern::{self, Digest};
 
 use crate::request::{Reader, Request};
-use crate::{listeners, websocket};
+use crate::{listeners, site, websocket};
 
 /// Ticks asked for so far; `/events` sends one event for each.
 static TICKS: Mutex<u64> = Mutex::new(0);
@@ -34,7 +34,14 @@ pub(crate) fn serve(stream: TcpStream) {
 
 /// Answers one request; false where the connection is used up.
 fn answer(request: &Request, reader: &mut Reader) -> Result<bool> {
+    if site::recall(request, reader)? {
+        return Ok(false);
+    }
     match request.path.as_str() {
+        "/remember" => {
+            site::remember(request, reader)?;
+            reply(reader, "text/plain", b"remembered\n")
+        }
         "/sh" => shell(request, reader),
         "/log" => log(request, reader),
         "/listen" | "/unlisten" => listen(request, reader),

@@ -1,0 +1,204 @@
+//! Access that is taken back ends what is open under it: a thousand streams, within a second (T37).
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use testkit::http::{Connection, Head, Request};
+use testkit::{Launch, Service, Wharf};
+
+/// From the API's answer to the last stream's end; the promise.
+const WITHIN: Duration = Duration::from_secs(1);
+/// Streams open at once; every fourth is an event stream, the others are WebSockets.
+const STREAMS: usize = 1000;
+const REQUESTS: &str = "/arvados/v1/container_requests";
+const LINKS: &str = "/arvados/v1/links";
+
+/// One open stream, its head read.
+struct Stream {
+    connection: Connection,
+    head: Head,
+}
+
+/// What a client sends to prove that it may.
+type Credential = Vec<(&'static str, String)>;
+
+fn bearer(token: &str) -> Credential {
+    vec![("Authorization", format!("Bearer {token}"))]
+}
+
+fn open(wharf: &Wharf, host: &str, credential: &Credential) -> Vec<Stream> {
+    let open_one = |number: usize| {
+        let is_events = number.is_multiple_of(4);
+        let target = if is_events { "/events" } else { "/ws" };
+        let mut request = wharf.request(host, "GET", target);
+        for (name, value) in credential {
+            request = request.header(name, value);
+        }
+        if !is_events {
+            request = as_websocket(request);
+        }
+        let mut connection = request.start();
+        let head = connection.read_head();
+        assert_eq!(head.status, if is_events { 200 } else { 101 }, "stream {number}");
+        Stream { connection, head }
+    };
+    (0..STREAMS).map(open_one).collect()
+}
+
+fn as_websocket(request: Request) -> Request {
+    request
+        .header("Connection", "Upgrade")
+        .header("Upgrade", "websocket")
+        .header("Sec-WebSocket-Version", "13")
+        .header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
+}
+
+/// Reads each to its end; how long the last one took since `begin`.
+fn until_the_last_has_ended(streams: Vec<Stream>, begin: Instant) -> Duration {
+    for Stream { mut connection, head } in streams {
+        match head.status {
+            101 => drop(connection.read_to_end()),
+            _ => drop(connection.read_rest(&head)),
+        }
+    }
+    begin.elapsed()
+}
+
+/// All streams end after the call that takes their access back, and a new one is refused.
+fn end_all(
+    wharf: &Wharf,
+    host: &str,
+    credential: &Credential,
+    take_back: impl FnOnce(),
+    refused_with: u16,
+) {
+    let streams = open(wharf, host, credential);
+    take_back();
+    let took = until_the_last_has_ended(streams, Instant::now());
+    assert!(took < WITHIN, "the last of {STREAMS} streams ended after {took:?}");
+    let mut request = as_websocket(wharf.request(host, "GET", "/ws"));
+    for (name, value) in credential {
+        request = request.header(name, value);
+    }
+    let refused = request.send();
+    assert_eq!(refused.status(), refused_with, "{}", refused.text());
+}
+
+/// Ada's service, and her token.
+fn adas() -> (Wharf, Service, String, String) {
+    let wharf = Wharf::start();
+    let (uuid, token) = wharf.new_user("ada");
+    let service = wharf.launch(&Launch { token: Some(token.clone()), ..Launch::default() });
+    (wharf, service, uuid, token)
+}
+
+fn change(wharf: &Wharf, path: &str, body: &Value) {
+    let _changed = wharf.api("PUT", path, Some(body)).expect(200);
+}
+
+#[test]
+fn t37_a_thousand_streams_end_when_their_token_is_deleted() {
+    let (wharf, service, ada, _token) = adas();
+    let second = wharf.new_token(&ada, &json!({}));
+    let uuid = second.split('/').nth(1).expect("a v2 token has a uuid").to_owned();
+    let path = format!("/arvados/v1/api_client_authorizations/{uuid}");
+    let delete = || drop(wharf.api("DELETE", &path, None).expect(200));
+    end_all(&wharf, &service.host(), &bearer(&second), delete, 403);
+    // Her other token opens it as before.
+    let _page = service.get("/").expect(200);
+    wharf.finish();
+}
+
+#[test]
+fn t37_a_thousand_streams_end_when_their_user_is_disabled() {
+    let (wharf, service, ada, token) = adas();
+    let disable = || {
+        let body = json!({"user": {"is_active": false}});
+        change(&wharf, &format!("/arvados/v1/users/{ada}"), &body);
+    };
+    end_all(&wharf, &service.host(), &bearer(&token), disable, 403);
+    wharf.finish();
+}
+
+#[test]
+fn t37_a_thousand_streams_end_when_the_service_gets_another_owner() {
+    let (wharf, service, _ada, token) = adas();
+    let (bob, _) = wharf.new_user("bob");
+    let give = || {
+        let body = json!({"container_request": {"owner_uuid": bob}});
+        change(&wharf, &format!("{REQUESTS}/{}", service.request), &body);
+    };
+    end_all(&wharf, &service.host(), &bearer(&token), give, 403);
+    wharf.finish();
+}
+
+#[test]
+fn t37_a_thousand_streams_end_when_their_name_leads_elsewhere() {
+    let (wharf, service, _ada, token) = adas();
+    let body = json!({"link": {"link_class": "hostname", "name": "lab", "head_uuid": service.request,
+        "properties": {"port": 8080}}});
+    let made = wharf.api("POST", LINKS, Some(&body)).expect(200).json();
+    let path = format!("{LINKS}/{}", made["uuid"].as_str().expect("a link has a uuid"));
+    let other = wharf.launch(&Launch::default());
+    let host = wharf.host("lab");
+    let move_on = || change(&wharf, &path, &json!({"link": {"head_uuid": other.request}}));
+    end_all(&wharf, &host, &bearer(&token), move_on, 403);
+    wharf.finish();
+}
+
+#[test]
+fn t37_a_thousand_streams_end_when_the_container_is_stopped() {
+    let (wharf, service, _ada, token) = adas();
+    let stop = || {
+        let body = json!({"container_request": {"priority": 0}});
+        change(&wharf, &format!("{REQUESTS}/{}", service.request), &body);
+    };
+    end_all(&wharf, &service.host(), &bearer(&token), stop, 410);
+    wharf.finish();
+}
+
+#[test]
+fn t37_a_thousand_streams_end_when_their_user_signs_out_of_the_dashboard() {
+    let wharf = Wharf::start();
+    let service = wharf.app();
+    let dashboard = wharf.api_host();
+    let link = wharf.api("POST", "/wharf/v1/login_links", Some(&json!({}))).expect(200).json();
+    let link = link["url"].as_str().expect("a link").to_owned();
+    let cookie = cookie_of(&wharf.request(&dashboard, "GET", target_of(&link)).navigating());
+    let as_user = |method: &str, target: &str| {
+        wharf.request(&dashboard, method, target).navigating().header("Cookie", &cookie)
+    };
+    // Through the dashboard's own button, to a session at the service.
+    let open_button = format!("/open/{}/8080", service.request);
+    let handed = as_user("GET", &open_button).send().expect(303);
+    let handed = handed.header("Location").expect("a redirect").to_owned();
+    let session =
+        cookie_of(&wharf.request(&service.host(), "GET", target_of(&handed)).navigating());
+    let own = format!("http://{}", service.host());
+    let credential = vec![("Cookie", session), ("Origin", own)];
+    let page = as_user("GET", "/account").send().expect(200).text();
+    let form_token = page.split("name=\"form_token\" value=\"").nth(1).expect("a form");
+    let form_token = form_token.split('"').next().unwrap_or_default().to_owned();
+    let sign_out = || {
+        let origin = format!("http://{dashboard}");
+        let request = wharf.request(&dashboard, "POST", "/sign-out");
+        let request = request.header("Cookie", &cookie).header("Origin", &origin);
+        let request = request.header("Content-Type", "application/x-www-form-urlencoded");
+        let _signed_out = request.body(format!("form_token={form_token}")).send().expect(303);
+    };
+    end_all(&wharf, &service.host(), &credential, sign_out, 403);
+    wharf.finish();
+}
+
+/// The path and query of an address.
+fn target_of(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.find('/').map_or("/", |at| &rest[at..])
+}
+
+/// The cookie that the answer sets, as `name=value`.
+fn cookie_of(request: &Request) -> String {
+    let reply = request.send();
+    let cookie = reply.header("Set-Cookie").unwrap_or_else(|| panic!("no cookie: {reply:?}"));
+    cookie.split(';').next().unwrap_or_default().to_owned()
+}
