@@ -9,10 +9,6 @@ fn get(host: &str, more: &str) -> String {
     format!("GET / HTTP/1.1\r\nHost: {host}\r\n{more}\r\n")
 }
 
-fn bearer(world: &World) -> String {
-    format!("Authorization: Bearer {}\r\n", world.records.token("alice"))
-}
-
 /// An app that says these fields with every answer.
 async fn saying(world: &World, fields: &str) -> App {
     let head = format!("HTTP/1.1 200 OK\r\n{fields}Content-Length: 0\r\n\r\n");
@@ -110,7 +106,7 @@ async fn t39_no_shared_cache_may_keep_what_needs_a_credential() {
     ] {
         let more = "Vary: Accept\r\nCDN-Cache-Control: max-age=9\r\nSurrogate-Control: max-age=9\r\nX-Accel-Expires: 9\r\n";
         let _app = saying(&world, &format!("{said}{more}")).await;
-        let answer = world.send(&get(HOST, &bearer(&world))).await;
+        let answer = world.send(&get(HOST, &world.bearer("alice"))).await;
         assert_eq!(answer.headers("cache-control"), [expected], "{said}");
         assert_eq!(answer.headers("vary"), ["Accept", "Cookie, Authorization"]);
         for name in ["cdn-cache-control", "surrogate-control", "x-accel-expires"] {

@@ -6,6 +6,16 @@ use tokio::time::timeout;
 
 use crate::world::BOUND;
 
+/// A request without a body; `more` are whole lines of its head.
+pub(crate) fn request(method: &str, host: &str, path: &str, more: &str) -> String {
+    let length = if matches!(method, "GET" | "HEAD" | "TRACE" | "OPTIONS") {
+        ""
+    } else {
+        "Content-Length: 0\r\n"
+    };
+    format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n{length}{more}\r\n")
+}
+
 /// One connection to the proxy.
 pub(crate) struct Client {
     pub(crate) stream: TcpStream,

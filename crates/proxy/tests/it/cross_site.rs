@@ -17,10 +17,6 @@ fn preflight(host: &str, origin: &str) -> String {
     request("OPTIONS", host, &format!("Origin: {origin}\r\n{asks}"))
 }
 
-fn bearer(world: &World) -> String {
-    format!("Authorization: Bearer {}\r\n", world.records.token("alice"))
-}
-
 /// An answer without what tells two answers of one kind apart: the request's number and the time.
 fn essence(answer: &Answer) -> (u16, String, String) {
     let is_own = |line: &&str| {
@@ -103,7 +99,8 @@ async fn t12_a_token_that_a_program_sends_needs_no_origin() {
     let (world, _app) = World::with_echo().await;
     let said =
         "Origin: http://evil.example\r\nSec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: cors\r\n";
-    let answer = world.send(&request("POST", HOST, &format!("{}{said}", bearer(&world)))).await;
+    let answer =
+        world.send(&request("POST", HOST, &format!("{}{said}", world.bearer("alice")))).await;
     assert_eq!(answer.status, 200);
     assert_eq!(world.send(&request("POST", PUBLIC, said)).await.status, 200);
 }
@@ -118,7 +115,7 @@ async fn t13_no_answer_gains_a_word_about_other_origins() {
         let named = format!("Origin: {origin}\r\n");
         for sent in [
             request("GET", HOST, &format!("{cookie}{named}")),
-            request("GET", HOST, &format!("{}{named}", bearer(&world))),
+            request("GET", HOST, &format!("{}{named}", world.bearer("alice"))),
             request("GET", HOST, &named),
             request("GET", PUBLIC, &named),
             request("GET", "nobody.containers.localhost", &named),
@@ -179,7 +176,8 @@ async fn t14_a_listed_origin_may_send_a_token_and_never_a_cookie() {
     assert_eq!((app.seen().len(), world.apps.n_dials()), (0, 0));
 
     let named = format!("Origin: {PORTAL}\r\n");
-    let answer = world.send(&request("POST", HOST, &format!("{}{named}", bearer(&world)))).await;
+    let answer =
+        world.send(&request("POST", HOST, &format!("{}{named}", world.bearer("alice")))).await;
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("access-control-allow-origin").as_deref(), Some(PORTAL));
     assert!(answer.headers("vary").contains(&"Origin".to_owned()), "{answer:?}");

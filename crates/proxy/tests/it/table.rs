@@ -10,10 +10,6 @@ fn get(host: &str, path: &str, more: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{more}\r\n")
 }
 
-fn bearer(world: &World, name: &str) -> String {
-    format!("Authorization: Bearer {}\r\n", world.records.token(name))
-}
-
 const HTML: &str = "Accept: text/html\r\n";
 
 #[tokio::test]
@@ -162,11 +158,11 @@ async fn private_without_credentials_is_403_with_a_way_to_sign_in() {
 #[tokio::test]
 async fn private_with_credentials_that_do_not_open_it_is_403() {
     let (world, app) = World::with_echo().await;
-    let garbled = bearer(&world, "alice").replace("alices", "aliceX");
+    let garbled = world.bearer("alice").replace("alices", "aliceX");
     for header in [
-        bearer(&world, "bob"),
-        bearer(&world, "scoped"),
-        bearer(&world, "expired"),
+        world.bearer("bob"),
+        world.bearer("scoped"),
+        world.bearer("expired"),
         garbled,
         "Authorization: Bearer abc\r\n".to_owned(),
         "Cookie: wharf_session=abc\r\n".to_owned(),
@@ -175,13 +171,13 @@ async fn private_with_credentials_that_do_not_open_it_is_403() {
     }
     world.records.change(|target| target.submitters.push(crate::world::user_uuid("bob")));
     assert_eq!(
-        world.send(&get(HOST, "/", &bearer(&world, "alice"))).await.status,
+        world.send(&get(HOST, "/", &world.bearer("alice"))).await.status,
         403,
         "one of two submitters"
     );
     assert!(app.seen().is_empty());
     assert_eq!(
-        world.send(&get(HOST, "/", &bearer(&world, "admin"))).await.status,
+        world.send(&get(HOST, "/", &world.bearer("admin"))).await.status,
         200,
         "an administrator"
     );
@@ -190,9 +186,9 @@ async fn private_with_credentials_that_do_not_open_it_is_403() {
 #[tokio::test]
 async fn credentials_count_as_bearer_as_oauth2_and_as_cookie() {
     let (world, app) = World::with_echo().await;
-    let oauth = bearer(&world, "alice").replace("Bearer", "OAuth2");
+    let oauth = world.bearer("alice").replace("Bearer", "OAuth2");
     let cookie = format!("Cookie: {}\r\n", world.sign_in(HOST).await);
-    for header in [bearer(&world, "alice"), oauth, cookie.clone()] {
+    for header in [world.bearer("alice"), oauth, cookie.clone()] {
         assert_eq!(world.send(&get(HOST, "/", &header)).await.status, 200, "{header}");
     }
     world.records.revoke("alice");
@@ -222,14 +218,14 @@ async fn waiting_and_starting_is_503_and_a_page_that_goes_on_by_itself() {
     let world = World::start().await;
     for state in [TargetState::Uncommitted, TargetState::Queued, TargetState::Locked] {
         world.records.change(|target| target.state = state);
-        let answer = world.send(&get(HOST, "/", &bearer(&world, "alice"))).await;
+        let answer = world.send(&get(HOST, "/", &world.bearer("alice"))).await;
         assert_eq!(
             (answer.status, answer.header("retry-after")),
             (503, Some("2".to_owned())),
             "{state:?}"
         );
         assert!(answer.error().contains(state.as_str()));
-        let page = world.send(&get(HOST, "/lab", &(bearer(&world, "alice") + HTML))).await;
+        let page = world.send(&get(HOST, "/lab", &(world.bearer("alice") + HTML))).await;
         assert_eq!((page.status, page.header("retry-after")), (503, Some("2".to_owned())));
         assert!(
             page.text().contains("Starting My service") && page.text().contains("listening soon")
@@ -247,19 +243,19 @@ async fn running_with_a_port_that_never_listened_is_503_until_it_does() {
     world
         .records
         .change(|target| target.ports.get_mut(ContainerPort::HTTP).unwrap().ready = Some(false));
-    let request = get(HOST, "/", &bearer(&world, "alice"));
+    let request = get(HOST, "/", &world.bearer("alice"));
     let answer = world.send(&request).await;
     assert_eq!((answer.status, answer.header("retry-after")), (503, Some("2".to_owned())));
     assert!(answer.error().contains("nothing listens on port 80 yet"));
-    let page = world.send(&get(HOST, "/", &(bearer(&world, "alice") + HTML))).await;
+    let page = world.send(&get(HOST, "/", &(world.bearer("alice") + HTML))).await;
     assert!(page.text().contains("does not answer on port 80 yet"));
-    let status = world.send(&get(HOST, "/.wharf/status", &bearer(&world, "alice"))).await;
+    let status = world.send(&get(HOST, "/.wharf/status", &world.bearer("alice"))).await;
     assert!(status.text().contains("\"ready\":false"), "{}", status.text());
     let app = App::echo().await;
     world.serve_everywhere(&app);
     // The records still say "not ready": asking the app is what counts.
     assert_eq!(world.send(&request).await.status, 200);
-    let status = world.send(&get(HOST, "/.wharf/status", &bearer(&world, "alice"))).await;
+    let status = world.send(&get(HOST, "/.wharf/status", &world.bearer("alice"))).await;
     assert!(status.text().contains("\"ready\":true"));
     assert_eq!(world.send(&get(HOST, "/.wharf/status", "")).await.status, 403);
 }
@@ -267,9 +263,9 @@ async fn running_with_a_port_that_never_listened_is_503_until_it_does() {
 #[tokio::test]
 async fn a_port_that_was_ready_and_refuses_is_502() {
     let world = World::start().await;
-    let answer = world.send(&get(HOST, "/", &bearer(&world, "alice"))).await;
+    let answer = world.send(&get(HOST, "/", &world.bearer("alice"))).await;
     assert_eq!((answer.status, answer.error().contains("port 80")), (502, true));
-    let page = world.send(&get(HOST, "/", &(bearer(&world, "alice") + HTML))).await;
+    let page = world.send(&get(HOST, "/", &(world.bearer("alice") + HTML))).await;
     assert!(page.status == 502 && page.text().contains("The application does not answer"));
 }
 
@@ -279,10 +275,10 @@ async fn an_unpublished_port_is_private_and_502_when_it_refuses() {
     world.records.add(CONTAINER, 9999, target(CONTAINER, "alice", 9999));
     let host = format!("{CONTAINER}-9999.containers.localhost");
     assert_eq!(world.send(&get(&host, "/", "")).await.status, 403);
-    assert_eq!(world.send(&get(&host, "/", &bearer(&world, "alice"))).await.status, 502);
+    assert_eq!(world.send(&get(&host, "/", &world.bearer("alice"))).await.status, 502);
     let app = App::echo().await;
     world.apps.set(CONTAINER, 9999, Way::At(app.address));
-    assert_eq!(world.send(&get(&host, "/", &bearer(&world, "alice"))).await.status, 200);
+    assert_eq!(world.send(&get(&host, "/", &world.bearer("alice"))).await.status, 200);
 }
 
 #[tokio::test]
@@ -290,7 +286,7 @@ async fn unpublished_ports_are_404_where_the_site_says_so() {
     let world = World::with(|config| config.allow_unpublished_ports = false).await;
     world.records.add(CONTAINER, 9999, target(CONTAINER, "alice", 9999));
     let host = format!("{CONTAINER}-9999.containers.localhost");
-    assert_eq!(world.send(&get(&host, "/", &bearer(&world, "alice"))).await.status, 404);
+    assert_eq!(world.send(&get(&host, "/", &world.bearer("alice"))).await.status, 404);
     assert_eq!(world.apps.n_dials(), 0);
 }
 
@@ -299,9 +295,9 @@ async fn a_supervisor_that_is_gone_is_503() {
     let world = World::start().await;
     for error in [DialError::NoTunnel, DialError::Timeout] {
         world.apps.set(CONTAINER, 80, Way::Fails(error));
-        let answer = world.send(&get(HOST, "/", &bearer(&world, "alice"))).await;
+        let answer = world.send(&get(HOST, "/", &world.bearer("alice"))).await;
         assert_eq!((answer.status, answer.header("retry-after")), (503, Some("2".to_owned())));
-        let page = world.send(&get(HOST, "/", &(bearer(&world, "alice") + HTML))).await;
+        let page = world.send(&get(HOST, "/", &(world.bearer("alice") + HTML))).await;
         assert!(page.status == 503 && page.text().contains("reconnecting to the machine"));
     }
 }
@@ -311,7 +307,7 @@ async fn a_dial_that_hangs_is_503_after_the_time_allowed() {
     let world =
         World::with(|config| config.connect_timeout = std::time::Duration::from_millis(50)).await;
     world.apps.set(CONTAINER, 80, Way::Hangs);
-    assert_eq!(world.send(&get(HOST, "/", &bearer(&world, "alice"))).await.status, 503);
+    assert_eq!(world.send(&get(HOST, "/", &world.bearer("alice"))).await.status, 503);
 }
 
 #[tokio::test]
@@ -322,9 +318,9 @@ async fn a_service_that_is_over_is_410_and_says_how_it_ended() {
             target.state = state;
             target.exit_words = "exited with code 3".to_owned();
         });
-        let answer = world.send(&get(HOST, "/", &bearer(&world, "alice"))).await;
+        let answer = world.send(&get(HOST, "/", &world.bearer("alice"))).await;
         assert_eq!((answer.status, answer.error().contains("exited with code 3")), (410, true));
-        let page = world.send(&get(HOST, "/", &(bearer(&world, "alice") + HTML))).await.text();
+        let page = world.send(&get(HOST, "/", &(world.bearer("alice") + HTML))).await.text();
         assert!(
             page.contains("exited with code 3")
                 && page.contains("Run again")
@@ -360,7 +356,7 @@ async fn every_spelling_of_a_host_leads_to_its_service() {
         format!("{}-80.CONTAINERS.localhost.", CONTAINER.to_uppercase()),
         format!("Jupyter.containers.localhost.:{port}"),
     ] {
-        let answer = world.send(&get(&host, "/", &bearer(&world, "alice"))).await;
+        let answer = world.send(&get(&host, "/", &world.bearer("alice"))).await;
         assert_eq!(
             (answer.status, app.last().headers("host")),
             (200, vec![host.clone()]),
@@ -368,7 +364,7 @@ async fn every_spelling_of_a_host_leads_to_its_service() {
         );
         let absolute = format!(
             "GET http://{host}/x HTTP/1.1\r\nHost: {host}\r\n{}\r\n",
-            bearer(&world, "alice")
+            world.bearer("alice")
         );
         assert_eq!(
             (world.send(&absolute).await.status, app.last().line()),

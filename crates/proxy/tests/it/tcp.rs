@@ -20,10 +20,6 @@ fn ask_at(path: &str, host: &str, more: &str) -> String {
     )
 }
 
-fn bearer(world: &World, name: &str) -> String {
-    format!("Authorization: Bearer {}\r\n", world.records.token(name))
-}
-
 /// A world, and what listens on all its ports.
 async fn world() -> (World, TcpListener) {
     let world = World::start().await;
@@ -48,7 +44,7 @@ async fn bytes_of_any_kind_go_both_ways_and_each_way_ends_by_itself() {
     let (world, listener) = world().await;
     let mut client = world.connect().await;
     // What follows the request at once is the app's already.
-    client.write(ask(HOST, &bearer(&world, "alice")) + "GET / nonsense\r\n\r\n\0").await;
+    client.write(ask(HOST, &world.bearer("alice")) + "GET / nonsense\r\n\r\n\0").await;
     let (mut app, _) = listener.accept().await.unwrap();
     let mut first = [0; 19];
     app.read_exact(&mut first).await.unwrap();
@@ -81,19 +77,19 @@ async fn bytes_of_any_kind_go_both_ways_and_each_way_ends_by_itself() {
 async fn a_bearer_alone_opens_one() {
     let (world, _listener) = world().await;
     let cookie = format!("Cookie: {}\r\nOrigin: http://{HOST}\r\n", world.sign_in(HOST).await);
-    let alice = bearer(&world, "alice");
+    let alice = world.bearer("alice");
     let cases = [
         (HOST, String::new(), 403),
         (HOST, cookie, 403),
-        (HOST, bearer(&world, "bob"), 403),
-        (HOST, bearer(&world, "scoped"), 403),
-        (HOST, bearer(&world, "expired"), 403),
+        (HOST, world.bearer("bob"), 403),
+        (HOST, world.bearer("scoped"), 403),
+        (HOST, world.bearer("expired"), 403),
         (BOBS, alice.clone(), 403),
         // Public is public for HTTP; bytes need a name, though anybody's will do.
         (PUBLIC, String::new(), 403),
-        (PUBLIC, bearer(&world, "scoped"), 403),
-        (PUBLIC, bearer(&world, "bob"), 101),
-        (HOST, bearer(&world, "admin"), 101),
+        (PUBLIC, world.bearer("scoped"), 403),
+        (PUBLIC, world.bearer("bob"), 101),
+        (HOST, world.bearer("admin"), 101),
         // Pages do not open them, not even the service's own.
         (HOST, format!("{alice}Origin: http://{HOST}\r\n"), 403),
         (HOST, format!("{alice}Origin: null\r\n"), 403),
@@ -113,7 +109,7 @@ async fn a_bearer_alone_opens_one() {
 #[tokio::test]
 async fn t18_nothing_in_the_request_chooses_anything_but_the_hosts_port() {
     let (world, listener) = world().await;
-    let alice = bearer(&world, "alice");
+    let alice = world.bearer("alice");
     let n_dials = world.apps.n_dials();
     for (path, more) in [
         ("/.wharf/tcp?port=22", ""),
@@ -138,7 +134,7 @@ async fn t18_nothing_in_the_request_chooses_anything_but_the_hosts_port() {
 #[tokio::test]
 async fn what_stands_in_the_way_is_an_answer_in_http() {
     let (world, _listener) = world().await;
-    let alice = bearer(&world, "alice");
+    let alice = world.bearer("alice");
     let status = async |host: &str| {
         let answer = world.send(&ask(host, &alice)).await;
         assert!(!answer.error().is_empty());

@@ -106,6 +106,11 @@ impl World {
         self.connect().await.send(request).await
     }
 
+    /// A user's token, as a header line.
+    pub(crate) fn bearer(&self, name: &str) -> String {
+        format!("Authorization: Bearer {}\r\n", self.records.token(name))
+    }
+
     /// Signs Alice in on a host the way a browser is, and returns the cookie (`name=value`).
     pub(crate) async fn sign_in(&self, host: &str) -> String {
         let token = self.records.token("alice");
