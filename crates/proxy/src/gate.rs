@@ -19,6 +19,7 @@ use crate::exchange::Exchange;
 use crate::grants::{Grant, GrantKey, Rule};
 use crate::host::{self, Authority, HostError};
 use crate::origin::{self, Origin};
+use crate::pace;
 use crate::proxy::{AskedAt, Shared};
 use crate::refusal::Refusal;
 use crate::route::{self, Protocol, Reach};
@@ -126,8 +127,29 @@ impl Shared {
         Ok(Some(GrantKey::of(rule, asking.https, named, session.as_bytes(), bearer)))
     }
 
-    /// Asks the records: which service, who, whether they may, and whether it can be reached.
+    /// Asks the records; whoever is told nothing of a service does not learn it from the time that takes either.
     async fn decide(
+        &self,
+        parts: &mut Parts,
+        asking: &mut Asking,
+        key: Option<GrantKey>,
+        exchange: &Exchange,
+        asked: &mut AskedAt,
+    ) -> Result<Passed, Refusal> {
+        let decided = self.ask_records(parts, asking, key, exchange, asked).await;
+        let may_tell = match &decided {
+            Ok(Passed::Grant(_)) => true,
+            Ok(Passed::Answer(answer)) => !answer.status().is_redirection(),
+            Err(refusal) => !refusal.tells_of_existence(),
+        };
+        if !may_tell {
+            pace::whole_step(exchange.begun).await;
+        }
+        decided
+    }
+
+    /// Which service, who, whether they may, and whether it can be reached.
+    async fn ask_records(
         &self,
         parts: &mut Parts,
         asking: &mut Asking,

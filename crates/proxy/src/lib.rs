@@ -21,6 +21,7 @@ pub mod host;
 mod cors;
 mod exchange;
 mod origin;
+mod pace;
 mod session;
 mod sign_on;
 

@@ -33,7 +33,7 @@ async fn world() -> (World, TcpListener) {
 
 async fn open(world: &World, host: &str, user: &str) -> Client {
     let mut client = world.connect().await;
-    client.write(ask(host, &bearer(world, user))).await;
+    client.write(ask(host, &world.bearer(user))).await;
     let head = client.head().await;
     assert_eq!((head.status, head.header("upgrade").as_deref()), (101, Some("tcp")), "{head:?}");
     client
