@@ -97,6 +97,11 @@ impl AnswerBody {
         Self { source, buffer, rest, read_size, keeps_alive, broken: None }
     }
 
+    /// Has the connection end with this answer.
+    pub(super) fn close_afterwards(&mut self) {
+        self.keeps_alive = false;
+    }
+
     /// The connection, where the body was read to its end and nothing speaks against using it again.
     pub(crate) fn take_connection(&mut self) -> Option<Connection> {
         let is_clean =

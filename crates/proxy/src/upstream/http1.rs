@@ -143,7 +143,13 @@ impl Connection {
             return Ok(Outcome::Switched(response_of(head, ()), switched));
         }
         match self.answer(&parts, head, upload) {
-            Ok(answer) => Ok(Outcome::Answer(answer)),
+            Ok(mut answer) => {
+                if wants_switch {
+                    // Many servers let go of their HTTP parser at the first word of an upgrade: nothing may follow.
+                    answer.body_mut().close_afterwards();
+                }
+                Ok(Outcome::Answer(answer))
+            }
             Err(problem) => {
                 let why = WhyNot::Malformed(problem);
                 Err(SendError { why, request: None, is_unsent: false })

@@ -157,6 +157,29 @@ async fn t20_an_answer_that_is_no_switch_stays_http() {
 }
 
 #[tokio::test]
+async fn a_connection_whose_switch_was_refused_is_not_used_again() {
+    let world = World::start().await;
+    let app = App::start(|seen| {
+        if seen.line().starts_with("GET /ws") {
+            // As servers do that have given the socket to their WebSocket part: one answer, and no HTTP after it.
+            Reply::take(async move |mut conn: Conn| {
+                conn.write("HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno").await;
+                while conn.exactly(1).await.is_some() {}
+            })
+        } else {
+            Reply::ok("next")
+        }
+    })
+    .await;
+    world.serve_everywhere(&app);
+    for _ in 0..3 {
+        assert_eq!(world.send(&upgrade(PUBLIC, "")).await.status, 401);
+        let next = format!("GET /next HTTP/1.1\r\nHost: {PUBLIC}\r\n\r\n");
+        assert_eq!(world.send(&next).await.text(), "next");
+    }
+}
+
+#[tokio::test]
 async fn t20_a_switch_without_the_right_proof_is_502() {
     let proofs = [
         "",
