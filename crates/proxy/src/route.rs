@@ -89,16 +89,16 @@ fn asks_for_tcp(parts: &Parts) -> bool {
         && !headers.contains_key(TRANSFER_ENCODING)
 }
 
-/// The key of a complete WebSocket request (RFC 6455 §4.1).
+/// The key of a complete WebSocket request (RFC 6455 §4.1). Which version is spoken is for the app to say: the handshake
+/// was the same before 13, and its refusal names the ones it knows.
 fn websocket_key(parts: &Parts) -> Option<HeaderValue> {
     if parts.method != Method::GET || parts.version != Version::HTTP_11 {
         return None;
     }
     let upgrade = only(&parts.headers, UPGRADE)?;
-    let version = only(&parts.headers, SEC_WEBSOCKET_VERSION)?;
+    let _version = only(&parts.headers, SEC_WEBSOCKET_VERSION)?;
     let key = only(&parts.headers, SEC_WEBSOCKET_KEY)?;
     let asks = upgrade.as_bytes().trim_ascii().eq_ignore_ascii_case(b"websocket")
-        && version.as_bytes() == b"13"
         && has_token(&parts.headers, CONNECTION, b"upgrade");
     asks.then(|| key.clone())
 }
@@ -175,6 +175,10 @@ mod tests {
             protocol("GET", "/ws", &[UPGRADE, CONNECTION, VERSION, KEY, KEY]),
             Protocol::Http
         );
+        for version in ["8", "12", "x"] {
+            let headers = [UPGRADE, CONNECTION, ("sec-websocket-version", version), KEY];
+            assert!(protocol("GET", "/ws", &headers).opens_socket(), "{version}");
+        }
         for other in ["h2c", "websocket, h2c", "TLS/1.0", "websocket2"] {
             let headers = [("upgrade", other), CONNECTION, VERSION, KEY];
             assert_eq!(protocol("GET", "/", &headers), Protocol::Http, "{other}");

@@ -70,7 +70,9 @@ impl Handshake {
         headers.remove(CONTENT_LENGTH);
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-        headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        if over_http2 {
+            headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        }
         headers.insert(SEC_WEBSOCKET_KEY, key.clone());
         Ok(Self { client: upgrade, key, over_http2 })
     }
