@@ -31,6 +31,14 @@ pub fn protocols() -> PathBuf {
     present(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/protocols"))
 }
 
+/// The folder of a WebSocket library with its own tests, where its source could be had.
+#[must_use]
+pub fn suite(name: &str) -> Option<PathBuf> {
+    let folder = from_environment("WHARF_TEST_SUITES")
+        .unwrap_or_else(|| build_folder().join("../test-suites"));
+    Some(folder.join(name)).filter(|folder| folder.is_dir())
+}
+
 /// The folder of outside proofs, where the machine has it.
 #[must_use]
 pub fn acceptance() -> Option<PathBuf> {

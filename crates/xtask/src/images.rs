@@ -14,9 +14,10 @@ pub(crate) fn folder() -> PathBuf {
     target().join("test-images")
 }
 
-/// Busybox and the test server; seconds.
+/// Busybox, the test server and Node; seconds.
 pub(crate) fn build_small() -> Result<()> {
     busybox()?;
+    node()?;
     program("testapp", &target().join("debug/testkit-app"))
 }
 
@@ -31,6 +32,13 @@ fn busybox() -> Result<()> {
         return Ok(());
     }
     script("images/busybox.sh", &[&text(&folder())?])
+}
+
+fn node() -> Result<()> {
+    if folder().join("node.docker.tar").exists() {
+        return Ok(());
+    }
+    script("images/node.sh", &[&text(&folder())?])
 }
 
 /// The image of one program of this workspace; made again when that has changed.

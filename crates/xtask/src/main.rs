@@ -17,6 +17,7 @@ mod commands;
 mod images;
 mod layers;
 mod needs;
+mod suites;
 mod tally;
 mod test;
 mod tidy;

@@ -119,15 +119,19 @@ fn python() -> Result<()> {
     std::fs::write(done, wanted).context("the mark of a finished environment can't be written")
 }
 
-/// The browser tests drive Debian's chromium through playwright-core; no browser is downloaded.
+/// The browser tests drive Debian's chromium through playwright-core; no browser is downloaded. The protocol tests run
+/// those of a library that are mocha's.
 fn node() -> Result<()> {
     node_itself()?;
-    let folder = root().join("tests/browser");
-    if folder.join("node_modules/playwright-core/package.json").exists() {
-        return Ok(());
+    for (folder, package) in [("tests/browser", "playwright-core"), ("tests/protocols", "mocha")] {
+        let folder = root().join(folder);
+        if folder.join("node_modules").join(package).join("package.json").exists() {
+            continue;
+        }
+        println!("setup: node packages of {}", folder.display());
+        npm_install(&folder, &[])?;
     }
-    println!("setup: node packages of tests/browser");
-    npm_install(&folder, &[])
+    Ok(())
 }
 
 fn node_itself() -> Result<()> {

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::commands::{cargo, command, is_installed, root, run as run_to_end, target, watch};
 use crate::tally::Tally;
-use crate::{images, needs};
+use crate::{images, needs, suites};
 
 /// What to run.
 #[derive(Debug, Default)]
@@ -52,6 +52,7 @@ impl Options {
 pub(crate) fn setup() -> Result<Instant> {
     let begin = Instant::now();
     needs::install()?;
+    suites::fetch()?;
     let debian = images::start_debian()?;
     let built =
         run_to_end(&mut cargo(&["build", "--locked", "-p", "wharf", "-p", "testkit", "--bins"]))
@@ -154,6 +155,7 @@ fn with_environment(command: &mut Command) {
         .env("CARGO_TERM_COLOR", "never")
         .env("WHARF_TEST_BIN", target().join("debug/wharf"))
         .env("WHARF_TEST_IMAGES", images::folder())
+        .env("WHARF_TEST_SUITES", suites::folder())
         .env("WHARF_TEST_PYTHON", needs::python_path());
     // The outside proofs lie beside the clone where there are any.
     let shared = root().join("../shared/acceptance");

@@ -33,4 +33,5 @@ mod silence;
 mod smuggling;
 mod transfers;
 mod upgrade;
+mod websocket_suites;
 mod websockets;
