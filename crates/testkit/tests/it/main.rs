@@ -24,6 +24,7 @@ mod images;
 mod jupyter;
 mod links;
 mod oracle;
+mod patience;
 mod protocols;
 mod readiness;
 mod records;

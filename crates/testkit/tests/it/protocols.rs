@@ -230,6 +230,24 @@ fn events_arrive_one_by_one_as_they_happen() {
 }
 
 #[test]
+fn long_polls_are_answered_by_their_event_and_hold_nobody_up() {
+    let wharf = Wharf::start();
+    let service = wharf.app();
+    let mut polls: Vec<_> = (1..=20)
+        .flat_map(|tick| ["", "&begin=now"].map(|begin| format!("/poll?tick={tick}{begin}")))
+        .map(|target| service.ask("GET", &target).start())
+        .collect();
+    for pair in polls.chunks_mut(2) {
+        // Those of later ticks still wait: each is answered by its own event, and others are served meanwhile.
+        let _ticked = service.ask("POST", "/tick").send().expect(200);
+        for poll in pair {
+            assert_eq!(poll.read_reply().expect(200).text(), "ticked\n");
+        }
+    }
+    wharf.finish();
+}
+
+#[test]
 fn a_client_that_leaves_ends_the_apps_stream() {
     let wharf = Wharf::start();
     let service = wharf.app();

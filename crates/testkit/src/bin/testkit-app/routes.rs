@@ -48,6 +48,7 @@ fn answer(request: &Request, reader: &mut Reader) -> Result<bool> {
         "/connect" => connect(request, reader),
         "/tick" => tick(request, reader),
         "/events" => events(request, reader),
+        "/poll" => poll(request, reader),
         "/upload" => upload(request, reader),
         "/download" => download(request, reader),
         "/duplex" => duplex(request, reader),
@@ -160,6 +161,22 @@ fn events(_request: &Request, reader: &mut Reader) -> Result<bool> {
             out.write_all(format!("data: tick {seen}\n\n").as_bytes())?;
         }
     }
+}
+
+/// `/poll?tick=3`: answers once there have been so many ticks; with `begin=now` the head goes out at once.
+fn poll(request: &Request, reader: &mut Reader) -> Result<bool> {
+    const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n";
+    let wanted = request.number("tick").unwrap_or(1);
+    let begins_now = request.parameter("begin") == Some("now");
+    let out = reader.get_mut();
+    if begins_now {
+        out.write_all(HEAD)?;
+    }
+    let ticks = TICKS.lock().unwrap_or_else(PoisonError::into_inner);
+    drop(TICKED.wait_while(ticks, |ticks| *ticks < wanted));
+    out.write_all(if begins_now { b"" } else { HEAD })?;
+    out.write_all(b"ticked\n")?;
+    Ok(true)
 }
 
 fn upload(request: &Request, reader: &mut Reader) -> Result<bool> {
