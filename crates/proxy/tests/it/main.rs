@@ -4,6 +4,7 @@
 
 mod answers;
 mod app;
+mod brittle;
 mod client;
 mod credentials;
 mod cross_site;

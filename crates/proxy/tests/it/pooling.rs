@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use proxy::DialError;
+
 use crate::app::{App, Reply};
-use crate::world::{PUBLIC, World};
+use crate::world::{CONTAINER, PUBLIC, Way, World};
 
 fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: {PUBLIC}\r\n\r\n")
@@ -52,6 +54,49 @@ async fn a_request_that_may_do_harm_twice_is_not() {
     let before = app.seen().len();
     assert_eq!(world.send(&get("/second")).await.status, 502);
     assert_eq!(app.seen().len(), before + 1);
+}
+
+#[tokio::test]
+async fn a_request_that_never_left_is_sent_once_more() {
+    let (world, app) = World::with_echo().await;
+    world.apps.set(CONTAINER, 81, Way::Brittle(app.address));
+    let head = |method: &str| format!("{method} /second HTTP/1.1\r\nHost: {PUBLIC}\r\n");
+    for request in [
+        head("GET") + "\r\n",
+        head("DELETE") + "\r\n",
+        // A request that changes things has changed nothing where no byte of it left.
+        head("POST") + "Content-Length: 0\r\n\r\n",
+    ] {
+        assert_eq!(world.send(&get("/first")).await.status, 200);
+        let n_before = app.seen().len();
+        assert_eq!(world.send(&request).await.status, 200, "{request}");
+        assert_eq!(app.seen().len(), n_before + 1, "{request}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_never_left_is_503_where_the_supervisor_is_gone() {
+    let (world, app) = World::with_echo().await;
+    world.apps.set(CONTAINER, 81, Way::Brittle(app.address));
+    assert_eq!(world.send(&get("/first")).await.status, 200);
+    world.apps.set(CONTAINER, 81, Way::Fails(DialError::NoTunnel));
+    let answer = world.send(&get("/second")).await;
+    assert_eq!((answer.status, answer.header("retry-after").is_some()), (503, true));
+    assert_eq!(
+        (app.seen().len(), world.apps.n_dials()),
+        (1, 2),
+        "it is tried once more, not for ever"
+    );
+}
+
+#[tokio::test]
+async fn a_body_that_was_taken_is_not_sent_again() {
+    let (world, app) = World::with_echo().await;
+    world.apps.set(CONTAINER, 81, Way::Brittle(app.address));
+    assert_eq!(world.send(&get("/first")).await.status, 200);
+    let request = format!("POST / HTTP/1.1\r\nHost: {PUBLIC}\r\nContent-Length: 1\r\n\r\nx");
+    assert_eq!(world.send(&request).await.status, 502);
+    assert_eq!((app.seen().len(), world.apps.n_dials()), (1, 1));
 }
 
 #[tokio::test]

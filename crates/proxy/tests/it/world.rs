@@ -24,6 +24,7 @@ use tokio::sync::broadcast;
 use tokio::task::JoinSet;
 
 use crate::app::App;
+use crate::brittle::Brittle;
 use crate::client::Client;
 
 pub(crate) const CONTAINER: &str = "wharf-dz642-0123456789abcde";
@@ -319,6 +320,8 @@ impl Directory for Records {
 #[derive(Debug, Clone)]
 pub(crate) enum Way {
     At(SocketAddr),
+    /// By a stream that breaks after its first request.
+    Brittle(SocketAddr),
     Fails(DialError),
     /// Never answers.
     Hangs,
@@ -342,6 +345,12 @@ impl Apps {
     }
 }
 
+async fn connect(address: SocketAddr) -> Result<TcpStream, DialError> {
+    let stream = TcpStream::connect(address).await.map_err(|_closed| DialError::Refused)?;
+    stream.set_nodelay(true).unwrap();
+    Ok(stream)
+}
+
 impl Dial for Apps {
     fn dial<'a>(
         &'a self,
@@ -356,10 +365,11 @@ impl Dial for Apps {
                 Some(Way::Fails(error)) => Err(error),
                 Some(Way::Hangs) => std::future::pending().await,
                 Some(Way::At(address)) => {
-                    let stream =
-                        TcpStream::connect(address).await.map_err(|_closed| DialError::Refused)?;
-                    stream.set_nodelay(true).unwrap();
-                    Ok(Box::new(stream) as Box<dyn Io>)
+                    connect(address).await.map(|stream| Box::new(stream) as Box<dyn Io>)
+                }
+                Some(Way::Brittle(address)) => {
+                    let stream = connect(address).await?;
+                    Ok(Box::new(Brittle::new(stream)) as Box<dyn Io>)
                 }
             }
         }
