@@ -44,7 +44,7 @@ impl Shared {
             if let Some(tenant) = tenant {
                 tenant.mark(headers, &asking.names, origin.https);
                 if tenant.met(&asking.credentials.cookies.tenants) != Met::Same {
-                    tenant::forget(headers);
+                    tenant::forget_all(headers, &parts.headers);
                 }
             }
         }

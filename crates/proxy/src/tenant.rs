@@ -112,6 +112,15 @@ pub(crate) fn forget(headers: &mut HeaderMap) {
     headers.insert(CLEAR_SITE_DATA, HeaderValue::from_static("\"cache\", \"storage\""));
 }
 
+/// The same, and the cookies that came with the request, one by one.
+pub(crate) fn forget_all(headers: &mut HeaderMap, asked: &HeaderMap) {
+    forget(headers);
+    let names = cookie::names_of_theirs(asked);
+    for gone in names.iter().filter_map(|name| cookie::clear(name, None)) {
+        headers.append(SET_COOKIE, gone);
+    }
+}
+
 /// Whether a whole page is asked for, and not a part of one that is open.
 pub(crate) fn is_navigation(parts: &Parts) -> bool {
     match parts.headers.get("sec-fetch-mode") {
@@ -131,18 +140,13 @@ pub(crate) fn keep_worker_fresh(headers: &mut HeaderMap) {
 }
 
 /// Sends the browser to the same address with cache, storage and cookies of the old tenant gone.
-///
-/// Cookies go one by one: letting all go by header would reach every service of the site.
-pub(crate) fn clean_start(location: &str, cookies: &[String]) -> Response<ProxyBody> {
+pub(crate) fn clean_start(location: &str, asked: &HeaderMap) -> Response<ProxyBody> {
     let mut response = Response::new(ProxyBody::empty());
     *response.status_mut() = StatusCode::SEE_OTHER;
     let headers = response.headers_mut();
     if let Ok(location) = HeaderValue::from_str(location) {
         headers.insert(LOCATION, location);
     }
-    forget(headers);
-    for gone in cookies.iter().filter_map(|name| cookie::clear(name, None)) {
-        headers.append(SET_COOKIE, gone);
-    }
+    forget_all(headers, asked);
     response
 }

@@ -13,7 +13,7 @@ use crate::grants::Grant;
 use crate::pages;
 use crate::proxy::{AskedAt, Shared};
 use crate::refusal::Refusal;
-use crate::session::cookie::{self, CookieNames};
+use crate::session::cookie::CookieNames;
 use crate::tenant::{self, Met, Tenant};
 
 /// A granted request at an address that is used again.
@@ -70,7 +70,7 @@ fn start_anew(parts: &Parts, visit: Visit<'_>, names: &CookieNames) -> Response<
     let origin = &visit.grant.origin;
     let path = parts.uri.path_and_query().map_or("/", |text| text.as_str());
     let location = format!("{}{path}", origin.text());
-    let mut response = tenant::clean_start(&location, &cookie::names_of_theirs(&parts.headers));
+    let mut response = tenant::clean_start(&location, &parts.headers);
     pages::harden(response.headers_mut());
     visit.tenant.mark(response.headers_mut(), names, origin.https);
     response

@@ -189,7 +189,7 @@ async fn t23_signing_in_to_a_private_name_cleans_before_anything_is_shown() {
     let old = marker(&world.send(&request("GET", NAME, OPENED)).await);
     give_name(&world, OTHER, "bob", 80);
     let token = world.records.token("admin");
-    let kept = format!("{OPENED}Cookie: {old}\r\n");
+    let kept = format!("{OPENED}Cookie: {old}; theirs=1\r\n");
     let refused = world.send(&request("GET", NAME, &kept)).await;
     assert_eq!(
         (refused.status, forgets(&refused), refused.header("set-cookie")),
@@ -199,7 +199,9 @@ async fn t23_signing_in_to_a_private_name_cleans_before_anything_is_shown() {
     let signed_in = world.send(&sign_in).await;
     assert_eq!((signed_in.status, forgets(&signed_in)), (303, true));
     let cookies: Vec<String> = signed_in.headers("set-cookie");
-    let pairs: Vec<&str> = cookies.iter().filter_map(|it| it.split(';').next()).collect();
+    assert!(cookies.iter().any(|it| it == "theirs=; Path=/; Max-Age=0"), "{cookies:?}");
+    let kept = cookies.iter().filter(|it| !it.contains("Max-Age=0"));
+    let pairs: Vec<&str> = kept.filter_map(|it| it.split(';').next()).collect();
     assert_ne!(marker(&signed_in), old);
     let welcome = format!("{OPENED}Cookie: {}\r\n", pairs.join("; "));
     let page = world.send(&request("GET", NAME, &welcome)).await;
