@@ -1,0 +1,43 @@
+//! A moment, cheap to keep and to compare.
+
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+/// What all ticks count from. Buckets begin full, so it does not matter that it is only set by the first look.
+static EPOCH: OnceLock<Instant> = OnceLock::new();
+
+/// Nanoseconds since this process first asked; good for 584 years.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Tick(pub(crate) u64);
+
+impl Tick {
+    /// The moment of a reading of the clock that was taken anyway.
+    #[must_use]
+    pub fn of(instant: Instant) -> Self {
+        let epoch = *EPOCH.get_or_init(Instant::now);
+        Self::after(instant.saturating_duration_since(epoch))
+    }
+
+    /// Now.
+    #[must_use]
+    pub fn now() -> Self {
+        Self::of(Instant::now())
+    }
+
+    /// That long after the beginning.
+    #[must_use]
+    pub fn after(since: Duration) -> Self {
+        Self(nanoseconds(since))
+    }
+
+    /// From an earlier moment to this one; zero where it is not earlier.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// As a whole number, as large as it gets.
+pub(crate) fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
