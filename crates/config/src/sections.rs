@@ -1,6 +1,6 @@
 //! The sections of the config. A field's doc comment is its meaning and the reason for its default.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -62,20 +62,68 @@ settings! {
         "MaxRequestSize" body_bytes_max: ByteSize = ByteSize::mib(128), ByteSize::kib(64) => ByteSize::gib(4);
         /// Size of one imported image archive; large scientific images reach some tens of GiB.
         "MaxImageSize" image_bytes_max: ByteSize = ByteSize::gib(64), ByteSize::mib(1) => ByteSize::gib(1 << 20);
+        /// Calls, pages and event streams that are open at once; each costs some 10 KiB, and no address gets more than are still free.
+        "MaxOpenRequests" open_requests_max: u32 = 2000, 10 => 1_000_000;
+        /// Calls and pages that one address may ask for in a second, with two seconds' worth at once; scripts that page through all records stay far below. 0 is no limit.
+        "RequestsPerSecond" requests_per_second: u32 = 1000;
+        /// Tokens and codes that do not hold, of one address, in a second, with ten seconds' worth at once; further ones are refused after Proxy.RefusalDelay. Scripts with an expired token try again less often. 0 is no limit.
+        "MissesPerSecond" misses_per_second: u32 = 20;
     }
 }
 
 settings! {
     /// Limits of the service hosts.
     pub struct Proxy {
+        /// Addresses of proxies in front of us, which tell a client's address and scheme in X-Forwarded-For and X-Forwarded-Proto. All limits that go by address count those clients then, and not the proxy.
+        "FrontProxies" front_proxies: Vec<IpAddr> = Vec::new();
         /// Connections from clients; each idle one costs a few KiB.
         "MaxConnections" connections_max: u32 = 10_000, 1 => 1_000_000;
+        /// Connections of one address, which may be an office behind one; whatever this says, none gets more than are still free, so that one alone gets half of all.
+        "MaxConnectionsPerAddress" connections_per_address_max: u32 = 2500, 1 => 1_000_000;
+        /// Connections that have not sent their first byte or finished their TLS handshake; honest ones take milliseconds, and none gets more than are still free.
+        "MaxHandshakes" handshakes_max: u32 = 5000, 1 => 1_000_000;
+        /// New connections of one address in a second, with two seconds' worth at once; a TLS handshake costs as much CPU as ten requests. 0 is no limit.
+        "ConnectionsPerSecond" connections_per_second: u32 = 1000;
         /// Size of a request's head; cookies and long queries fit, and nginx stops near here too.
         "HeaderBytesMax" header_bytes_max: ByteSize = ByteSize::kib(64), ByteSize::kib(8) => ByteSize::mib(1);
         /// Time to finish a TLS handshake.
         "HandshakeTimeout" handshake_timeout: Duration = 10 * SECOND, SECOND => 5 * MINUTE;
-        /// Time to send a request's head; slower clients hold a connection for nothing.
+        /// Time from the first byte of a head to its last, of a client's request and of an app's answer; slower ones hold a connection for nothing.
         "HeaderTimeout" header_timeout: Duration = 30 * SECOND, SECOND => 10 * MINUTE;
+        /// Requests that one service may get in a second, with RequestBurst's worth at once; a quarter of what the proxy carries, so that a flood of one leaves room for the others. 0 is no limit.
+        "RequestsPerSecondPerService" service_requests_per_second: u32 = 10_000;
+        /// Requests that one user may make to services in a second; programs that need more than this are rare, and their administrator can raise it. 0 is no limit.
+        "RequestsPerSecondPerUser" user_requests_per_second: u32 = 5000;
+        /// Requests to services from one address in a second, before anything is known of them; an office behind one address stays far below. 0 is no limit.
+        "RequestsPerSecondPerAddress" address_requests_per_second: u32 = 5000;
+        /// Time whose worth of requests may come at once; a page of some hundred parts asks for all of them in one moment.
+        "RequestBurst" request_burst: Duration = 2 * SECOND, Duration::ZERO => MINUTE;
+        /// Requests, WebSockets, event streams, calls and raw connections that are open to one service.
+        "MaxOpenPerService" service_open_max: u32 = 5000, 1 => 1_000_000;
+        /// The same of one user; a notebook's page has about ten.
+        "MaxOpenPerUser" user_open_max: u32 = 2000, 1 => 1_000_000;
+        /// The same from one address, those that wait for their refusal included.
+        "MaxOpenPerAddress" address_open_max: u32 = 5000, 1 => 1_000_000;
+        /// Credentials that open nothing and service hosts that name nothing, of one address, in a second, with ten seconds' worth at once; who guesses needs more, pages of a service that is gone do not. 0 is no limit.
+        "MissesPerSecond" misses_per_second: u32 = 20;
+        /// How long a refusal over one of these rates is held back: at once, it would cost us as much as it costs who asks.
+        "RefusalDelay" refusal_delay: Duration = SECOND, Duration::ZERO => MINUTE;
+        /// Time that a client may take nothing of what it asked for, or send nothing of a body that it began; twice what nginx gives. Streams on which nothing is to be sent are not concerned.
+        "StallTimeout" stall_timeout: Duration = 2 * MINUTE, SECOND => HOUR;
+        /// Time after which a silent connection is asked whether its client is still there; what lies between forgets connections after a minute or more.
+        "KeepAliveInterval" keep_alive_interval: Duration = 30 * SECOND, SECOND => HOUR;
+        /// Time that the client has to say so; a phone that changes networks needs some seconds.
+        "KeepAliveTimeout" keep_alive_timeout: Duration = 20 * SECOND, SECOND => HOUR;
+        /// Streams that one HTTP/2 connection may have open; browsers use some ten, and RFC 9113 advises 100 at least.
+        "MaxStreams" streams_max: u32 = 256, 1 => 10_000;
+        /// Streams that the client of an HTTP/2 connection may reset in a second, with ten seconds' worth at once; a page that is left resets what it was loading. 0 is no limit.
+        "ResetsPerSecond" resets_per_second: u32 = 100;
+        /// Frames of an HTTP/2 connection that are no requests, no data and no answer to data of ours, in a second, with ten seconds' worth at once; honest clients send a few. The same counts for apps that answer gRPC calls. 0 is no limit.
+        "ControlFramesPerSecond" control_frames_per_second: u32 = 1000;
+        /// What a client may send ahead of the app on one HTTP/2 stream: 50 MB/s at 10 ms.
+        "StreamWindow" stream_window: ByteSize = ByteSize::kib(512), ByteSize::kib(64) => ByteSize::mib(16);
+        /// The same on all streams of one connection, which bounds the memory of it; so many uploads that stall leave room for others.
+        "ConnectionWindow" connection_window: ByteSize = ByteSize::mib(8), ByteSize::kib(64) => ByteSize::mib(1024);
         /// Time to reach a container's port; a port on the same machine answers in a millisecond.
         "ConnectTimeout" connect_timeout: Duration = 10 * SECOND, SECOND => 5 * MINUTE;
         /// Time an unused keep-alive connection of a client stays open; browsers reuse within a minute.
@@ -138,6 +186,8 @@ settings! {
         "Level" level: String = "info".to_owned();
         /// text for people or json for collectors.
         "Format" format: LogFormat = LogFormat::Text;
+        /// Lines about refused requests and connections in a second, for each reason, with ten seconds' worth at once; further ones are counted, and their number is told. Whoever can cause a line must not fill the disk.
+        "RefusalLinesPerSecond" refusal_lines_per_second: u32 = 5, 1 => 100_000;
     }
 }
 

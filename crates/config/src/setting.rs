@@ -1,6 +1,6 @@
 //! One value of the config: how it is read from the file, checked and shown.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -109,6 +109,17 @@ impl Setting for SocketAddr {
     }
     fn show(&self) -> String {
         self.to_string()
+    }
+}
+
+impl Setting for IpAddr {
+    fn from_value(value: &Value) -> Result<Self, String> {
+        let what = "an address such as 10.0.0.1";
+        let text = value.as_str().ok_or_else(|| expected(what, value))?;
+        text.parse().map_err(|_not_an_address| expected(what, value))
+    }
+    fn show(&self) -> String {
+        Value::from(self.to_string()).to_string()
     }
 }
 

@@ -29,6 +29,7 @@ fn what_is_printed_reads_back_to_itself() {
     config.containers.stop_grace = Duration::from_millis(90_500);
     config.reserved_hostnames = vec!["intra".to_owned()];
     config.cluster_id = ClusterId::parse("12345").unwrap();
+    config.proxy.front_proxies = vec!["10.0.0.1".parse().unwrap(), "2001:db8::1".parse().unwrap()];
     let text = config.to_yaml();
     assert_eq!(resolve(&text).to_yaml(), text);
 }
@@ -99,6 +100,10 @@ fn every_bad_key_and_value_is_named() {
     check(
         "Containers: {RAMOvercommit: much}",
         "Containers.RAMOvercommit: must be a number, is \"much\"",
+    );
+    check(
+        "Proxy: {FrontProxies: [10.0.0.1, proxy]}",
+        "Proxy.FrontProxies: item 2: must be an address such as 10.0.0.1, is \"proxy\"",
     );
     check("Log: {Format: xml}", "Log.Format: must be text or json, is \"xml\"");
     check(
