@@ -15,7 +15,17 @@ from .target import Target
 GIB = 1 << 30
 PORT = 8080
 # No limit of ours is to be what is measured.
-LIMITS = {"Proxy": {"MaxConnections": 100_000}}
+MANY = 1_000_000
+LIMITS = {
+    "API": {"RequestsPerSecond": 0},
+    "Proxy": {
+        "MaxConnections": 100_000, "MaxConnectionsPerAddress": MANY, "MaxHandshakes": MANY, "ConnectionsPerSecond": 0,
+        # Never reached, and counted all the same.
+        "RequestsPerSecondPerService": MANY, "RequestsPerSecondPerUser": MANY, "RequestsPerSecondPerAddress": MANY,
+        "MaxOpenPerService": MANY, "MaxOpenPerUser": MANY, "MaxOpenPerAddress": MANY,
+        "ResetsPerSecond": 0, "ControlFramesPerSecond": 0, "StallTimeout": "1h",
+    },
+}
 
 
 class Wharf:

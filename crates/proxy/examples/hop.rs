@@ -21,7 +21,7 @@ use model::{
     ServiceDomain, TokenUuid, UserUuid,
 };
 use proxy::{
-    Credential, Dial, DialError, Directory, DirectoryError, HostTarget, Io, Peer, Principal, Proxy,
+    Credential, Dial, DialError, Directory, DirectoryError, HostTarget, Io, Principal, Proxy,
     ProxyConfig, SessionKey, StartInfo, Target, TargetState,
 };
 use tokio::net::{TcpListener, TcpStream};
@@ -131,7 +131,11 @@ async fn main() -> Result<(), Problem> {
     println!("bearer {}", records.token.expose());
     let domain = ServiceDomain::parse("http://*.test.localhost/")?;
     let key = SessionKey::new([1; 32]);
-    let config = ProxyConfig::new(ClusterId::default(), domain, key, String::new());
+    let mut config = ProxyConfig::new(ClusterId::default(), domain, key, String::new());
+    // Never reached, and counted all the same.
+    config.limits.service_requests_per_second = 1_000_000;
+    config.limits.user_requests_per_second = 1_000_000;
+    config.limits.address_requests_per_second = 1_000_000;
     let proxy = Proxy::new(config, Arc::new(records), Arc::new(To(upstream)));
     let listener = TcpListener::bind(listen).await?;
     let mut connections = JoinSet::new();
@@ -140,7 +144,7 @@ async fn main() -> Result<(), Problem> {
         stream.set_nodelay(true)?;
         let proxy = proxy.clone();
         connections.spawn(async move {
-            let peer = Peer::new(addr, false);
+            let peer = proxy.peer(addr, false);
             let service = service_fn(move |request| {
                 let (proxy, peer) = (proxy.clone(), peer.clone());
                 async move { Ok::<_, std::convert::Infallible>(proxy.serve(request, peer).await) }

@@ -60,6 +60,8 @@ pub(crate) enum Denied {
     NoCredentials,
     /// None that opens this service.
     NotAllowed,
+    /// The same, of one that we sealed ourselves, so that nobody can have guessed it.
+    Ended,
 }
 
 /// The gate's answer for one request.
@@ -83,7 +85,7 @@ pub(crate) async fn caller(
     }
     let mut denied = Denied::NoCredentials;
     if let Some(session) = opened(seal, credentials, origin) {
-        denied = Denied::NotAllowed;
+        denied = Denied::Ended;
         let proof = Credential::Session { token_uuid: session.token, user_uuid: session.user };
         if let Some(principal) = allowed(directory, target, proof).await?
             && principal.user == session.user

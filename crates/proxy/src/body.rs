@@ -10,6 +10,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use crate::access_log::AccessLine;
+use crate::budgets::Open;
 use crate::grants::Revoked;
 use crate::headers;
 use crate::upstream::PoolKey;
@@ -25,6 +26,8 @@ pub struct ProxyBody {
     revoked: Option<Revoked>,
     /// Written when the body is dropped, with what was sent of it.
     line: Option<Box<AccessLine>>,
+    /// Its place among the open requests, until it ends.
+    _open: Option<Open>,
 }
 
 #[derive(Debug)]
@@ -80,7 +83,13 @@ impl ProxyBody {
     }
 
     fn of(content: Content, revoked: Option<Revoked>) -> Self {
-        Self { content, revoked, line: None }
+        Self { content, revoked, line: None, _open: None }
+    }
+
+    /// Keeps the request's place among the open ones until the body ends.
+    pub(crate) fn holding(mut self, open: Open) -> Self {
+        self._open = Some(open);
+        self
     }
 
     /// Has the access line written when the body ends.

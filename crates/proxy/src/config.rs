@@ -67,6 +67,60 @@ pub struct ProxyConfig {
     pub grant_age_max: Duration,
     /// gRPC calls that one caller may have open to one port. Default: 1000; who needs more forgets to end them.
     pub http2_streams_max_per_key: usize,
+    /// What services, users and addresses may ask for.
+    pub limits: ProxyLimits,
+}
+
+/// What one service, user or address may ask for, and for how long it may keep others waiting. The reasons for the
+/// defaults stand in the config, where each has a key.
+#[derive(Debug, Clone)]
+pub struct ProxyLimits {
+    /// Requests a second to one service (a container, with all its ports); 0 is no limit, as below.
+    pub service_requests_per_second: u32,
+    /// Requests a second of one user, to all services.
+    pub user_requests_per_second: u32,
+    /// Requests a second from one address, whatever becomes of them.
+    pub address_requests_per_second: u32,
+    /// What may come at once of these three.
+    pub request_burst: Duration,
+    /// Requests, sockets and streams open to one service.
+    pub service_open_max: u32,
+    /// The same of one user.
+    pub user_open_max: u32,
+    /// The same from one address.
+    pub address_open_max: u32,
+    /// Credentials that open nothing, and hosts that are none, from one address in a second.
+    pub misses_per_second: u32,
+    /// How long a refusal over a limit is held back.
+    pub refusal_delay: Duration,
+    /// How long a client may take nothing that is to be sent to it, or send nothing of a body that it began.
+    pub stall_timeout: Duration,
+    /// How long the head of an app's answer may take, from its first byte.
+    pub head_timeout: Duration,
+    /// Frames of HTTP/2 a second from an app that are neither answers nor data.
+    pub control_frames_per_second: u32,
+    /// Access lines a second of refused requests, for each reason.
+    pub refusal_lines_per_second: u32,
+}
+
+impl Default for ProxyLimits {
+    fn default() -> Self {
+        Self {
+            service_requests_per_second: 10_000,
+            user_requests_per_second: 5000,
+            address_requests_per_second: 5000,
+            request_burst: Duration::from_secs(2),
+            service_open_max: 5000,
+            user_open_max: 2000,
+            address_open_max: 5000,
+            misses_per_second: 20,
+            refusal_delay: Duration::from_secs(1),
+            stall_timeout: Duration::from_secs(120),
+            head_timeout: Duration::from_secs(30),
+            control_frames_per_second: 1000,
+            refusal_lines_per_second: 5,
+        }
+    }
 }
 
 impl ProxyConfig {
@@ -97,6 +151,7 @@ impl ProxyConfig {
             grants_max: 100_000,
             grant_age_max: Duration::from_secs(3),
             http2_streams_max_per_key: 1000,
+            limits: ProxyLimits::default(),
         }
     }
 }

@@ -1,15 +1,18 @@
 //! One request and its answer, seen from outside: when it began, who asked, under which number it is found in logs.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use http::header::ACCEPT;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
+use limits::Tick;
 use ring::rand::{SecureRandom, SystemRandom};
 
+use crate::budgets::Address;
 use crate::grpc;
-use crate::proxy::Peer;
+use crate::peer::Peer;
 
 /// What pages, logs and forwarded headers need to know of a request once its head has been changed.
 #[derive(Debug)]
@@ -20,19 +23,35 @@ pub(crate) struct Exchange {
     /// As sent, so it may hold a token: for our own use, only its path is ever shown.
     pub(crate) uri: Uri,
     pub(crate) peer: Peer,
+    /// Who asks through the peer, where that is a listed proxy.
+    behind: Option<Box<Client>>,
     pub(crate) wants_html: bool,
     /// Whether our own answers must be those of gRPC.
     pub(crate) is_call: bool,
 }
 
+/// A client of a proxy in front of us.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) ip: IpAddr,
+    pub(crate) address: Arc<Address>,
+}
+
 impl Exchange {
-    pub(crate) fn begin<B>(request: &Request<B>, peer: Peer, ids: &RequestIds) -> Self {
+    /// `behind`: who asks through the peer, where that is a listed proxy.
+    pub(crate) fn begin<B>(
+        request: &Request<B>,
+        peer: Peer,
+        behind: Option<Box<Client>>,
+        ids: &RequestIds,
+    ) -> Self {
         Self {
             request_id: ids.next(),
             begun: Instant::now(),
             method: request.method().clone(),
             uri: request.uri().clone(),
             peer,
+            behind,
             wants_html: wants_html(request.headers()),
             is_call: grpc::is_call(request.version(), request.method(), request.headers()),
         }
@@ -43,9 +62,19 @@ impl Exchange {
         matches!(self.method, Method::GET | Method::HEAD)
     }
 
-    /// The socket's address, which nobody can make up.
-    pub(crate) fn peer_ip(&self) -> IpAddr {
-        self.peer.ip()
+    /// The address that counts as the client's: the socket's, or what a listed proxy says.
+    pub(crate) fn client_ip(&self) -> IpAddr {
+        self.behind.as_ref().map_or_else(|| self.peer.ip(), |client| client.ip)
+    }
+
+    /// What that address may still ask for.
+    pub(crate) fn address(&self) -> &Arc<Address> {
+        self.behind.as_ref().map_or_else(|| self.peer.address(), |client| &client.address)
+    }
+
+    /// When it began.
+    pub(crate) fn tick(&self) -> Tick {
+        Tick::of(self.begun)
     }
 }
 

@@ -8,8 +8,10 @@ use http::{HeaderValue, Method, Response, Uri, Version};
 use hyper::body::{Body, Incoming};
 use hyper::upgrade::OnUpgrade;
 
+use crate::access_log::Reason;
 use crate::authorize::{Caller, Denied};
 use crate::body::ProxyBody;
+use crate::budgets::{Open, SocketPlace};
 use crate::dial::DialError;
 use crate::directory::{StartInfo, Target};
 use crate::exchange::Exchange;
@@ -17,6 +19,7 @@ use crate::grants::{Grant, Revoked};
 use crate::grpc;
 use crate::headers::{self, Forwarded};
 use crate::proxy::Shared;
+use crate::pump::Lease;
 use crate::refusal::{GatewayProblem, Refusal};
 use crate::relay::{self, RelayError, SocketAnswer, Way};
 use crate::route::Protocol;
@@ -25,7 +28,7 @@ use crate::tcp;
 use crate::upstream::{self, Owner, PoolKey};
 
 impl Shared {
-    /// Carries a granted request to its app.
+    /// Carries a granted request to its app. Its place among the open ones goes with the answer.
     pub(crate) async fn carry(
         &self,
         parts: Parts,
@@ -33,16 +36,18 @@ impl Shared {
         protocol: Protocol,
         grant: &Arc<Grant>,
         exchange: &Exchange,
+        open: Open,
     ) -> Result<Response<ProxyBody>, Refusal> {
         match protocol {
-            Protocol::Http => self.forward(parts, body, grant, exchange).await,
-            Protocol::Call => Box::pin(self.forward_call(parts, body, grant, exchange)).await,
-            Protocol::Tcp => Box::pin(self.open_tcp(parts, grant, exchange)).await,
+            Protocol::Http => self.forward(parts, body, grant, exchange, open).await,
+            Protocol::Call => Box::pin(self.forward_call(parts, body, grant, exchange, open)).await,
+            Protocol::Tcp => Box::pin(self.open_tcp(parts, grant, exchange, open)).await,
             Protocol::WebSocket(key) => {
-                Box::pin(self.open_socket(parts, Client::Http1(key), grant, exchange)).await
+                let client = Client::Http1(key);
+                Box::pin(self.open_socket(parts, client, grant, exchange, open)).await
             }
             Protocol::WebSocketOverHttp2 => {
-                Box::pin(self.open_socket(parts, Client::Http2, grant, exchange)).await
+                Box::pin(self.open_socket(parts, Client::Http2, grant, exchange, open)).await
             }
             Protocol::Status => Ok(Box::pin(self.status(&grant.target, Some(grant))).await),
             Protocol::NothingOfOurs => Err(Refusal::NotFound),
@@ -57,6 +62,7 @@ impl Shared {
         body: Incoming,
         grant: &Arc<Grant>,
         exchange: &Exchange,
+        open: Open,
     ) -> Result<Response<ProxyBody>, Refusal> {
         if parts.version == Version::HTTP_2 && body.is_end_stream() {
             say_that_there_is_no_body(&mut parts);
@@ -64,7 +70,7 @@ impl Shared {
         self.prepare(&mut parts, grant, exchange)?;
         let way = self.way(grant, exchange);
         match relay::relay(way, parts, body, Revoked::of(grant)).await {
-            Ok(response) => Ok(response),
+            Ok(response) => Ok(response.map(|body| body.holding(open))),
             Err(error) => Err(Box::pin(self.refusal_of(error, grant, exchange)).await),
         }
     }
@@ -76,13 +82,14 @@ impl Shared {
         body: Incoming,
         grant: &Arc<Grant>,
         exchange: &Exchange,
+        open: Open,
     ) -> Result<Response<ProxyBody>, Refusal> {
         let authority = self.prepare(&mut parts, grant, exchange)?;
         grpc::prepare_call(&mut parts, &authority)
             .map_err(|_impossible| Refusal::Malformed("the address cannot be read"))?;
         let way = self.way(grant, exchange);
         match relay::call::relay(way, parts, body, Revoked::of(grant)).await {
-            Ok(response) => Ok(response),
+            Ok(response) => Ok(response.map(|body| body.holding(open))),
             Err(error) => Err(self.refusal_of(error, grant, exchange).await),
         }
     }
@@ -94,6 +101,7 @@ impl Shared {
         client: Client,
         grant: &Arc<Grant>,
         exchange: &Exchange,
+        open: Open,
     ) -> Result<Response<ProxyBody>, Refusal> {
         let upgrade = parts.extensions.remove::<OnUpgrade>();
         self.prepare(&mut parts, grant, exchange)?;
@@ -102,10 +110,13 @@ impl Shared {
         let mut revoked = Revoked::of(grant);
         let (answer, app) = match relay::ask_for_socket(way, parts, &mut revoked).await {
             Ok(SocketAnswer::Switched(answer, app)) => (answer, app),
-            Ok(SocketAnswer::Http(answer)) => return Ok(relay::stream(way, answer, revoked)),
+            Ok(SocketAnswer::Http(answer)) => {
+                return Ok(relay::stream(way, answer, revoked).map(|body| body.holding(open)));
+            }
             Err(error) => return Err(self.refusal_of(error, grant, exchange).await),
         };
-        let (head, carrying) = handshake.complete(answer, app, revoked)?;
+        let (head, carrying) =
+            handshake.complete(answer, app, self.lease(revoked, open, exchange))?;
         let _ends_by_itself = self.sockets.spawn_cancellable("socket", carrying);
         Ok(head.map(|()| ProxyBody::empty()))
     }
@@ -116,6 +127,7 @@ impl Shared {
         mut parts: Parts,
         grant: &Arc<Grant>,
         exchange: &Exchange,
+        open: Open,
     ) -> Result<Response<ProxyBody>, Refusal> {
         let client = parts.extensions.remove::<OnUpgrade>();
         let client = client.ok_or(Refusal::Malformed("this connection cannot switch protocols"))?;
@@ -126,9 +138,14 @@ impl Shared {
                 return Err(self.refusal_of(RelayError::Dial(error), grant, exchange).await);
             }
         };
-        let carrying = tcp::carry(client, app, Revoked::of(grant));
+        let carrying = tcp::carry(client, app, self.lease(Revoked::of(grant), open, exchange));
         let _ends_by_itself = self.sockets.spawn_cancellable("raw connection", carrying);
         Ok(tcp::switching())
+    }
+
+    fn lease(&self, revoked: Revoked, open: Open, exchange: &Exchange) -> Lease {
+        let stall_timeout = self.config.limits.stall_timeout;
+        Lease::new(revoked, SocketPlace::new(open, &exchange.peer), stall_timeout)
     }
 
     /// Makes the client's head the app's: same path, same host, our headers. Answers the host.
@@ -146,7 +163,7 @@ impl Shared {
         parts.extensions.clear();
         let forwarded = Forwarded {
             peer: exchange.peer.shown(),
-            peer_is_front: self.config.front_proxies.contains(&exchange.peer_ip()),
+            peer_is_front: exchange.peer.is_front(),
             https: grant.origin.https,
             authority: uri.authority.as_ref(),
             request_id: exchange.request_id.header(),
@@ -157,7 +174,7 @@ impl Shared {
 
     fn way(&self, grant: &Grant, exchange: &Exchange) -> Way<'_> {
         let owner = match &grant.caller {
-            Caller::Anyone => Owner::Address(exchange.peer_ip()),
+            Caller::Anyone => Owner::Address(exchange.client_ip()),
             Caller::User { user, .. } => Owner::User(*user),
         };
         let key = PoolKey { container: grant.container, port: grant.target.port.get(), owner };
@@ -215,6 +232,7 @@ impl Shared {
         match error {
             RelayError::Gateway(problem) => Refusal::Gateway(problem),
             RelayError::Client => Refusal::BrokenBody,
+            RelayError::Stalled => Refusal::StalledBody,
             RelayError::TooSlow => Refusal::TooSlow,
             RelayError::Full => Refusal::Full,
             RelayError::Revoked => Refusal::Denied(Denied::NotAllowed),
@@ -228,7 +246,9 @@ impl Shared {
                 Refusal::Unreachable(Arc::clone(target), self.start_info(target, exchange).await)
             }
             RelayError::Dial(DialError::Other(problem)) => {
-                tracing::warn!(error = problem, "the app could not be dialled");
+                if self.refusal_lines.may_write(Reason::NotDialled, exchange.tick()) {
+                    tracing::warn!(error = problem, "the app could not be dialled");
+                }
                 Refusal::Gateway(GatewayProblem::NotConnected)
             }
         }

@@ -1,7 +1,7 @@
 //! The gate: from a request's head to a grant, or to why there is none. Read [`Shared::answer`] from top to bottom.
 //!
-//! The order is the same for every method and protocol: host, service, who, may they, from where, and only then which
-//! protocol. What is ours in a request is taken out before anything is decided. A request whose grant is known skips
+//! The order is the same for every method and protocol: how much, host, service, who, may they, from where, how much of
+//! it, and only then which protocol. What is ours in a request is taken out before anything is decided. A request whose grant is known skips
 //! the questions that made it, and nothing else.
 
 use std::sync::Arc;
@@ -10,16 +10,19 @@ use http::Response;
 use http::header::ORIGIN;
 use http::request::Parts;
 use hyper::body::Incoming;
+use limits::Miss;
 
-use crate::authorize::{self, Caller, Found};
+use crate::authorize::{self, Caller, Denied, Found};
 use crate::body::ProxyBody;
+use crate::budgets::{Exceeded, Open};
 use crate::cors;
 use crate::directory::{DirectoryError, Target};
 use crate::exchange::Exchange;
-use crate::grants::{Grant, GrantKey, Rule};
+use crate::grants::{Grant, GrantKey, Rule, Site};
 use crate::host::{self, Authority, HostError};
 use crate::origin::{self, Origin};
 use crate::pace;
+use crate::peer::Farewell;
 use crate::proxy::{AskedAt, Shared};
 use crate::refusal::Refusal;
 use crate::route::{self, Protocol, Reach};
@@ -65,6 +68,10 @@ impl Shared {
         exchange: &Exchange,
         asked: &mut AskedAt,
     ) -> Result<Response<ProxyBody>, Refusal> {
+        let mut open = self.admit(exchange)?;
+        if let Err(exceeded) = self.budgets.take_request(exchange.address(), exchange.tick()) {
+            return Err(Box::pin(self.hold_back(exceeded)).await);
+        }
         let mut asking = self.read(&mut parts, exchange)?;
         asked.path = parts.uri.clone();
         asked.https = asking.https;
@@ -77,7 +84,7 @@ impl Shared {
                 grant
             }
             None => {
-                let deciding = self.decide(&mut parts, &mut asking, key, exchange, asked);
+                let deciding = self.decide_counted(&mut parts, &mut asking, key, exchange, asked);
                 match Box::pin(deciding).await {
                     Ok(Passed::Grant(grant)) => grant,
                     Ok(Passed::Answer(answer)) => return Ok(*answer),
@@ -89,20 +96,36 @@ impl Shared {
             }
         };
         asked.grant = Some(Arc::clone(&grant));
+        if let Err(exceeded) = open.enter(&grant, &self.budgets, exchange.tick()) {
+            return Err(Box::pin(self.hold_back(exceeded)).await);
+        }
         if let Some(tenant) = &grant.tenant {
             let visit = Visit { tenant, grant: &grant, exchange };
-            return Box::pin(self.receive(parts, body, asking, visit, asked)).await;
+            return Box::pin(self.receive(parts, body, asking, visit, asked, open)).await;
         }
-        self.carry(parts, body, asking.protocol, &grant, exchange).await
+        self.carry(parts, body, asking.protocol, &grant, exchange, open).await
+    }
+
+    /// Takes a place among the open requests of the client's address. Where there is none, a refusal cannot be held
+    /// back, as that takes a place; its connection ends instead.
+    fn admit(&self, exchange: &Exchange) -> Result<Open, Refusal> {
+        Open::at(exchange.address(), &self.budgets).map_err(|exceeded| {
+            exchange.peer.say(Farewell::Gracefully);
+            Refusal::Exceeded(exceeded)
+        })
+    }
+
+    /// The refusal of a request that is over a limit, after a while.
+    async fn hold_back(&self, exceeded: Exceeded) -> Refusal {
+        self.budgets.hold_back().await;
+        Refusal::Exceeded(exceeded)
     }
 
     /// Reads what the gate goes by, and takes what is ours out of the head.
     fn read(&self, parts: &mut Parts, exchange: &Exchange) -> Result<Asking, Refusal> {
         let named = host::named_host(&parts.uri, &parts.headers)?;
         let external_port = self.rules.external_port_of(named);
-        let fronts = &self.config.front_proxies;
-        let https =
-            origin::is_https(exchange.peer.is_tls(), &parts.headers, exchange.peer_ip(), fronts);
+        let https = origin::is_https(&exchange.peer, &parts.headers);
         let names = CookieNames::new(https, external_port);
         let credentials = Credentials::take_from(parts, &self.config.cluster, &names);
         let protocol = route::protocol_of(parts);
@@ -125,6 +148,31 @@ impl Shared {
         let session = cookies.session.as_deref().unwrap_or_default();
         let bearer = bearer.as_ref().map_or(&b""[..], |bearer| bearer.as_bytes());
         Ok(Some(GrantKey::of(rule, asking.https, named, session.as_bytes(), bearer)))
+    }
+
+    /// Asks the records, and slows down whoever only guesses: hosts that are none, credentials that open nothing.
+    /// Nobody else at the same address is held up by that. A preflight says nothing of either, and so does not count.
+    async fn decide_counted(
+        &self,
+        parts: &mut Parts,
+        asking: &mut Asking,
+        key: Option<GrantKey>,
+        exchange: &Exchange,
+        asked: &mut AskedAt,
+    ) -> Result<Passed, Refusal> {
+        let decided = self.decide(parts, asking, key, exchange, asked).await;
+        if !is_miss(&decided, asking) || cors::is_preflight(parts) {
+            return decided;
+        }
+        match (self.budgets.take_miss(exchange.address(), exchange.tick()), decided) {
+            (Ok(()), decided) => decided,
+            (Err(exceeded), Err(_miss)) => Err(self.hold_back(exceeded).await),
+            (Err(_), Ok(answer)) => {
+                // A wrong token leaves the address bar all the same.
+                self.budgets.hold_back().await;
+                Ok(answer)
+            }
+        }
     }
 
     /// Asks the records; whoever is told nothing of a service does not learn it from the time that takes either.
@@ -198,7 +246,9 @@ impl Shared {
             Reach::NotYet => return Err(self.starting(&target, exchange).await),
             Reach::Running(container) => container,
         };
-        let grant = Grant::new(key, host, origin, tenant, target, container, found);
+        let budgets = self.budgets.of_grant(container, &found.caller);
+        let site = Site { host, origin, tenant };
+        let grant = Grant::new(key, site, target, container, found, budgets);
         Ok(Passed::Grant(self.grants.add(grant, version)))
     }
 
@@ -222,6 +272,18 @@ fn preflight(parts: &Parts, asked: &AskedAt) -> Result<Response<ProxyBody>, Refu
     match asked.cors_origin {
         Some(_) => Ok(cors::leave(&parts.headers)),
         None => Err(Refusal::Preflight),
+    }
+}
+
+/// Whether a decision says no more than that something was tried: a host that is none, a credential that opens nothing.
+/// A session that we sealed cannot have been guessed.
+fn is_miss(decided: &Result<Passed, Refusal>, asking: &Asking) -> bool {
+    match decided {
+        Err(Refusal::NotFound | Refusal::Host(HostError::NotAService)) => true,
+        Err(Refusal::Denied(Denied::NotAllowed)) => true,
+        Err(Refusal::Denied(Denied::NoCredentials)) => asking.credentials.cookies.session.is_some(),
+        Err(_) | Ok(Passed::Grant(_)) => false,
+        Ok(Passed::Answer(answer)) => answer.extensions().get::<Miss>().is_some(),
     }
 }
 
@@ -251,7 +313,6 @@ impl From<HostError> for Refusal {
 
 impl From<DirectoryError> for Refusal {
     fn from(error: DirectoryError) -> Self {
-        tracing::warn!(error = %error, "a request was refused for want of records");
-        Self::NoRecords
+        Self::NoRecords(error)
     }
 }

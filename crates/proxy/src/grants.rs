@@ -24,6 +24,7 @@ use model::ContainerUuid;
 use tokio::sync::Notify;
 
 use crate::authorize::{self, Caller, Found};
+use crate::budgets::GrantBudgets;
 use crate::directory::{Changed, Directory, HostTarget, Target};
 use crate::headers::Kept;
 use crate::origin::Origin;
@@ -56,22 +57,34 @@ pub(crate) struct Grant {
     pub(crate) caller: Caller,
     /// When the credential ends, in seconds since 1970.
     pub(crate) expires_at_s: Option<u64>,
+    /// Whose shares its requests are counted in.
+    pub(crate) budgets: GrantBudgets,
     end: End,
+}
+
+/// Where a grant is served.
+#[derive(Debug)]
+pub(crate) struct Site {
+    /// What its host says.
+    pub(crate) host: HostTarget,
+    pub(crate) origin: Origin,
+    /// Who is served there, where the host may have been another's.
+    pub(crate) tenant: Option<Tenant>,
 }
 
 impl Grant {
     pub(crate) fn new(
         key: Option<GrantKey>,
-        host: HostTarget,
-        origin: Origin,
-        tenant: Option<Tenant>,
+        site: Site,
         target: Arc<Target>,
         container: ContainerUuid,
         found: Found,
+        budgets: GrantBudgets,
     ) -> Self {
+        let Site { host, origin, tenant } = site;
         let Found { caller, expires_at_s } = found;
         let end = End::default();
-        Self { key, host, origin, tenant, target, container, caller, expires_at_s, end }
+        Self { key, host, origin, tenant, target, container, caller, expires_at_s, budgets, end }
     }
 
     /// Whether the port is open to everyone.

@@ -82,14 +82,16 @@ fn code_of(refusal: &Refusal) -> Code {
         Refusal::Host(crate::host::HostError::NotAService) | Refusal::NotFound => Code::NotFound,
         Refusal::Host(_) | Refusal::Malformed(_) | Refusal::BrokenBody => Code::InvalidArgument,
         Refusal::Denied(Denied::NoCredentials) => Code::Unauthenticated,
-        Refusal::Denied(Denied::NotAllowed) | Refusal::ForeignOrigin | Refusal::Preflight => {
-            Code::PermissionDenied
-        }
+        Refusal::Denied(Denied::NotAllowed | Denied::Ended)
+        | Refusal::ForeignOrigin
+        | Refusal::Preflight => Code::PermissionDenied,
         Refusal::UnknownProtocol => Code::Unimplemented,
-        Refusal::Starting(..) | Refusal::Unreachable(..) | Refusal::NoRecords => Code::Unavailable,
+        Refusal::Starting(..) | Refusal::Unreachable(..) | Refusal::NoRecords(_) => {
+            Code::Unavailable
+        }
         Refusal::Stopped(_) | Refusal::Replaced => Code::FailedPrecondition,
-        Refusal::Full => Code::ResourceExhausted,
-        Refusal::TooSlow => Code::DeadlineExceeded,
+        Refusal::Full | Refusal::Exceeded(_) => Code::ResourceExhausted,
+        Refusal::StalledBody | Refusal::TooSlow => Code::DeadlineExceeded,
         Refusal::Gateway(problem) => code_of_problem(*problem),
     }
 }
@@ -99,7 +101,9 @@ fn code_of_problem(problem: GatewayProblem) -> Code {
         GatewayProblem::Refused(_) | GatewayProblem::NotConnected | GatewayProblem::ClosedEarly => {
             Code::Unavailable
         }
-        GatewayProblem::BadResponse | GatewayProblem::BadUpgrade => Code::Internal,
+        GatewayProblem::BadResponse | GatewayProblem::SlowHead | GatewayProblem::BadUpgrade => {
+            Code::Internal
+        }
         GatewayProblem::NotHttp2 => Code::Unimplemented,
         // As the protocol's text maps them (PROTOCOL-HTTP2.md, "Errors").
         GatewayProblem::Reset(h2::Reason::REFUSED_STREAM) => Code::Unavailable,
@@ -160,7 +164,10 @@ mod tests {
             (Refusal::NotFound, Code::NotFound),
             (Refusal::Denied(Denied::NoCredentials), Code::Unauthenticated),
             (Refusal::Denied(Denied::NotAllowed), Code::PermissionDenied),
-            (Refusal::NoRecords, Code::Unavailable),
+            (
+                Refusal::NoRecords(crate::directory::DirectoryError(String::new())),
+                Code::Unavailable,
+            ),
             (Refusal::Replaced, Code::FailedPrecondition),
             (Refusal::Full, Code::ResourceExhausted),
             (Refusal::Gateway(GatewayProblem::Refused(80)), Code::Unavailable),

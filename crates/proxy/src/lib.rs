@@ -5,10 +5,10 @@
 //! what it needs ([`Directory`], [`Dial`]) and the executable plugs in who provides it.
 //!
 //! ```text
-//! request ─► host ─► session ─► authorize ─► route ─► headers ─► upstream ─► relay ─► answer
-//!             │400      (ours      │403        │503      (ours       │502        (streams)
-//!             │404      taken out) │303        │410      put in)     │503
-//!             └────────────────────┴───────────┴─────────────────────┴──► pages
+//! request ─► budgets ─► host ─► session ─► authorize ─► route ─► budgets ─► headers ─► upstream ─► relay ─► answer
+//!             │429       │400    (ours      │403         │503     │429       (ours      │502       (streams)
+//!             │          │404    taken out) │303         │410     │503       put in)    │503
+//!             └──────────┴──────────────────┴────────────┴────────┴─────────────────────┴──► pages
 //! ```
 //!
 //! Where to start reading: [`Proxy::serve`] and what it calls, then the modules in the order below.
@@ -18,10 +18,13 @@ pub mod dial;
 pub mod directory;
 pub mod host;
 
+mod budgets;
 mod cors;
 mod exchange;
+mod front;
 mod origin;
 mod pace;
+mod peer;
 mod session;
 mod sign_on;
 
@@ -51,11 +54,12 @@ mod refusal;
 mod proxy;
 
 pub use body::{BodyError, ProxyBody};
-pub use config::{ProxyConfig, SessionKey};
+pub use config::{ProxyConfig, ProxyLimits, SessionKey};
 pub use dial::{Dial, DialError, Io};
 pub use directory::{
     Changed, Credential, Directory, DirectoryError, HostTarget, Principal, StartInfo, Target,
     TargetState,
 };
-pub use proxy::{Peer, Proxy};
+pub use peer::{Farewell, Peer};
+pub use proxy::Proxy;
 pub use upstream::answer::AnswerError;

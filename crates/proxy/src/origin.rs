@@ -1,12 +1,11 @@
 //! Our own origin as the client sees it, and whether a request with a cookie comes from it.
 
-use std::net::IpAddr;
-
 use http::header::ORIGIN;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method};
 
 use crate::host::Authority;
+use crate::peer::Peer;
 
 /// Scheme and host of one service host, as a browser writes them.
 #[derive(Debug, Clone)]
@@ -40,9 +39,9 @@ impl Origin {
 }
 
 /// Whether the client's side of the connection is https: the socket's, or what a listed front proxy says.
-pub(crate) fn is_https(tls: bool, headers: &HeaderMap, peer: IpAddr, fronts: &[IpAddr]) -> bool {
-    if tls || !fronts.contains(&peer) {
-        return tls;
+pub(crate) fn is_https(peer: &Peer, headers: &HeaderMap) -> bool {
+    if peer.is_tls() || !peer.is_front() {
+        return peer.is_tls();
     }
     headers.get("x-forwarded-proto").is_some_and(|value| value.as_bytes() == b"https")
 }

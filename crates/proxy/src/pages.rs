@@ -73,8 +73,14 @@ impl Pages {
         };
         let headers = response.headers_mut();
         headers.insert(X_REQUEST_ID, asked.exchange.request_id.header());
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(RETRY_AFTER, self.retry_after.clone());
+        match refusal {
+            Refusal::Exceeded(exceeded) => {
+                headers.insert(RETRY_AFTER, HeaderValue::from(exceeded.retry_after_s()));
+            }
+            _ if status == StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(RETRY_AFTER, self.retry_after.clone());
+            }
+            _ => {}
         }
         response
     }

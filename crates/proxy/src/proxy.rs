@@ -10,65 +10,37 @@ use std::time::Duration;
 
 use futures_util::stream::BoxStream;
 use http::header::{HOST, SET_COOKIE, STRICT_TRANSPORT_SECURITY};
-use http::{HeaderValue, Request, Response, Uri};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 use lifecycle::{TaskScope, TasksLeft};
 
-use crate::access_log::AccessLine;
+use crate::access_log::{AccessLine, Reason, RefusalLines};
 use crate::body::ProxyBody;
+use crate::budgets::Budgets;
 use crate::config::ProxyConfig;
 use crate::cors::{self, ListedOrigins};
 use crate::dial::Dial;
 use crate::directory::{Changed, Directory};
-use crate::exchange::{Exchange, RequestIds};
+use crate::exchange::{Client, Exchange, RequestIds};
+use crate::front;
 use crate::grants::{Grant, Grants};
 use crate::host::HostRules;
 use crate::pages::{Asked, Pages};
+use crate::peer::Peer;
 use crate::refusal::Refusal;
 use crate::session::seal::Seal;
 use crate::tenant::{self, Tenants};
 use crate::upstream::http2::Http2Pool;
 use crate::upstream::pool::Pool;
 
-/// The other end of the connection that a request came over.
-#[derive(Debug, Clone)]
-pub struct Peer {
-    ip: IpAddr,
-    tls: bool,
-    /// As `X-Forwarded-For` says it, written once for all requests of the connection.
-    shown: HeaderValue,
-}
-
-impl Peer {
-    /// The socket's own peer address, and whether the connection is TLS.
-    pub fn new(addr: SocketAddr, tls: bool) -> Self {
-        let ip = addr.ip();
-        // An address in digits is a valid header value.
-        let shown = HeaderValue::try_from(ip.to_string());
-        let shown = shown.unwrap_or_else(|_impossible| HeaderValue::from_static("unknown"));
-        Self { ip, tls, shown }
-    }
-
-    /// The address, which nobody can make up.
-    pub(crate) fn ip(&self) -> IpAddr {
-        self.ip
-    }
-
-    /// Whether the connection is TLS.
-    pub fn is_tls(&self) -> bool {
-        self.tls
-    }
-
-    pub(crate) fn shown(&self) -> HeaderValue {
-        self.shown.clone()
-    }
-}
-
 /// Serves service hosts. Clones are handles to the same proxy.
 #[derive(Clone)]
 pub struct Proxy {
     shared: Arc<Shared>,
 }
+
+/// Counts of what has no line of its own are told this often.
+const LEFT_OUT_PERIOD: Duration = Duration::from_secs(10);
 
 /// What all requests share.
 pub(crate) struct Shared {
@@ -81,6 +53,8 @@ pub(crate) struct Shared {
     pub(crate) pages: Pages,
     pub(crate) cors_origins: ListedOrigins,
     pub(crate) grants: Grants,
+    pub(crate) budgets: Budgets,
+    pub(crate) refusal_lines: RefusalLines,
     /// Listened to from the first grant on; taken by whoever keeps them.
     news: Mutex<Option<BoxStream<'static, Changed>>>,
     pub(crate) pool: Arc<Pool>,
@@ -136,6 +110,8 @@ impl Proxy {
             cors_origins: ListedOrigins::new(&config.cors_origins),
             news: Mutex::new(directory.changes()),
             grants: Grants::new(config.grants_max, config.allow_unpublished_ports),
+            budgets: Budgets::new(&config.limits),
+            refusal_lines: RefusalLines::new(config.limits.refusal_lines_per_second),
             pool: Pool::new(&config),
             calls: Http2Pool::new(&config, Arc::clone(&dial)),
             ids: RequestIds::new(),
@@ -161,35 +137,57 @@ impl Proxy {
         authority.into_iter().chain(headers).any(|host| self.is_service_host(host))
     }
 
-    /// Takes access back when the records say so; ends with the directory's news.
+    /// The other end of a connection that was accepted from this address.
+    pub fn peer(&self, addr: SocketAddr, tls: bool) -> Peer {
+        let ip = addr.ip().to_canonical();
+        let address = self.shared.budgets.address(ip);
+        Peer::new(ip, tls, self.is_front(ip), address)
+    }
+
+    /// Whether an address is that of a proxy whose word about its clients counts.
+    pub fn is_front(&self, ip: IpAddr) -> bool {
+        front::is_front(ip, &self.shared.config.front_proxies)
+    }
+
+    /// The address that counts as the client's: the peer's own, or what it says, where it is a listed proxy.
+    pub fn client_ip(&self, peer: &Peer, headers: &HeaderMap) -> IpAddr {
+        if peer.is_front() {
+            front::client_ip(peer.ip(), headers, &self.shared.config.front_proxies)
+        } else {
+            peer.ip()
+        }
+    }
+
+    /// Takes access back when the records say so, and tells what the access log left out; ends with the directory's
+    /// news.
     pub async fn keep_grants(&self) {
         let news = self.shared.news.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(news) = news {
-            self.shared.grants.keep(&*self.shared.directory, news).await;
+        let Some(news) = news else { return };
+        let telling = async {
+            loop {
+                tokio::time::sleep(LEFT_OUT_PERIOD).await;
+                self.shared.refusal_lines.tell_left_out();
+            }
+        };
+        tokio::select! {
+            () = self.shared.grants.keep(&*self.shared.directory, news) => {}
+            () = telling => {}
         }
     }
 
     /// Answers one request for a service host.
     pub async fn serve(&self, request: Request<Incoming>, peer: Peer) -> Response<ProxyBody> {
         let shared = &self.shared;
-        let exchange = Exchange::begin(&request, peer, &shared.ids);
+        let behind = self.behind(&request, &peer);
+        let exchange = Exchange::begin(&request, peer, behind, &shared.ids);
         let (parts, body) = request.into_parts();
         let mut asked = AskedAt::default();
         let answered = shared.answer(parts, body, &exchange, &mut asked).await;
-        let (status, mut response) = match answered {
-            Ok(response) => (response.status(), response),
-            Err(refusal) => {
-                let path = asked.path.path_and_query().map_or("/", |text| text.as_str());
-                let page = Asked { exchange: &exchange, host: asked.host(), path };
-                let mut response = shared.pages.refuse(&refusal, page);
-                // Not a preflight, which looks the same at every host.
-                if asked.must_forget && !matches!(refusal, Refusal::Preflight) {
-                    tenant::forget(response.headers_mut());
-                }
-                (refusal.status(), response)
-            }
+        let (mut response, reason) = match answered {
+            Ok(response) => (response, asked.grant.is_none().then_some(Reason::Own)),
+            Err(refusal) => (shared.refuse(&refusal, &exchange, &asked), Some(refusal.reason())),
         };
-        let line = AccessLine::new(&exchange, asked.host(), status);
+        let line = shared.line(&exchange, asked.host(), response.status(), reason);
         if asked.https
             && let Some(hsts) = &shared.hsts
         {
@@ -202,6 +200,15 @@ impl Proxy {
             response.headers_mut().append(SET_COOKIE, gone);
         }
         response.map(|body| body.logged(line))
+    }
+
+    /// Who asks through a listed proxy.
+    fn behind(&self, request: &Request<Incoming>, peer: &Peer) -> Option<Box<Client>> {
+        if !peer.is_front() {
+            return None;
+        }
+        let ip = self.client_ip(peer, request.headers());
+        Some(Box::new(Client { ip, address: self.shared.budgets.address(ip) }))
     }
 
     /// Waits until no WebSocket is open, at most `bound`, and says what was left.
@@ -221,6 +228,43 @@ fn hsts_of(config: &ProxyConfig) -> Option<HeaderValue> {
     let has_own_hosts = domain.is_https() && domain.is_wildcard();
     let text = (has_own_hosts && max_age_s > 0).then(|| format!("max-age={max_age_s}"));
     text.and_then(|text| HeaderValue::try_from(text).ok())
+}
+
+impl Shared {
+    fn refuse(
+        &self,
+        refusal: &Refusal,
+        exchange: &Exchange,
+        asked: &AskedAt,
+    ) -> Response<ProxyBody> {
+        if let Refusal::NoRecords(error) = refusal
+            && self.refusal_lines.may_write(Reason::NoRecords, exchange.tick())
+        {
+            tracing::warn!(error = %error, "a request was refused for want of records");
+        }
+        let path = asked.path.path_and_query().map_or("/", |text| text.as_str());
+        let page = Asked { exchange, host: asked.host(), path };
+        let mut response = self.pages.refuse(refusal, page);
+        // Not a preflight, which looks the same at every host.
+        if asked.must_forget && !matches!(refusal, Refusal::Preflight) {
+            tenant::forget(response.headers_mut());
+        }
+        response
+    }
+
+    /// The request's line. `reason`: where the client alone can cause it, so that it may be one too many.
+    fn line(
+        &self,
+        exchange: &Exchange,
+        host: &str,
+        status: StatusCode,
+        reason: Option<Reason>,
+    ) -> Option<Box<AccessLine>> {
+        if reason.is_some_and(|reason| !self.refusal_lines.may_write(reason, exchange.tick())) {
+            return None;
+        }
+        AccessLine::new(exchange, host, status)
+    }
 }
 
 impl fmt::Debug for Proxy {

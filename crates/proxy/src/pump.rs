@@ -11,9 +11,12 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use limits::Stall;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
+use crate::budgets::SocketPlace;
 use crate::grants::Revoked;
+use crate::peer::Farewell;
 use crate::socket::frames::{self, Frames};
 
 /// Large enough for bulk, small enough for a thread to keep.
@@ -27,12 +30,39 @@ thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; SCRATCH_BYTES]);
 }
 
+/// What an open socket holds, and what ends it.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    revoked: Revoked,
+    place: SocketPlace,
+    /// How long the client may take nothing that is to be sent to it.
+    stall_timeout: Duration,
+}
+
+impl Lease {
+    pub(crate) fn new(revoked: Revoked, place: SocketPlace, stall_timeout: Duration) -> Self {
+        Self { revoked, place, stall_timeout }
+    }
+
+    fn broke_off(&self, error: &io::Error) {
+        if error.kind() == io::ErrorKind::TimedOut {
+            // What is on its way in an HTTP/2 connection can only be let go with it.
+            self.place.peer.say(Farewell::Now);
+        }
+        tracing::debug!(error = %error, "socket broke off");
+    }
+}
+
 /// Copies both ways until both directions have ended. The end of one direction is passed on and the other goes on.
+/// An app may be busy for as long as it likes; a client that takes nothing for a while has gone, or means us ill.
 pub(crate) struct Pump<A, B> {
     client: A,
     app: B,
     there: Direction,
     back: Direction,
+    stall: Stall,
+    /// Moves to the client when it was last looked at whether it stalls.
+    n_moves_seen: u64,
 }
 
 impl<A, B> Pump<A, B>
@@ -43,7 +73,8 @@ where
     /// `early` goes to the client before anything that is read from the app.
     pub(crate) fn new(client: A, app: B, early: &[u8]) -> Self {
         let back = Direction { kept: early.to_vec(), ..Direction::default() };
-        Self { client, app, there: Direction::default(), back }
+        let (there, stall) = (Direction::default(), Stall::default());
+        Self { client, app, there, back, stall, n_moves_seen: 0 }
     }
 
     /// The same for a WebSocket, whose client is told when access is withdrawn.
@@ -55,15 +86,26 @@ where
         pump
     }
 
-    /// Runs until both directions have ended, one side breaks off, or access is withdrawn.
-    pub(crate) fn run_while_allowed(self, revoked: Revoked) -> Guarded<A, B> {
-        Guarded { pump: Some(self), revoked, goodbye: None }
+    /// Runs until both directions have ended, one side breaks off, the client stalls, or access is withdrawn.
+    pub(crate) fn run_while_allowed(self, lease: Lease) -> Guarded<A, B> {
+        Guarded { pump: Some(self), lease, goodbye: None }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// `TimedOut` for a client that stalls.
+    fn poll(&mut self, cx: &mut Context<'_>, stall_timeout: Duration) -> Poll<io::Result<()>> {
         let there = self.there.poll(cx, &mut self.client, &mut self.app)?;
         let back = self.back.poll(cx, &mut self.app, &mut self.client)?;
-        if there.is_ready() && back.is_ready() { Poll::Ready(Ok(())) } else { Poll::Pending }
+        if there.is_ready() && back.is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        if !self.back.is_blocked() || self.back.n_moves != self.n_moves_seen {
+            self.stall.clear();
+            self.n_moves_seen = self.back.n_moves;
+        }
+        if self.back.is_blocked() && self.stall.poll(cx, stall_timeout).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        Poll::Pending
     }
 
     /// Tells a WebSocket's client why it ends, where that can be said between two frames of the app's.
@@ -88,7 +130,7 @@ where
 /// A pump that ends with the right to it. No async function: it would keep room for the pump twice, in every socket.
 pub(crate) struct Guarded<A, B> {
     pump: Option<Pump<A, B>>,
-    revoked: Revoked,
+    lease: Lease,
     /// The last words, once access is withdrawn.
     goodbye: Option<BoxFuture<'static, ()>>,
 }
@@ -103,12 +145,12 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
         if let Some(pump) = &mut this.pump {
-            if Pin::new(&mut this.revoked).poll(cx).is_pending() {
-                return pump.poll(cx).map(|ended| {
-                    if let Err(error) = ended {
-                        tracing::debug!(error = %error, "socket broke off");
-                    }
-                });
+            if Pin::new(&mut this.lease.revoked).poll(cx).is_pending() {
+                let ended = ready!(pump.poll(cx, this.lease.stall_timeout));
+                if let Err(error) = ended {
+                    this.lease.broke_off(&error);
+                }
+                return Poll::Ready(());
             }
             tracing::debug!("socket closed: access was withdrawn");
         }
@@ -131,9 +173,16 @@ struct Direction {
     is_done: bool,
     /// Where a frame may be put in between; counts what was read.
     frames: Option<Frames>,
+    /// Writes that took something.
+    n_moves: u64,
 }
 
 impl Direction {
+    /// Whether there is something that its target does not take.
+    fn is_blocked(&self) -> bool {
+        !self.is_done && (!self.kept.is_empty() || self.needs_flush || self.has_ended)
+    }
+
     fn poll<R, W>(&mut self, cx: &mut Context<'_>, from: &mut R, to: &mut W) -> Poll<io::Result<()>>
     where
         R: AsyncRead + Unpin,
@@ -189,7 +238,10 @@ impl Direction {
         while !rest.is_empty() {
             match Pin::new(&mut *to).poll_write(cx, rest)? {
                 Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Poll::Ready(n) => rest = &rest[n..],
+                Poll::Ready(n) => {
+                    rest = &rest[n..];
+                    self.n_moves += 1;
+                }
                 Poll::Pending => {
                     self.kept = rest.to_vec();
                     self.n_written = 0;
@@ -210,6 +262,7 @@ impl Direction {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.n_written += n;
+            self.n_moves += 1;
         }
         if self.n_written > 0 {
             self.needs_flush = true;
@@ -227,12 +280,15 @@ mod tests {
 
     use super::*;
 
+    const BOUND: Duration = Duration::from_secs(10);
+
     #[tokio::test]
     async fn bytes_go_both_ways_and_a_half_close_is_passed_on() {
         let (mut client, near) = duplex(1000);
         let (far, mut app) = duplex(77);
         let mut pump = Pump::new(near, far, b"hello ");
-        let pumping = tokio::spawn(async move { std::future::poll_fn(|cx| pump.poll(cx)).await });
+        let pumping =
+            tokio::spawn(async move { std::future::poll_fn(|cx| pump.poll(cx, BOUND)).await });
         let sent: Vec<u8> = (0..200_000u32).map(|n| n.to_le_bytes()[0]).collect();
         let (mut read_half, mut write_half) = tokio::io::split(&mut client);
         let writing = async {
@@ -263,7 +319,7 @@ mod tests {
         said.write_all(app).await.unwrap();
         let mut before = vec![0; app.len()];
         tokio::select! {
-            _ = std::future::poll_fn(|cx| pump.poll(cx)) => unreachable!("nobody closes"),
+            _ = std::future::poll_fn(|cx| pump.poll(cx, BOUND)) => unreachable!("nobody closes"),
             _ = client.read_exact(&mut before) => {}
         }
         let goodbye = tokio::spawn(async move { pump.say_goodbye().await.unwrap() });
@@ -280,5 +336,40 @@ mod tests {
         assert_eq!(heard_at_the_end(b"").await, goodbye);
         assert_eq!(heard_at_the_end(b"\x81\x02hi").await, goodbye);
         assert_eq!(heard_at_the_end(b"\x81\x02h").await, b"");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn t41_a_client_that_takes_nothing_ends_its_socket_and_an_idle_one_does_not() {
+        let (mut client, near) = duplex(100);
+        let (far, mut app) = duplex(100);
+        let begin = tokio::time::Instant::now();
+        let mut pump = Pump::new(near, far, b"");
+        let pumping =
+            tokio::spawn(async move { std::future::poll_fn(|cx| pump.poll(cx, BOUND)).await });
+        // Nothing is to be sent for an hour: that is no stall.
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+        app.write_all(&[1; 100]).await.unwrap();
+        app.write_all(&[2; 100]).await.unwrap();
+        // The client takes a little every now and then.
+        for _ in 0..5 {
+            tokio::time::sleep(Duration::from_secs(9)).await;
+            client.read_exact(&mut [0; 10]).await.unwrap();
+        }
+        assert!(!pumping.is_finished());
+        let ended = pumping.await.unwrap().unwrap_err();
+        assert_eq!(ended.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(begin.elapsed().as_secs(), 3600 + 5 * 9 + 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_app_may_be_busy_for_as_long_as_it_likes() {
+        let (mut client, near) = duplex(100);
+        let (far, _busy) = duplex(100);
+        let mut pump = Pump::new(near, far, b"");
+        let pumping =
+            tokio::spawn(async move { std::future::poll_fn(|cx| pump.poll(cx, BOUND)).await });
+        client.write_all(&[1; 200]).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+        assert!(!pumping.is_finished());
     }
 }

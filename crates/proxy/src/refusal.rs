@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
+use crate::access_log::Reason;
 use crate::authorize::Denied;
-use crate::directory::{StartInfo, Target, TargetState};
+use crate::budgets::{Exceeded, Limit};
+use crate::directory::{DirectoryError, StartInfo, Target, TargetState};
 use crate::host::HostError;
 
 /// Why a request does not reach the app, or the app's answer not the client.
@@ -35,14 +37,18 @@ pub(crate) enum Refusal {
     Replaced,
     /// The caller has too many calls open to the app.
     Full,
+    /// Somebody asks for more than their share.
+    Exceeded(Exceeded),
     /// The app did not answer as it should.
     Gateway(GatewayProblem),
     /// The body of the request broke off, or is not what its head says.
     BrokenBody,
+    /// The client began a body and went silent.
+    StalledBody,
     /// The app took longer to begin its answer than this site allows.
     TooSlow,
     /// The records cannot be asked.
-    NoRecords,
+    NoRecords(DirectoryError),
 }
 
 /// What is wrong with the app's side.
@@ -56,6 +62,8 @@ pub(crate) enum GatewayProblem {
     ClosedEarly,
     /// The answer is not HTTP, or an HTTP error of its own.
     BadResponse,
+    /// The answer's head began and did not end.
+    SlowHead,
     /// A switch of protocols that nobody asked for, or not as asked for.
     BadUpgrade,
     /// What answers a gRPC call is not HTTP/2.
@@ -77,12 +85,39 @@ impl Refusal {
             Self::Host(_) | Self::Malformed(_) | Self::BrokenBody => StatusCode::BAD_REQUEST,
             Self::Denied(_) | Self::ForeignOrigin | Self::Preflight => StatusCode::FORBIDDEN,
             Self::UnknownProtocol => StatusCode::NOT_IMPLEMENTED,
-            Self::Starting(..) | Self::Unreachable(..) | Self::NoRecords | Self::Full => {
+            Self::Starting(..) | Self::Unreachable(..) | Self::NoRecords(_) | Self::Full => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
+            Self::Exceeded(exceeded) => exceeded.limit.status(),
+            Self::StalledBody => StatusCode::REQUEST_TIMEOUT,
             Self::Stopped(_) | Self::Replaced => StatusCode::GONE,
             Self::Gateway(_) => StatusCode::BAD_GATEWAY,
             Self::TooSlow => StatusCode::GATEWAY_TIMEOUT,
+        }
+    }
+
+    /// In which words it stands in the log, and with which others it shares its lines.
+    pub(crate) fn reason(&self) -> Reason {
+        match self {
+            Self::Host(HostError::NotAService) | Self::NotFound => Reason::NotFound,
+            Self::Host(_) | Self::Malformed(_) => Reason::Unreadable,
+            Self::Denied(_) => Reason::Denied,
+            Self::ForeignOrigin | Self::Preflight => Reason::ForeignOrigin,
+            Self::UnknownProtocol => Reason::UnknownProtocol,
+            Self::Starting(..) | Self::Unreachable(..) => Reason::NotReady,
+            Self::Stopped(_) | Self::Replaced => Reason::Over,
+            Self::Gateway(_) => Reason::App,
+            Self::BrokenBody | Self::StalledBody => Reason::BrokenBody,
+            Self::TooSlow => Reason::TooSlow,
+            Self::NoRecords(_) => Reason::NoRecords,
+            Self::Full => Reason::TooManyOpen,
+            Self::Exceeded(exceeded) => match exceeded.limit {
+                Limit::Misses => Reason::TooManyMisses,
+                Limit::OpenOfAddress | Limit::OpenOfUser | Limit::OpenOfService => {
+                    Reason::TooManyOpen
+                }
+                _ => Reason::TooManyRequests,
+            },
         }
     }
 
@@ -93,7 +128,7 @@ impl Refusal {
             Self::Malformed(problem) => format!("{problem}: send the request anew"),
             Self::NotFound => "there is no such service: check the address, or list services with `wharf ps`".to_owned(),
             Self::Denied(Denied::NoCredentials) => "this service is private: sign in, or send `Authorization: Bearer <token>` of the user who started it".to_owned(),
-            Self::Denied(Denied::NotAllowed) => "this service is private: the credentials are invalid, expired or limited, or belong to somebody else".to_owned(),
+            Self::Denied(Denied::NotAllowed | Denied::Ended) => "this service is private: the credentials are invalid, expired or limited, or belong to somebody else".to_owned(),
             Self::ForeignOrigin => "this request came from another site: send it from the service's own pages, or with a token instead of a cookie".to_owned(),
             Self::Preflight => "pages of other origins cannot use private services from a browser: the administrator can list an origin in Proxy.CORSOrigins".to_owned(),
             Self::UnknownProtocol => "this protocol is not carried here: use HTTP or WebSocket, or `wharf forward` for anything else".to_owned(),
@@ -110,10 +145,12 @@ impl Refusal {
             Self::Stopped(target) => format!("the service is over ({}): run it again", target.exit_words),
             Self::Replaced => "this address served another container before: reload the page".to_owned(),
             Self::Full => "too many calls are open to this service (Proxy.UpstreamStreamsMax): end some, then try again".to_owned(),
+            Self::Exceeded(exceeded) => exceeded.message(),
             Self::Gateway(problem) => problem.message(),
             Self::BrokenBody => "the request's body broke off or is malformed: send the request anew".to_owned(),
+            Self::StalledBody => "the request's body did not go on (Proxy.StallTimeout): send the request anew".to_owned(),
             Self::TooSlow => "the application did not begin its answer in time: try again, or look at its log".to_owned(),
-            Self::NoRecords => "the records cannot be read at the moment: try again shortly".to_owned(),
+            Self::NoRecords(_) => "the records cannot be read at the moment: try again shortly".to_owned(),
         }
     }
 }
@@ -133,6 +170,9 @@ impl GatewayProblem {
             }
             Self::BadResponse => {
                 "the application's answer is not valid HTTP: look at its log".to_owned()
+            }
+            Self::SlowHead => {
+                "the application began its answer and did not end its head (Proxy.HeaderTimeout): look at its log".to_owned()
             }
             Self::BadUpgrade => {
                 "the application switched protocols in a way that was not asked for".to_owned()

@@ -38,6 +38,8 @@ pub(crate) enum RelayError {
     Gateway(GatewayProblem),
     /// The client broke off its request's body, or it is not what it was said to be.
     Client,
+    /// The client sent nothing more of its request's body.
+    Stalled,
     /// It took longer than this site allows.
     TooSlow,
     /// Access was withdrawn while waiting.
@@ -99,8 +101,8 @@ pub(crate) async fn ask_for_socket(
     let asking = pin!(async {
         let connecting = upstream::connect(way.dial, &way.key, way.config.connect_timeout);
         let connection = connecting.await.map_err(RelayError::Dial)?;
-        let request = Request::from_parts(parts, RequestBody::Empty);
-        let answering = pin!(connection.send(request, true));
+        let request = Request::from_parts(parts, RequestBody::empty());
+        let answering = pin!(connection.send(request, true, way.config.limits.head_timeout));
         let answer = within(way.config.first_byte_timeout, answering).await?;
         match answer.map_err(|error| problem_of(&error))? {
             Outcome::Switched(head, switched) => Ok(SocketAnswer::Switched(head, switched)),
@@ -115,13 +117,15 @@ async fn send(
     parts: Parts,
     body: Incoming,
 ) -> Result<Response<AnswerBody>, RelayError> {
-    let body = RequestBody::of(&parts.headers, body);
-    let can_repeat = matches!(body, RequestBody::Empty) && parts.method.is_idempotent();
+    let (head_timeout, stall_timeout) =
+        (way.config.limits.head_timeout, way.config.limits.stall_timeout);
+    let body = RequestBody::of(&parts.headers, body, stall_timeout);
+    let can_repeat = body.is_empty() && parts.method.is_idempotent();
     let age_max = if can_repeat { way.config.pool_idle_timeout } else { TRUSTED_AGE };
     let mut request = Request::from_parts(parts, body);
     if let Some(connection) = way.pool.take(&way.key, age_max) {
         let sent = {
-            let answering = pin!(connection.send(request, false));
+            let answering = pin!(connection.send(request, false, head_timeout));
             within(way.config.first_byte_timeout, answering).await?
         };
         let mut error = match sent {
@@ -139,7 +143,7 @@ async fn send(
         let connecting = upstream::connect(way.dial, &way.key, way.config.connect_timeout);
         let connection = connecting.await.map_err(RelayError::Dial)?;
         let sent = {
-            let answering = pin!(connection.send(request, false));
+            let answering = pin!(connection.send(request, false, head_timeout));
             within(way.config.first_byte_timeout, answering).await?
         };
         answer_in(sent.map_err(|error| problem_of(&error))?)
@@ -164,7 +168,9 @@ fn problem_of(error: &SendError) -> RelayError {
         }
         WhyNot::Interim => GatewayProblem::BadResponse,
         WhyNot::Unasked => GatewayProblem::BadUpgrade,
+        WhyNot::SlowHead => GatewayProblem::SlowHead,
         WhyNot::Client => return RelayError::Client,
+        WhyNot::Stalled => return RelayError::Stalled,
     })
 }
 

@@ -1,4 +1,5 @@
-//! The body of a request on its way to the app: streamed, and with `Expect: 100-continue` not begun before the app says so.
+//! The body of a request on its way to the app: streamed, with `Expect: 100-continue` not begun before the app says so,
+//! and given up where the client falls silent in the middle of it.
 
 pub(crate) mod call;
 
@@ -12,6 +13,7 @@ use http::HeaderMap;
 use http::header::EXPECT;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use limits::Stall;
 use tokio::time::Sleep;
 
 use crate::headers;
@@ -21,7 +23,15 @@ const CONTINUE_WAIT: Duration = Duration::from_secs(1);
 
 /// What the app reads.
 #[derive(Debug)]
-pub(crate) enum RequestBody {
+pub(crate) struct RequestBody {
+    source: Source,
+    stall: Stall,
+    /// How long the client may send nothing; `None` where that is nobody's concern but the app's.
+    stall_timeout: Option<Duration>,
+}
+
+#[derive(Debug)]
+enum Source {
     /// Nothing.
     Empty,
     /// What the client sends, as it comes.
@@ -31,61 +41,100 @@ pub(crate) enum RequestBody {
     Awaited { body: Incoming, wait: Pin<Box<Sleep>> },
 }
 
+/// Why the body of a request broke off.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RequestBodyError {
+    #[error("the client broke the request off")]
+    Client(#[source] hyper::Error),
+    #[error("the client sent nothing more of the request")]
+    Stalled,
+}
+
 impl RequestBody {
+    /// Nothing.
+    pub(crate) fn empty() -> Self {
+        Self { source: Source::Empty, stall: Stall::default(), stall_timeout: None }
+    }
+
     /// The client's body; held back where the client waits for `100 Continue`, so that the app decides.
-    pub(crate) fn of(headers: &HeaderMap, body: Incoming) -> Self {
+    pub(crate) fn of(headers: &HeaderMap, body: Incoming, stall_timeout: Duration) -> Self {
         if body.is_end_stream() {
-            return Self::Empty;
+            return Self::empty();
         }
         let expects = headers.get(EXPECT).map(|value| value.as_bytes());
-        if expects.is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue")) {
-            return Self::Awaited { body, wait: Box::pin(tokio::time::sleep(CONTINUE_WAIT)) };
-        }
-        Self::Client(body)
+        let source = match expects {
+            Some(value) if value.eq_ignore_ascii_case(b"100-continue") => {
+                Source::Awaited { body, wait: Box::pin(tokio::time::sleep(CONTINUE_WAIT)) }
+            }
+            _ => Source::Client(body),
+        };
+        Self { source, stall: Stall::default(), stall_timeout: Some(stall_timeout) }
+    }
+
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(self.source, Source::Empty)
     }
 
     /// Whether the client still waits for the app's word.
     pub(crate) fn is_awaited(&self) -> bool {
-        matches!(self, Self::Awaited { .. })
+        matches!(self.source, Source::Awaited { .. })
     }
 
     /// The app has given its word.
     pub(crate) fn go_on(&mut self) {
-        if let Self::Awaited { body, .. } = std::mem::replace(self, Self::Empty) {
-            *self = Self::Client(body);
+        if let Source::Awaited { body, .. } = std::mem::replace(&mut self.source, Source::Empty) {
+            self.source = Source::Client(body);
+        }
+    }
+
+    /// The app's answer has begun. From now on a body without a length is a stream beside the answer, and may be silent.
+    pub(crate) fn may_stream(&mut self) {
+        if self.size_hint().exact().is_none() {
+            self.stall_timeout = None;
         }
     }
 }
 
 impl Body for RequestBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = RequestBodyError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
         let this = self.get_mut();
-        if let Self::Awaited { wait, .. } = this {
+        if let Source::Awaited { wait, .. } = &mut this.source {
             ready!(wait.as_mut().poll(cx));
             this.go_on();
         }
-        let Self::Client(body) = this else { return Poll::Ready(None) };
-        let polled = Pin::new(body).poll_frame(cx);
-        polled.map(|frame| frame.map(|frame| frame.map(without_ours)))
+        let Source::Client(body) = &mut this.source else { return Poll::Ready(None) };
+        match Pin::new(body).poll_frame(cx) {
+            Poll::Ready(frame) => {
+                this.stall.clear();
+                let frame = frame.map(|frame| frame.map(without_ours));
+                Poll::Ready(frame.map(|frame| frame.map_err(RequestBodyError::Client)))
+            }
+            Poll::Pending => {
+                let Some(bound) = this.stall_timeout else { return Poll::Pending };
+                ready!(this.stall.poll(cx, bound));
+                Poll::Ready(Some(Err(RequestBodyError::Stalled)))
+            }
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Empty => true,
-            Self::Client(body) | Self::Awaited { body, .. } => body.is_end_stream(),
+        match &self.source {
+            Source::Empty => true,
+            Source::Client(body) | Source::Awaited { body, .. } => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Empty => SizeHint::with_exact(0),
-            Self::Client(body) | Self::Awaited { body, .. } => body.size_hint(),
+        match &self.source {
+            Source::Empty => SizeHint::with_exact(0),
+            Source::Client(body) | Source::Awaited { body, .. } => body.size_hint(),
         }
     }
 }

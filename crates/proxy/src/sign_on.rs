@@ -3,7 +3,9 @@
 use http::header::{LOCATION, SET_COOKIE};
 use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode};
+use limits::{Miss, Tick};
 
+use crate::access_log::Reason;
 use crate::authorize;
 use crate::body::ProxyBody;
 use crate::gate::{Asking, Place};
@@ -16,7 +18,8 @@ use crate::session::seal::Session;
 use crate::tenant::{self, Met};
 
 impl Shared {
-    /// Takes the token out of the address bar; a valid one becomes a session cookie of this host.
+    /// Takes the token out of the address bar; a valid one becomes a session cookie of this host, any other is marked
+    /// as a [`Miss`].
     ///
     /// Not for a page of somebody else, which could sign its visitors in to another's account out of sight (T48): its
     /// request gets the same answer without a cookie, and a code stays as good as it was.
@@ -39,13 +42,15 @@ impl Shared {
         if !origin::is_from_own_pages(parts, origin, false) {
             return Ok(response);
         }
-        if let Some(cookie) = self.session_cookie(asking, place).await? {
-            headers.append(SET_COOKIE, cookie);
-            if let Some(tenant) = tenant {
-                tenant.mark(headers, &asking.names, origin.https);
-                if tenant.met(&asking.credentials.cookies.tenants) != Met::Same {
-                    tenant::forget_all(headers, &parts.headers);
-                }
+        let Some(cookie) = self.session_cookie(asking, place).await? else {
+            response.extensions_mut().insert(Miss);
+            return Ok(response);
+        };
+        headers.append(SET_COOKIE, cookie);
+        if let Some(tenant) = tenant {
+            tenant.mark(headers, &asking.names, origin.https);
+            if tenant.met(&asking.credentials.cookies.tenants) != Met::Same {
+                tenant::forget_all(headers, &parts.headers);
             }
         }
         Ok(response)
@@ -77,7 +82,9 @@ impl Shared {
         if !asking.credentials.cookies.is_tossed {
             return Vec::new();
         }
-        tracing::warn!("two session cookies in one request: ignored and cleared");
+        if self.refusal_lines.may_write(Reason::TossedCookie, Tick::now()) {
+            tracing::warn!("two session cookies in one request: ignored and cleared");
+        }
         let name = &asking.names.session;
         let own = cookie::clear(name, None);
         let planted =

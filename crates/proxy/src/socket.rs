@@ -18,9 +18,8 @@ use hyper_util::rt::TokioIo;
 use ring::digest;
 use ring::rand::{SecureRandom, SystemRandom};
 
-use crate::grants::Revoked;
 use crate::headers::{self, Kept};
-use crate::pump::Pump;
+use crate::pump::{Lease, Pump};
 use crate::refusal::{GatewayProblem, Refusal};
 use crate::route::has_token;
 use crate::upstream::http1::Switched;
@@ -82,7 +81,7 @@ impl Handshake {
         self,
         mut answer: Response<()>,
         app: Switched,
-        revoked: Revoked,
+        lease: Lease,
     ) -> Result<(Response<()>, impl Future<Output = ()> + Send + use<>), Refusal> {
         if !accepts(answer.headers(), &self.key) {
             return Err(Refusal::Gateway(GatewayProblem::BadUpgrade));
@@ -98,12 +97,12 @@ impl Handshake {
             headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
             headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         }
-        Ok((answer, carry(self.client, app, revoked)))
+        Ok((answer, carry(self.client, app, lease)))
     }
 }
 
 /// Carries bytes until both sides have ended, one breaks off, or access is withdrawn.
-async fn carry(client: OnUpgrade, app: Switched, revoked: Revoked) {
+async fn carry(client: OnUpgrade, app: Switched, lease: Lease) {
     let client = match client.await {
         Ok(client) => client,
         Err(error) => {
@@ -115,7 +114,7 @@ async fn carry(client: OnUpgrade, app: Switched, revoked: Revoked) {
     let pump = Pump::of_frames(TokioIo::new(client), io, &early);
     // It is a piece of the buffer that the head was read into, for which idle sockets have no use.
     drop(early);
-    pump.run_while_allowed(revoked).await;
+    pump.run_while_allowed(lease).await;
 }
 
 /// Whether an answer switches to WebSocket and proves it for this key.

@@ -10,8 +10,7 @@ use hyper_util::rt::TokioIo;
 
 use crate::body::ProxyBody;
 use crate::dial::Io;
-use crate::grants::Revoked;
-use crate::pump::Pump;
+use crate::pump::{Lease, Pump};
 
 /// Our answer; the client's bytes begin behind it.
 pub(crate) fn switching() -> Response<ProxyBody> {
@@ -24,9 +23,9 @@ pub(crate) fn switching() -> Response<ProxyBody> {
 }
 
 /// Carries bytes until both sides have ended, one breaks off, or access is withdrawn.
-pub(crate) async fn carry(client: OnUpgrade, app: Box<dyn Io>, revoked: Revoked) {
+pub(crate) async fn carry(client: OnUpgrade, app: Box<dyn Io>, lease: Lease) {
     match client.await {
-        Ok(client) => Pump::new(TokioIo::new(client), app, &[]).run_while_allowed(revoked).await,
+        Ok(client) => Pump::new(TokioIo::new(client), app, &[]).run_while_allowed(lease).await,
         Err(error) => tracing::debug!(error = %error, "a raw connection ended before it began"),
     }
 }

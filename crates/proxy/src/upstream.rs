@@ -7,6 +7,7 @@
 pub(crate) mod answer;
 pub(crate) mod http1;
 pub(crate) mod http2;
+mod metered;
 pub(crate) mod pool;
 mod reaper;
 mod upload;

@@ -7,6 +7,7 @@ use http::request::Parts;
 use hyper::body::Incoming;
 
 use crate::body::ProxyBody;
+use crate::budgets::Open;
 use crate::exchange::Exchange;
 use crate::gate::Asking;
 use crate::grants::Grant;
@@ -33,6 +34,7 @@ impl Shared {
         asking: Asking,
         visit: Visit<'_>,
         asked: &mut AskedAt,
+        open: Open,
     ) -> Result<Response<ProxyBody>, Refusal> {
         let Visit { tenant, grant, exchange } = visit;
         let Asking { names, credentials, protocol, https } = asking;
@@ -49,7 +51,7 @@ impl Shared {
             };
         }
         let is_worker = tenant::is_worker_script(&parts);
-        let mut response = self.carry(parts, body, protocol, grant, exchange).await?;
+        let mut response = self.carry(parts, body, protocol, grant, exchange, open).await?;
         let headers = response.headers_mut();
         if is_worker {
             tenant::keep_worker_fresh(headers);

@@ -7,6 +7,8 @@ use model::{ContainerPort, PublishedPorts, TokenUuid, UserUuid};
 use tokio::sync::mpsc;
 
 use super::*;
+use crate::budgets::Budgets;
+use crate::config::ProxyLimits;
 use crate::directory::{Credential, DirectoryError, Principal, StartInfo, TargetState};
 use crate::host::Authority;
 
@@ -87,8 +89,10 @@ fn grant(n: u32, container: &str, expires_at_s: Option<u64>) -> Grant {
     };
     let origin = Origin::new(&Authority::parse("a.test").unwrap(), false);
     let host = HostTarget::Container { uuid, port: None };
+    let budgets = Budgets::new(&ProxyLimits::default()).of_grant(uuid, &caller);
     let found = Found { caller, expires_at_s };
-    Grant::new(Some(key(n)), host, origin, None, target_of(container), uuid, found)
+    let site = Site { host, origin, tenant: None };
+    Grant::new(Some(key(n)), site, target_of(container), uuid, found, budgets)
 }
 
 struct World {

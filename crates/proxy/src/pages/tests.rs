@@ -6,10 +6,11 @@ use model::{ClusterId, ContainerPort, PublishedPorts, RequestUuid, ServiceDomain
 
 use super::*;
 use crate::authorize::Denied;
+use crate::budgets::Budgets;
 use crate::config::SessionKey;
 use crate::directory::TargetState;
 use crate::exchange::RequestIds;
-use crate::proxy::Peer;
+use crate::peer::Peer;
 
 fn target(state: TargetState) -> Arc<Target> {
     Arc::new(Target {
@@ -32,8 +33,9 @@ async fn shown(refusal: &Refusal, accept: &str) -> (Response<()>, String) {
     let config =
         ProxyConfig::new(ClusterId::default(), domain, SessionKey::new([0; 32]), dashboard);
     let request = Request::get("/a?b=c&d").header("accept", accept).body(()).unwrap();
-    let peer = Peer::new("127.0.0.1:1".parse().unwrap(), false);
-    let exchange = Exchange::begin(&request, peer, &RequestIds::new());
+    let ip = "127.0.0.1".parse().unwrap();
+    let peer = Peer::new(ip, false, false, Budgets::new(&config.limits).address(ip));
+    let exchange = Exchange::begin(&request, peer, None, &RequestIds::new());
     let asked =
         Asked { exchange: &exchange, host: "x.containers.localhost:8000", path: "/a?b=c&d" };
     let (head, body) = Pages::new(&config).refuse(refusal, asked).into_parts();

@@ -40,7 +40,7 @@ fn words(refusal: &Refusal) -> (String, Markup) {
             "Sign in to open this service",
             html! { p { "This service is private. After signing in you come back to this page." } },
         ),
-        Refusal::Denied(Denied::NotAllowed) => (
+        Refusal::Denied(Denied::NotAllowed | Denied::Ended) => (
             "You cannot open this service",
             html! {
                 p { "It is private, and what you are signed in with does not open it: it has expired, is limited, or belongs to somebody else." }
@@ -58,10 +58,13 @@ fn words(refusal: &Refusal) -> (String, Markup) {
         Refusal::Gateway(problem) => {
             ("The application does not answer", gateway(*problem, refusal))
         }
-        Refusal::BrokenBody => ("The request did not arrive whole", sentence(refusal)),
+        Refusal::BrokenBody | Refusal::StalledBody => {
+            ("The request did not arrive whole", sentence(refusal))
+        }
         Refusal::TooSlow => ("The application takes too long", sentence(refusal)),
         Refusal::UnknownProtocol => ("Not carried here", sentence(refusal)),
-        Refusal::NoRecords | Refusal::Full => ("Try again in a moment", sentence(refusal)),
+        Refusal::Exceeded(_) => ("Too much at once", sentence(refusal)),
+        Refusal::NoRecords(_) | Refusal::Full => ("Try again in a moment", sentence(refusal)),
     };
     (title.to_owned(), body)
 }
@@ -104,7 +107,7 @@ fn actions(
         Refusal::Denied(Denied::NoCredentials) => {
             vec![("Sign in", sign_in_url(dashboard_url, asked))]
         }
-        Refusal::Denied(Denied::NotAllowed) => {
+        Refusal::Denied(Denied::NotAllowed | Denied::Ended) => {
             vec![("Sign in as somebody else", sign_in_url(dashboard_url, asked)), services()]
         }
         Refusal::Stopped(target) => match target.request {

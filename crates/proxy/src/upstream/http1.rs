@@ -6,17 +6,20 @@
 //! ```
 //!
 //! Strict on what apps send (T21): a head or body that two readers could read differently, an answer before a
-//! question, or bytes behind an answer end the connection.
+//! question, or bytes behind an answer end the connection, and so does a head that is dripped. What an app can make us
+//! keep is bounded: [`HEAD_BYTES_MAX`] of a head, and one read of a body, which grows to 256 KiB while reads are filled.
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use http1::response::{Head, read_head};
 use http1::{Problem, length};
+use limits::Stall;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio_util::io::poll_read_buf;
 
@@ -92,8 +95,12 @@ pub(crate) enum WhyNot {
     Interim,
     /// A switch of protocols that nobody asked for.
     Unasked,
+    /// The app's head began and did not end in time.
+    SlowHead,
     /// The client broke off its body.
     Client,
+    /// The client sent nothing more of its body.
+    Stalled,
 }
 
 impl Connection {
@@ -122,17 +129,24 @@ impl Connection {
 
     /// Sends a request and waits for the head of its answer.
     ///
-    /// `wants_switch`: 101 is an answer to it.
+    /// `wants_switch`: 101 is an answer to it. `head_timeout`: for a head that has begun; until then an app may think
+    /// for as long as it likes.
     pub(crate) async fn send(
         mut self,
         request: Request<RequestBody>,
         wants_switch: bool,
+        head_timeout: Duration,
     ) -> Result<Outcome, SendError> {
         let (mut parts, body) = request.into_parts();
         let mut upload = Upload::begin(&mut parts, body);
-        let mut n_interim = 0;
+        let (mut n_interim, mut stall) = (0, Stall::default());
         let waiting = std::future::poll_fn(|cx| {
-            self.poll_head(cx, &mut upload, &mut n_interim, wants_switch)
+            let polled = self.poll_head(cx, &mut upload, &mut n_interim, wants_switch);
+            if polled.is_ready() || self.buffer.is_empty() {
+                stall.clear();
+                return polled;
+            }
+            stall.poll(cx, head_timeout).map(|()| Err(WhyNot::SlowHead))
         });
         let head = match waiting.await {
             Ok(head) => head,
@@ -200,6 +214,7 @@ impl Connection {
         match upload.poll(cx, &mut *self.io) {
             Poll::Ready(Ok(())) | Poll::Pending => Ok(false),
             Poll::Ready(Err(UploadError::Client)) => Err(WhyNot::Client),
+            Poll::Ready(Err(UploadError::Stalled)) => Err(WhyNot::Stalled),
             Poll::Ready(Err(UploadError::App(error))) => {
                 tracing::debug!(error = %error, "the app takes no more of a request");
                 Ok(true)

@@ -20,9 +20,10 @@ use hyper::client::conn::{TrySendError, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::sync::oneshot;
 
+use super::metered::MeteredIo;
 use super::{PoolKey, Task, reaper};
 use crate::config::ProxyConfig;
-use crate::dial::{Dial, DialError, Io};
+use crate::dial::{Dial, DialError};
 use crate::request_body::call::{CallBody, Gate};
 
 /// Calls that one connection carries at most; the RFC's advice for the least that an app should allow (9113 §6.5.2).
@@ -61,7 +62,7 @@ struct Streams {
 
 impl Connection {
     /// Speaks HTTP/2 with prior knowledge over a stream. Whether the app does too shows with the first call.
-    async fn over(io: Box<dyn Io>) -> Result<Self, hyper::Error> {
+    async fn over(io: MeteredIo) -> Result<Self, hyper::Error> {
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
@@ -168,6 +169,7 @@ pub(crate) struct Http2Pool {
     n_streams_max: usize,
     n_connections_per_key_max: usize,
     n_connections_max: usize,
+    control_frames_per_second: u32,
 }
 
 /// Where a call finds its place.
@@ -209,6 +211,7 @@ impl Http2Pool {
             n_streams_max: config.http2_streams_max_per_key,
             n_connections_per_key_max: config.pool_idle_max_per_key,
             n_connections_max: config.pool_idle_max,
+            control_frames_per_second: config.limits.control_frames_per_second,
         })
     }
 
@@ -277,6 +280,7 @@ impl Http2Pool {
 
     async fn dialled(&self, key: &PoolKey) -> Result<Connection, DialError> {
         let io = self.dial.dial(&key.container, key.port).await?;
+        let io = MeteredIo::new(io, self.control_frames_per_second);
         Connection::over(io).await.map_err(|error| DialError::Other(error.to_string()))
     }
 

@@ -14,7 +14,7 @@ use http_body::{Body, Frame};
 use http1::chunked;
 use tokio::io::AsyncWrite;
 
-use crate::request_body::RequestBody;
+use crate::request_body::{RequestBody, RequestBodyError};
 
 /// Why a request could not be sent whole.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub(crate) enum UploadError {
     App(io::Error),
     /// The client broke off its body, or sent less than it had promised.
     Client,
+    /// The client sent nothing more.
+    Stalled,
 }
 
 /// How the app is told where the body ends.
@@ -126,6 +128,7 @@ impl Upload {
         self.has_begun = true;
         match frame {
             Some(Ok(frame)) => self.take(frame)?,
+            Some(Err(RequestBodyError::Stalled)) => return Err(UploadError::Stalled),
             Some(Err(error)) => {
                 tracing::debug!(error = %error, "the client's body broke off");
                 return Err(UploadError::Client);
@@ -237,6 +240,7 @@ fn frame(headers: &mut HeaderMap, body: &RequestBody, is_body_over: bool) -> Fra
 
 /// Sends the rest of a request whose answer has begun already.
 pub(crate) async fn finish<W: AsyncWrite + Unpin>(mut upload: Upload, mut io: W) {
+    upload.body.may_stream();
     let sent = std::future::poll_fn(|cx| upload.poll(cx, &mut io)).await;
     if let Err(error) = sent {
         tracing::debug!(?error, "the rest of a request was not wanted");

@@ -13,6 +13,7 @@ mod grpc;
 mod h2c;
 mod hosts;
 mod http2;
+mod limits;
 mod pooling;
 mod ports;
 mod protocols;

@@ -16,8 +16,8 @@ use model::{
     RequestUuid, ServiceDomain, Timestamp, TokenUuid, UserUuid,
 };
 use proxy::{
-    Changed, Credential, Dial, DialError, Directory, DirectoryError, HostTarget, Io, Peer,
-    Principal, Proxy, ProxyConfig, SessionKey, StartInfo, Target, TargetState,
+    Changed, Credential, Dial, DialError, Directory, DirectoryError, HostTarget, Io, Principal,
+    Proxy, ProxyConfig, SessionKey, StartInfo, Target, TargetState,
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::broadcast;
@@ -128,13 +128,10 @@ async fn accept(listener: TcpListener, proxy: Proxy, tls: bool) {
         let (stream, addr) = listener.accept().await.unwrap();
         let proxy = proxy.clone();
         connections.spawn(async move {
+            let peer = proxy.peer(addr, tls);
             let service = service_fn(move |request| {
-                let proxy = proxy.clone();
-                async move {
-                    Ok::<_, std::convert::Infallible>(
-                        proxy.serve(request, Peer::new(addr, tls)).await,
-                    )
-                }
+                let (proxy, peer) = (proxy.clone(), peer.clone());
+                async move { Ok::<_, std::convert::Infallible>(proxy.serve(request, peer).await) }
             });
             let mut builder = auto::Builder::new(TokioExecutor::new());
             builder.http2().enable_connect_protocol();

@@ -1,7 +1,7 @@
 //! From the one config to what each role is told.
 
 use crate::data_dir::DataDir;
-use crate::edge::EdgeLimits;
+use crate::edge::{CallLimits, EdgeLimits, Http2Limits, PlaceLimits};
 use crate::machine;
 use crate::secrets::Secrets;
 use anyhow::{Context, Result};
@@ -11,9 +11,14 @@ use config::Config;
 use dashboard::DashboardConfig;
 use dispatch::DispatchConfig;
 use http::HeaderValue;
-use proxy::{ProxyConfig, SessionKey};
+use limits::{FrameLimits, Rate};
+use proxy::{ProxyConfig, ProxyLimits, SessionKey};
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
+
+/// What may come at once of the frames that are counted.
+const FRAME_BURST: Duration = Duration::from_secs(10);
 
 /// The config: the local defaults for this directory and address, the file over them.
 pub(crate) fn resolve(
@@ -69,6 +74,8 @@ pub(super) fn proxy(config: &Config, secrets: &Secrets) -> ProxyConfig {
         grant_age_max: config.proxy.grant_age_max,
         http2_streams_max_per_key: config.proxy.upstream_streams_max as usize,
         pool_idle_timeout: config.proxy.upstream_idle_timeout,
+        front_proxies: config.proxy.front_proxies.clone(),
+        limits: proxy_limits(config),
         ..ProxyConfig::new(
             config.cluster_id,
             services.service_domain.clone(),
@@ -89,6 +96,26 @@ pub(super) fn router_hsts(config: &Config) -> Option<HeaderValue> {
         return None;
     }
     HeaderValue::try_from(format!("max-age={max_age_s}")).ok()
+}
+
+/// What services, users and addresses may ask of the service hosts.
+fn proxy_limits(config: &Config) -> ProxyLimits {
+    let proxy = &config.proxy;
+    ProxyLimits {
+        service_requests_per_second: proxy.service_requests_per_second,
+        user_requests_per_second: proxy.user_requests_per_second,
+        address_requests_per_second: proxy.address_requests_per_second,
+        request_burst: proxy.request_burst,
+        service_open_max: proxy.service_open_max,
+        user_open_max: proxy.user_open_max,
+        address_open_max: proxy.address_open_max,
+        misses_per_second: proxy.misses_per_second,
+        refusal_delay: proxy.refusal_delay,
+        stall_timeout: proxy.stall_timeout,
+        head_timeout: proxy.header_timeout,
+        control_frames_per_second: proxy.control_frames_per_second,
+        refusal_lines_per_second: config.log.refusal_lines_per_second,
+    }
 }
 
 /// For the pages.
@@ -121,12 +148,38 @@ pub(crate) fn dispatch(data: &DataDir, config: &Config) -> DispatchConfig {
 
 /// For the edge.
 pub(super) fn edge(config: &Config) -> Result<EdgeLimits> {
+    let proxy = &config.proxy;
+    let per_second = |n| Rate::per_second(n, FRAME_BURST);
     Ok(EdgeLimits {
-        handshake_timeout: config.proxy.handshake_timeout,
-        header_timeout: config.proxy.header_timeout.max(config.proxy.idle_timeout),
-        header_bytes_max: usize::try_from(config.proxy.header_bytes_max.get())?,
-        n_http2_streams_max: 256,
-        n_connections_max: config.proxy.connections_max as usize,
+        places: PlaceLimits {
+            n_max: proxy.connections_max,
+            n_per_address_max: proxy.connections_per_address_max,
+            n_handshakes_max: proxy.handshakes_max,
+            n_per_second: proxy.connections_per_second,
+        },
+        calls: CallLimits {
+            n_open_max: config.api.open_requests_max,
+            n_per_second: config.api.requests_per_second,
+            n_misses_per_second: config.api.misses_per_second,
+            refusal_delay: proxy.refusal_delay,
+        },
+        handshake_timeout: proxy.handshake_timeout,
+        header_timeout: proxy.header_timeout,
+        idle_timeout: proxy.idle_timeout,
+        stall_timeout: proxy.stall_timeout,
+        header_bytes_max: u32::try_from(proxy.header_bytes_max.get())?,
+        http2: Http2Limits {
+            n_streams_max: proxy.streams_max,
+            frames: FrameLimits {
+                control: per_second(proxy.control_frames_per_second),
+                resets: per_second(proxy.resets_per_second),
+            },
+            stream_window: u32::try_from(proxy.stream_window.get())?,
+            connection_window: u32::try_from(proxy.connection_window.get())?,
+            keep_alive_interval: proxy.keep_alive_interval,
+            keep_alive_timeout: proxy.keep_alive_timeout,
+        },
+        refusal_lines_per_second: config.log.refusal_lines_per_second,
     })
 }
 

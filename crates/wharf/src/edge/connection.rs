@@ -1,25 +1,25 @@
 //! One client connection, from its first byte to its last request.
 
-use super::body::EdgeBody;
-use super::{Descent, EdgeLimits, first_byte};
+use super::body::{Content, EdgeBody};
+use super::client_io::ClientIo;
+use super::places::Place;
+use super::stream::{Stream, StreamExecutor};
+use super::wire::Wire;
+use super::{Surroundings, first_byte};
 use axum::Router;
-use http::{Request, Response};
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use lifecycle::CancellationToken;
-use proxy::{Peer, Proxy};
+use proxy::{Farewell, Peer, Proxy};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
-use tower::ServiceExt;
 
 /// Where requests go.
 #[derive(Debug)]
@@ -38,100 +38,82 @@ pub(crate) struct Rooms {
 pub(super) async fn serve(
     stream: TcpStream,
     peer: SocketAddr,
-    tls: &TlsAcceptor,
-    rooms: Arc<Rooms>,
-    limits: &EdgeLimits,
-    descent: Descent,
+    mut place: Place,
+    around: Surroundings,
 ) {
     // Small replies must not wait for an acknowledgement of the one before.
     let _best_effort = stream.set_nodelay(true);
-    let Ok(Ok(is_tls)) = timeout(limits.handshake_timeout, first_byte::is_tls(&stream)).await
-    else {
-        return;
-    };
-    let peer = Peer::new(peer, is_tls);
+    let bound = around.limits.handshake_timeout;
+    let Ok(Ok(is_tls)) = timeout(bound, first_byte::is_tls(&stream)).await else { return };
+    let peer = around.rooms.proxy.peer(peer, is_tls);
     if is_tls {
-        match timeout(limits.handshake_timeout, tls.accept(stream)).await {
-            Ok(Ok(stream)) => serve_http(stream, peer, rooms, limits, descent).await,
+        match timeout(bound, around.tls.accept(stream)).await {
+            Ok(Ok(stream)) => {
+                place.settle();
+                serve_http(stream, peer, place, around).await;
+            }
             Ok(Err(error)) => tracing::debug!(error = %error, "TLS handshake failed"),
             Err(_elapsed) => tracing::debug!("TLS handshake took too long"),
         }
     } else {
-        serve_http(stream, peer, rooms, limits, descent).await;
+        place.settle();
+        serve_http(stream, peer, place, around).await;
     }
 }
 
 /// What the requests of one connection share.
-#[derive(Debug)]
-struct Shared {
-    rooms: Arc<Rooms>,
-    peer: Peer,
-    leaving: CancellationToken,
-    /// Whether it speaks HTTP/2, which can be told that the connection is to end; HTTP/1.1 only hears it with an answer.
-    is_http2: AtomicBool,
-    heard_http2: Notify,
+pub(super) struct Connection {
+    pub(super) around: Surroundings,
+    pub(super) peer: Peer,
+    wire: Arc<Wire>,
 }
 
-impl Shared {
-    fn hear(&self, version: http::Version) {
-        if version == http::Version::HTTP_2 && !self.is_http2.swap(true, Ordering::Relaxed) {
-            self.heard_http2.notify_one();
-        }
-    }
+/// A request that has begun; its end is the end of its answer.
+pub(super) struct OpenRequest(Arc<Connection>);
 
-    /// Waits for the first request over HTTP/2.
-    async fn http2(&self) {
-        while !self.is_http2.load(Ordering::Relaxed) {
-            self.heard_http2.notified().await;
-        }
+impl OpenRequest {
+    fn begin(connection: &Arc<Connection>) -> Self {
+        connection.wire.begin_request();
+        Self(Arc::clone(connection))
     }
 }
 
-async fn serve_http<IO>(
-    stream: IO,
-    peer: Peer,
-    rooms: Arc<Rooms>,
-    limits: &EdgeLimits,
-    descent: Descent,
-) where
+impl Drop for OpenRequest {
+    fn drop(&mut self) {
+        self.0.wire.end_request();
+    }
+}
+
+impl std::fmt::Debug for OpenRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("OpenRequest")
+    }
+}
+
+async fn serve_http<IO>(stream: IO, peer: Peer, place: Place, around: Surroundings)
+where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_timeout)
-        .max_buf_size(limits.header_bytes_max);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .enable_connect_protocol()
-        .max_concurrent_streams(limits.n_http2_streams_max)
-        .adaptive_window(true);
-    let Descent { leaving, closing } = descent;
-    let shared = Arc::new(Shared {
-        rooms,
-        peer,
-        leaving,
-        is_http2: AtomicBool::new(false),
-        heard_http2: Notify::new(),
-    });
+    let builder = builder(&around);
+    let wire = Arc::<Wire>::default();
+    let limits = Arc::clone(&around.limits);
+    let io = ClientIo::new(stream, limits, Arc::clone(&wire), place);
+    let shared = Arc::new(Connection { around, peer, wire });
     let asked = Arc::clone(&shared);
-    let service = hyper::service::service_fn(move |request| answer(Arc::clone(&asked), request));
-    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+    let service = hyper::service::service_fn(move |request| {
+        let open = OpenRequest::begin(&asked);
+        answer(open, request)
+    });
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(io), service);
     tokio::pin!(connection);
-    let to_be_told = async {
-        shared.leaving.cancelled().await;
-        tokio::select! {
-            () = closing.cancelled() => {}
-            () = shared.http2() => {}
-        }
-    };
     let outcome = tokio::select! {
         outcome = connection.as_mut() => outcome,
-        () = to_be_told => {
+        () = shared.is_to_end() => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            tokio::select! {
+                outcome = connection => outcome,
+                () = shared.peer.until(Farewell::Now) => return,
+            }
         }
     };
     if let Err(error) = outcome {
@@ -139,99 +121,92 @@ async fn serve_http<IO>(
     }
 }
 
+/// How a connection is served.
+fn builder(around: &Surroundings) -> auto::Builder<StreamExecutor> {
+    let limits = &around.limits;
+    let http2 = &limits.http2;
+    let mut builder = auto::Builder::new(StreamExecutor { stall_timeout: limits.stall_timeout });
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        // Also the wait for the next head; how long that itself may take, its bytes are watched for.
+        .header_read_timeout(limits.idle_timeout.max(limits.header_timeout))
+        .max_buf_size(limits.header_bytes_max as usize);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .enable_connect_protocol()
+        .max_concurrent_streams(http2.n_streams_max)
+        .max_header_list_size(limits.header_bytes_max)
+        .initial_stream_window_size(http2.stream_window)
+        .initial_connection_window_size(http2.connection_window)
+        .keep_alive_interval(http2.keep_alive_interval)
+        .keep_alive_timeout(http2.keep_alive_timeout);
+    builder
+}
+
+impl Connection {
+    /// Waits until the connection should take no more requests: the edge comes down, the client asked for too much, or
+    /// for nothing in a long time.
+    async fn is_to_end(&self) {
+        let descent = &self.around.descent;
+        let told = async {
+            descent.leaving.cancelled().await;
+            tokio::select! {
+                () = descent.closing.cancelled() => {}
+                () = self.wire.http2() => {}
+            }
+        };
+        tokio::select! {
+            () = told => {}
+            () = self.peer.until(Farewell::Gracefully) => {}
+            () = self.is_unused() => {}
+        }
+    }
+
+    /// Waits until a connection of HTTP/2 has had no stream for as long as one may be idle.
+    async fn is_unused(&self) {
+        self.wire.http2().await;
+        let mut n_seen = self.wire.n_begun();
+        loop {
+            tokio::time::sleep(self.around.limits.idle_timeout).await;
+            let n_begun = self.wire.n_begun();
+            if self.wire.is_idle() && n_begun == n_seen && !self.peer.has_sockets() {
+                return;
+            }
+            n_seen = n_begun;
+        }
+    }
+}
+
 /// The answer to a request; while we leave it is the last one on its HTTP/1.1 connection (RFC 9112 section 9.6).
 async fn answer(
-    shared: Arc<Shared>,
+    open: OpenRequest,
     request: Request<Incoming>,
 ) -> Result<Response<EdgeBody>, Infallible> {
     let version = request.version();
-    shared.hear(version);
-    let mut response = route(&shared.rooms, request, shared.peer.clone()).await?;
-    let is_switching = response.status() == http::StatusCode::SWITCHING_PROTOCOLS;
-    if version < http::Version::HTTP_2 && !is_switching && shared.leaving.is_cancelled() {
-        let close = http::HeaderValue::from_static("close");
-        response.headers_mut().insert(http::header::CONNECTION, close);
+    let connection = &*open.0;
+    let mut response = connection.route(request).await;
+    let is_http2 = version >= http::Version::HTTP_2;
+    let is_switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    if is_switching {
+        connection.wire.switch();
+    } else if !is_http2 && connection.around.descent.leaving.is_cancelled() {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    Ok(response)
+    let stream = if is_http2 { Stream::current() } else { None };
+    Ok(response.map(|content| EdgeBody::new(content, stream, open)))
 }
 
-/// Sends a request to its room.
-async fn route(
-    rooms: &Rooms,
-    request: Request<Incoming>,
-    peer: Peer,
-) -> Result<Response<EdgeBody>, Infallible> {
-    if rooms.proxy.claims(&request) {
-        let response = rooms.proxy.serve(request, peer).await;
-        return Ok(response.map(EdgeBody::Service));
-    }
-    if !has_sound_host(&request) {
-        let problem = "the request must have exactly one Host, of the form name[:port] (RFC 9112 section 3.2)";
-        return Ok(refusal(http::StatusCode::BAD_REQUEST, problem));
-    }
-    let router = rooms.router.clone();
-    let hsts = rooms.router_hsts.clone().filter(|_| peer.is_tls());
-    let mut request = request.map(axum::body::Body::new);
-    request.extensions_mut().insert(dashboard::Transport { tls: peer.is_tls() });
-    let work = rooms.router_runtime.spawn(router.oneshot(request));
-    let mut response = match work.await {
-        Ok(Ok(response)) => response,
-        Ok(Err(never)) => match never {},
-        Err(error) => {
-            tracing::error!(error = %error, "the API's answer was lost");
-            let problem = "the controller failed on this request: its log says why";
-            return Ok(refusal(http::StatusCode::INTERNAL_SERVER_ERROR, problem));
+impl Connection {
+    /// Sends a request to its room.
+    async fn route(&self, request: Request<Incoming>) -> Response<Content> {
+        let rooms = &self.around.rooms;
+        if rooms.proxy.claims(&request) {
+            let response = rooms.proxy.serve(request, self.peer.clone()).await;
+            return response.map(Content::Service);
         }
-    };
-    if let Some(hsts) = hsts {
-        response.headers_mut().insert(http::header::STRICT_TRANSPORT_SECURITY, hsts);
-    }
-    Ok(response.map(EdgeBody::Router))
-}
-
-/// Whether a request names its host once and plainly. HTTP/2 names it in the target, HTTP/1.0 may leave it out.
-fn has_sound_host(request: &Request<Incoming>) -> bool {
-    let mut hosts = request.headers().get_all(http::header::HOST).iter();
-    match (hosts.next(), hosts.next()) {
-        (Some(host), None) => is_host(host.as_bytes()),
-        (None, _) => request.version() != http::Version::HTTP_11,
-        (Some(_), Some(_)) => false,
-    }
-}
-
-/// `name`, `name:port`, `[address]` or `[address]:port`, where a port is a number up to 65535.
-fn is_host(host: &[u8]) -> bool {
-    let Ok(authority) = http::uri::Authority::try_from(host) else { return false };
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(byte);
-    let port = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
-    host.iter().all(plain) && (port.is_empty() || authority.port_u16().is_some())
-}
-
-/// An error in the Arvados form.
-fn refusal(status: http::StatusCode, problem: &str) -> Response<EdgeBody> {
-    let text = serde_json::json!({ "errors": [problem] }).to_string();
-    let mut response = Response::new(EdgeBody::Router(axum::body::Body::from(text)));
-    *response.status_mut() = status;
-    let json = http::HeaderValue::from_static("application/json");
-    response.headers_mut().insert(http::header::CONTENT_TYPE, json);
-    response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn t04_only_plain_hosts_are_hosts() {
-        for host in ["localhost", "localhost:8000", "127.0.0.1:8000", "[::1]:8000", "a.b-c.example"]
-        {
-            assert!(is_host(host.as_bytes()), "{host}");
-        }
-        for host in [
-            "", "a@b", "a/b", "a b", "a,b", "a?b", "a#b", "a:b:c", "a:99999", "a:", "a:x", "a\\b",
-            "h\u{e9}",
-        ] {
-            assert!(!is_host(host.as_bytes()), "{host}");
-        }
+        // Boxed: the future of a service's request stays small.
+        Box::pin(self.call(request)).await
     }
 }

@@ -2,14 +2,13 @@
 
 use super::{Descent, EdgeLimits, Rooms, Surroundings, serve};
 use anyhow::{Context, Result};
-use lifecycle::{CancellationToken, TaskScope};
+use lifecycle::CancellationToken;
 use std::net;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::runtime::{Handle, Runtime};
-use tokio::sync::{Semaphore, oneshot};
-use tokio_rustls::TlsAcceptor;
+use tokio::sync::oneshot;
 
 /// A running edge; it comes down when dropped.
 #[derive(Debug)]
@@ -35,14 +34,7 @@ impl EdgeThread {
             .context("start the edge's runtime")?;
         let handle = runtime.handle().clone();
         let descent = Descent::default();
-        let around = Surroundings {
-            tls: TlsAcceptor::from(tls),
-            rooms,
-            places: Arc::new(Semaphore::new(limits.n_connections_max)),
-            limits,
-            descent: descent.clone(),
-            connections: TaskScope::new("connections"),
-        };
+        let around = Surroundings::new(rooms, tls, limits, descent.clone());
         let (sender, sockets) = oneshot::channel();
         let ended = CancellationToken::new();
         let at_end = ended.clone().drop_guard();

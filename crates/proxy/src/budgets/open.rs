@@ -1,0 +1,93 @@
+//! What is open, counted for as long as it is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use limits::Tick;
+
+use super::{Address, Budgets, Exceeded, Limit, take};
+use crate::grants::Grant;
+use crate::peer::Peer;
+
+/// A request's place among the open ones of its address, and of its service and user once they are known. Goes where
+/// the answer goes, and is given up with it.
+#[derive(Debug)]
+pub(crate) struct Open {
+    address: Arc<Address>,
+    grant: Option<Arc<Grant>>,
+}
+
+impl Open {
+    /// A place among those of an address.
+    pub(crate) fn at(address: &Arc<Address>, budgets: &Budgets) -> Result<Self, Exceeded> {
+        if !address.budget.open.enter(budgets.address_open_max) {
+            return Err(full(Limit::OpenOfAddress));
+        }
+        Ok(Self { address: Arc::clone(address), grant: None })
+    }
+
+    /// Counts the request for its user and service, and takes a place among their open ones.
+    pub(crate) fn enter(
+        &mut self,
+        grant: &Arc<Grant>,
+        budgets: &Budgets,
+        now: Tick,
+    ) -> Result<(), Exceeded> {
+        let shares = &grant.budgets;
+        if let Some(user) = &shares.user {
+            take(&user.requests, budgets.user_rate, now, Limit::RequestsOfUser)?;
+            if !user.open.enter(budgets.user_open_max) {
+                return Err(full(Limit::OpenOfUser));
+            }
+        }
+        let service = &shares.service;
+        let counted = take(&service.requests, budgets.service_rate, now, Limit::RequestsOfService);
+        let entered = counted.and_then(|()| {
+            let entered = service.open.enter(budgets.service_open_max);
+            if entered { Ok(()) } else { Err(full(Limit::OpenOfService)) }
+        });
+        match (&entered, &shares.user) {
+            (Ok(()), _) => self.grant = Some(Arc::clone(grant)),
+            (Err(_), Some(user)) => user.open.leave(),
+            (Err(_), None) => {}
+        }
+        entered
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.address.budget.open.leave();
+        let Some(grant) = &self.grant else { return };
+        grant.budgets.service.open.leave();
+        if let Some(user) = &grant.budgets.user {
+            user.open.leave();
+        }
+    }
+}
+
+/// What a socket occupies while it is open: its place, and the connection that it lives in.
+#[derive(Debug)]
+pub(crate) struct SocketPlace {
+    _open: Open,
+    pub(crate) peer: Peer,
+}
+
+impl SocketPlace {
+    pub(crate) fn new(open: Open, peer: &Peer) -> Self {
+        // Bounded by the open ones of the address.
+        let _entered = peer.sockets().enter(u32::MAX);
+        Self { _open: open, peer: peer.clone() }
+    }
+}
+
+impl Drop for SocketPlace {
+    fn drop(&mut self) {
+        self.peer.sockets().leave();
+    }
+}
+
+/// Nobody knows when one of the open ones ends.
+fn full(limit: Limit) -> Exceeded {
+    Exceeded { limit, wait: Duration::ZERO }
+}
