@@ -6,8 +6,8 @@
 - `details(result)`, its section: lines of Markdown
 - `charts(result)`, its plots by file name
 """
-from . import (bulk, chain, counters, first_byte, idle, memory, proxy, revoke, routes, sse, stalled, start, syscalls,
-               tls, tunnels, websocket)
+from . import (bulk, chain, counters, fairness, first_byte, idle, memory, proxy, revoke, routes, sse, stalled, start,
+               syscalls, tls, tunnels, websocket)
 
 # In the order in which they run and are shown.
 ALL = {
@@ -22,6 +22,7 @@ ALL = {
     "syscalls": syscalls,
     "counters": counters,
     "stalled": stalled,
+    "fairness": fairness,
     "sse": sse,
     "revoke": revoke,
     "routes": routes,

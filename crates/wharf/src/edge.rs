@@ -18,6 +18,7 @@ mod places;
 mod refusal_lines;
 mod stream;
 mod thread;
+mod upload;
 mod wire;
 
 use callers::Callers;

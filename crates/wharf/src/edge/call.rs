@@ -3,6 +3,7 @@
 use super::body::{Content, RouterBody};
 use super::callers::{CallRefused, OpenCall};
 use super::connection::Connection;
+use super::upload::Upload;
 use http::header::{
     AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, RETRY_AFTER, STRICT_TRANSPORT_SECURITY,
 };
@@ -50,7 +51,8 @@ impl Connection {
     async fn call_router(&self, request: Request<Incoming>) -> Response<axum::body::Body> {
         let rooms = &self.around.rooms;
         let router = rooms.router.clone();
-        let mut request = request.map(axum::body::Body::new);
+        let bound = self.around.limits.stall_timeout;
+        let mut request = request.map(|body| axum::body::Body::new(Upload::new(body, bound)));
         request.extensions_mut().insert(dashboard::Transport { tls: self.peer.is_tls() });
         let work = rooms.router_runtime.spawn(router.oneshot(request));
         let mut response = match work.await {

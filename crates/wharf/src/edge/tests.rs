@@ -7,7 +7,7 @@ use super::*;
 use crate::certificates;
 use axum::Router;
 use axum::body::Body;
-use axum::routing::get;
+use axum::routing::{get, post};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use limits::Rate;
@@ -114,11 +114,12 @@ fn limits() -> EdgeLimits {
     }
 }
 
-/// `/` answers, `/endless` never ends, `/guess` knows nobody, `/switch` echoes bytes.
+/// `/` answers, `/endless` never ends, `/upload` reads a body, `/guess` knows nobody, `/switch` echoes bytes.
 fn router(giving_up: mpsc::UnboundedSender<()>) -> Router {
     Router::new()
         .route("/", get(async || "here"))
         .route("/endless", get(move || std::future::ready(endless(giving_up.clone()))))
+        .route("/upload", post(async |_body: axum::body::Bytes| "taken"))
         .route("/guess", get(async || http::StatusCode::UNAUTHORIZED))
         .route("/switch", get(switch))
 }

@@ -80,6 +80,17 @@ async fn t41_a_reader_that_stalls_is_let_go_of() {
     assert!(edge.serves_others().await);
 }
 
+#[tokio::test]
+async fn t41_the_body_of_a_call_that_does_not_go_on_ends_the_call() {
+    let edge = Edge::start(|limits| limits.stall_timeout = SOON).await;
+    let mut stalled = edge.connect().await;
+    let begin = b"POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhalf";
+    stalled.write_all(begin).await.unwrap();
+    let said = String::from_utf8(rest(&mut stalled).await).unwrap();
+    assert!(said.starts_with("HTTP/1.1 400 "), "{said}");
+    assert!(edge.serves_others().await);
+}
+
 async fn open_socket(edge: &Edge) -> Option<TcpStream> {
     let mut socket = edge.connect().await;
     let request =

@@ -1,0 +1,97 @@
+"""What a flood of one service costs its neighbour and the API.
+
+One address sends all that wrk can over 256 connections to one service; the limits are the defaults. Meanwhile another
+asks a second service, and then the API, at a steady 200 times a second over one connection. Its p99 beside the flood
+is compared with that alone, in turns. Both are on this machine, so Wharf is told that it stands behind a proxy, which
+says the clients' addresses; and both are the same user, so a user's limits are off.
+"""
+import contextlib
+import http.client
+import statistics
+import subprocess
+import time
+from typing import Iterator
+
+from ..figure import Figure
+from ..lab import Lab
+from ..plot import Chart
+from ..tables import table
+from ..wharf import Service, Wharf
+
+TITLE = "Fairness under a flood"
+# As they are where nothing is said.
+CONFIG = {"Proxy": {
+    "FrontProxies": ["127.0.0.1"], "RequestsPerSecondPerUser": 0,
+    "RequestsPerSecondPerService": 10_000, "RequestsPerSecondPerAddress": 5000,
+    "MaxOpenPerService": 5000, "MaxOpenPerAddress": 5000}}
+CONNECTIONS, TURNS, SECONDS, PER_SECOND = 256, 5, 3, 200
+FLOODER, OTHER = "192.0.2.1", "192.0.2.2"
+
+
+def measure(lab: Lab) -> dict:
+    flooded, neighbour = lab.services(CONFIG, 2)
+    wharf = flooded.wharf
+    asked = {"another service": (neighbour.target("neighbour").host, "/1k"),
+             "the API": (f"localhost:{wharf.port}", "/arvados/v1/users/current")}
+    result: dict = {name: {"alone": [], "beside": []} for name in asked}
+    for _turn in range(TURNS):
+        for name, where in asked.items():
+            result[name]["alone"].append(p99_us(wharf, *where))
+        with flood(wharf, flooded):
+            for name, where in asked.items():
+                result[name]["beside"].append(p99_us(wharf, *where))
+    return result
+
+
+@contextlib.contextmanager
+def flood(wharf: Wharf, service: Service) -> Iterator[None]:
+    """All that wrk can send, whatever is answered."""
+    target = service.target("flooded")
+    words = ["wrk", "-t1", f"-c{CONNECTIONS}", "-d600s"]
+    for line in (f"Host: {target.host}", f"X-Forwarded-For: {FLOODER}", *target.headers):
+        words += ["-H", line]
+    process = subprocess.Popen([*words, f"http://127.0.0.1:{wharf.port}/1k"], stdout=subprocess.DEVNULL)
+    try:
+        time.sleep(1)
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def p99_us(wharf: Wharf, host: str, path: str) -> float:
+    """Of requests at a steady pace, from when each was due."""
+    connection = http.client.HTTPConnection("127.0.0.1", wharf.port, timeout=30)
+    sent = {"Host": host, "X-Forwarded-For": OTHER, "Authorization": f"Bearer {wharf.token}"}
+    taken, begin = [], time.monotonic()
+    for n in range(SECONDS * PER_SECOND):
+        due = begin + n / PER_SECOND
+        time.sleep(max(0.0, due - time.monotonic()))
+        connection.request("GET", path, headers=sent)
+        reply = connection.getresponse()
+        reply.read()
+        if reply.status != 200:
+            raise ConnectionError(f"{host}{path} gave {reply.status}")
+        taken.append((time.monotonic() - due) * 1e6)
+    connection.close()
+    return statistics.quantiles(taken, n=100)[98]
+
+
+def figures(result: dict) -> list[Figure]:
+    found = []
+    for name, one in result.items():
+        least = min(one["beside"]) / min(one["alone"])
+        of_medians = statistics.median(one["beside"]) / statistics.median(one["alone"])
+        found.append(Figure(f"p99 of {name} beside a flood of one service to alone", least,
+                            f"{least:.2f} ({of_medians:.2f})", bar=1.1))
+    return found
+
+
+def details(result: dict) -> list[str]:
+    rows = [[name, f"{statistics.median(one['alone']):,.0f} µs", f"{statistics.median(one['beside']):,.0f} µs"]
+            for name, one in result.items()]
+    return table(["who asks", "p99 alone, median of turns", "beside the flood"], rows)
+
+
+def charts(_result: dict) -> dict[str, Chart]:
+    return {}
