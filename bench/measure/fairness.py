@@ -23,7 +23,7 @@ TITLE = "Fairness under a flood"
 CONFIG = {"Proxy": {
     "FrontProxies": ["127.0.0.1"], "RequestsPerSecondPerUser": 0,
     "RequestsPerSecondPerService": 10_000, "RequestsPerSecondPerAddress": 5000,
-    "MaxOpenPerService": 5000, "MaxOpenPerAddress": 5000}}
+    "MaxOpenPerService": 32_768, "MaxOpenPerAddress": 32_768}}
 CONNECTIONS, TURNS, SECONDS, PER_SECOND = 256, 5, 3, 200
 FLOODER, OTHER = "192.0.2.1", "192.0.2.2"
 

@@ -64,8 +64,8 @@ settings! {
         "MaxImageSize" image_bytes_max: ByteSize = ByteSize::gib(64), ByteSize::mib(1) => ByteSize::gib(1 << 20);
         /// Calls, pages and event streams that are open at once; each costs some 10 KiB, and no address gets more than are still free.
         "MaxOpenRequests" open_requests_max: u32 = 2000, 10 => 1_000_000;
-        /// Calls and pages that one address may ask for in a second, with two seconds' worth at once; scripts that page through all records stay far below. 0 is no limit.
-        "RequestsPerSecond" requests_per_second: u32 = 1000;
+        /// Calls and pages that one address may ask for in a second, with two seconds' worth at once; a laboratory's scripts behind one address stay far below. 0 is no limit.
+        "RequestsPerSecond" requests_per_second: u32 = 2000;
         /// Tokens and codes that do not hold, of one address, in a second, with ten seconds' worth at once; further ones are refused after Proxy.RefusalDelay. Scripts with an expired token try again less often. 0 is no limit.
         "MissesPerSecond" misses_per_second: u32 = 20;
     }
@@ -76,34 +76,34 @@ settings! {
     pub struct Proxy {
         /// Addresses of proxies in front of us, which tell a client's address and scheme in X-Forwarded-For and X-Forwarded-Proto. All limits that go by address count those clients then, and not the proxy.
         "FrontProxies" front_proxies: Vec<IpAddr> = Vec::new();
-        /// Connections from clients; each idle one costs a few KiB.
-        "MaxConnections" connections_max: u32 = 10_000, 1 => 1_000_000;
+        /// Connections from clients, open WebSockets included; an idle one costs 3 KiB, or 10 with TLS. The system's limit on open files bounds them too.
+        "MaxConnections" connections_max: u32 = 65_536, 1 => 1_000_000;
         /// Connections of one address, which may be an office behind one; whatever this says, none gets more than are still free, so that one alone gets half of all.
-        "MaxConnectionsPerAddress" connections_per_address_max: u32 = 2500, 1 => 1_000_000;
+        "MaxConnectionsPerAddress" connections_per_address_max: u32 = 65_536, 1 => 1_000_000;
         /// Connections that have not sent their first byte or finished their TLS handshake; honest ones take milliseconds, and none gets more than are still free.
         "MaxHandshakes" handshakes_max: u32 = 5000, 1 => 1_000_000;
-        /// New connections of one address in a second, with two seconds' worth at once; a TLS handshake costs as much CPU as ten requests. 0 is no limit.
-        "ConnectionsPerSecond" connections_per_second: u32 = 1000;
+        /// New connections of one address in a second, with ten seconds' worth at once, as when all pages behind one address come back after a break; a TLS handshake costs as much CPU as ten requests. 0 is no limit.
+        "ConnectionsPerSecond" connections_per_second: u32 = 2000;
         /// Size of a request's head; cookies and long queries fit, and nginx stops near here too.
         "HeaderBytesMax" header_bytes_max: ByteSize = ByteSize::kib(64), ByteSize::kib(8) => ByteSize::mib(1);
         /// Time to finish a TLS handshake.
         "HandshakeTimeout" handshake_timeout: Duration = 10 * SECOND, SECOND => 5 * MINUTE;
         /// Time from the first byte of a head to its last, of a client's request and of an app's answer; slower ones hold a connection for nothing.
         "HeaderTimeout" header_timeout: Duration = 30 * SECOND, SECOND => 10 * MINUTE;
-        /// Requests that one service may get in a second, with RequestBurst's worth at once; a quarter of what the proxy carries, so that a flood of one leaves room for the others. 0 is no limit.
+        /// Requests that one service may get in a second while another service or the API is in use, with RequestBurst's worth at once; a quarter of what the proxy carries, so that a flood of one leaves room for the others. Alone, a service gets all there is. 0 is no limit.
         "RequestsPerSecondPerService" service_requests_per_second: u32 = 10_000;
-        /// Requests that one user may make to services in a second; programs that need more than this are rare, and their administrator can raise it. 0 is no limit.
+        /// Requests that one user may make to services in a second while other users make some; programs that need more than this are rare, and their administrator can raise it. 0 is no limit.
         "RequestsPerSecondPerUser" user_requests_per_second: u32 = 5000;
-        /// Requests to services from one address in a second, before anything is known of them; an office behind one address stays far below. 0 is no limit.
+        /// Requests to services from one address in a second while other addresses send some, before anything is known of them; an office behind one address stays far below. 0 is no limit.
         "RequestsPerSecondPerAddress" address_requests_per_second: u32 = 5000;
         /// Time whose worth of requests may come at once; a page of some hundred parts asks for all of them in one moment.
         "RequestBurst" request_burst: Duration = 2 * SECOND, Duration::ZERO => MINUTE;
-        /// Requests, WebSockets, event streams, calls and raw connections that are open to one service.
-        "MaxOpenPerService" service_open_max: u32 = 5000, 1 => 1_000_000;
-        /// The same of one user; a notebook's page has about ten.
-        "MaxOpenPerUser" user_open_max: u32 = 2000, 1 => 1_000_000;
+        /// Requests, WebSockets, event streams, calls and raw connections that are open to one service; half of MaxConnections, as one address can have no more.
+        "MaxOpenPerService" service_open_max: u32 = 32_768, 1 => 1_000_000;
+        /// The same of one user. A notebook's page has about ten; a user whose service many people open counts for none of them.
+        "MaxOpenPerUser" user_open_max: u32 = 32_768, 1 => 1_000_000;
         /// The same from one address, those that wait for their refusal included.
-        "MaxOpenPerAddress" address_open_max: u32 = 5000, 1 => 1_000_000;
+        "MaxOpenPerAddress" address_open_max: u32 = 32_768, 1 => 1_000_000;
         /// Credentials that open nothing and service hosts that name nothing, of one address, in a second, with ten seconds' worth at once; who guesses needs more, pages of a service that is gone do not. 0 is no limit.
         "MissesPerSecond" misses_per_second: u32 = 20;
         /// How long a refusal over one of these rates is held back: at once, it would cost us as much as it costs who asks.

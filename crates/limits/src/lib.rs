@@ -7,7 +7,7 @@
 //! ```text
 //! by what key?          how often?            how many at once?          for how long?
 //! AddressKey ─► Table ─► Bucket, by a Rate     Count, Shares              Stall
-//!                        FrameMeter, Lines
+//!                        Rivals, FrameMeter, Lines
 //! ```
 //!
 //! Where to start reading: [`Bucket`], then [`Table`].
@@ -18,6 +18,7 @@ mod count;
 mod frames;
 mod lines;
 mod miss;
+mod rivals;
 mod stall;
 mod table;
 mod tick;
@@ -28,6 +29,7 @@ pub use count::{Count, Shares};
 pub use frames::{Flood, FrameLimits, FrameMeter, Side};
 pub use lines::Lines;
 pub use miss::Miss;
+pub use rivals::Rivals;
 pub use stall::Stall;
 pub use table::{Forget, Table};
 pub use tick::Tick;

@@ -4,6 +4,8 @@
 //! is looked up once, for a connection or a grant, and then counted without a lock. A request counts as open until its
 //! answer has ended, and a socket until it closes ([`Open`]).
 //!
+//! Rates hold while others want something too: whoever is alone may have all there is ([`Contest`]).
+//!
 //! Owner of mutable state: [`Budgets`], one short lock for each table.
 
 mod limit;
@@ -13,7 +15,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use limits::{AddressKey, Bucket, Count, Forget, Rate, Table, Tick};
+use limits::{AddressKey, Bucket, Count, Forget, Rate, Rivals, Table, Tick};
 use model::{ContainerUuid, UserUuid};
 
 use crate::authorize::Caller;
@@ -23,6 +25,8 @@ pub(crate) use open::{Open, SocketPlace};
 
 /// Entries of one table; each takes some 100 bytes.
 const ENTRIES_MAX: usize = 100_000;
+/// Whoever wants something that is no service; no budget lies there.
+const OTHER: u64 = 1;
 /// Misses are rare and come in waves: what may come at once.
 const MISS_BURST: Duration = Duration::from_secs(10);
 
@@ -67,9 +71,9 @@ pub(crate) struct Budgets {
     services: Table<ContainerUuid, Budget>,
     users: Table<UserUuid, Budget>,
     addresses: Table<AddressKey, Address>,
-    service_rate: Rate,
-    user_rate: Rate,
-    address_rate: Rate,
+    of_services: Contest,
+    of_users: Contest,
+    of_addresses: Contest,
     miss_rate: Rate,
     service_open_max: u32,
     user_open_max: u32,
@@ -80,14 +84,14 @@ pub(crate) struct Budgets {
 
 impl Budgets {
     pub(crate) fn new(limits: &ProxyLimits) -> Self {
-        let rate = |per_second| Rate::per_second(per_second, limits.request_burst);
+        let contest = |per_second| Contest::new(Rate::per_second(per_second, limits.request_burst));
         Self {
             services: Table::new(ENTRIES_MAX),
             users: Table::new(ENTRIES_MAX),
             addresses: Table::new(ENTRIES_MAX),
-            service_rate: rate(limits.service_requests_per_second),
-            user_rate: rate(limits.user_requests_per_second),
-            address_rate: rate(limits.address_requests_per_second),
+            of_services: contest(limits.service_requests_per_second),
+            of_users: contest(limits.user_requests_per_second),
+            of_addresses: contest(limits.address_requests_per_second),
             miss_rate: Rate::per_second(limits.misses_per_second, MISS_BURST),
             service_open_max: limits.service_open_max,
             user_open_max: limits.user_open_max,
@@ -113,12 +117,18 @@ impl Budgets {
 
     /// Counts a request of an address.
     pub(crate) fn take_request(&self, address: &Address, now: Tick) -> Result<(), Exceeded> {
-        take(&address.budget.requests, self.address_rate, now, Limit::RequestsOfAddress)
+        self.of_addresses.take(&address.budget, now, Limit::RequestsOfAddress)
+    }
+
+    /// Somebody wants something that is no service.
+    pub(crate) fn see_other(&self, now: Tick) {
+        let _alone = self.of_services.rivals.see(OTHER, now);
     }
 
     /// Counts a credential that opened nothing, or a host that is none.
     pub(crate) fn take_miss(&self, address: &Address, now: Tick) -> Result<(), Exceeded> {
-        take(&address.misses, self.miss_rate, now, Limit::Misses)
+        let taken = address.misses.take(self.miss_rate, now);
+        taken.map_err(|wait| Exceeded { limit: Limit::Misses, wait })
     }
 
     /// Waits for as long as a refusal is held back: at once it would cost us as much as it costs who asks. Meanwhile
@@ -128,8 +138,27 @@ impl Budgets {
     }
 }
 
-fn take(bucket: &Bucket, rate: Rate, now: Tick, limit: Limit) -> Result<(), Exceeded> {
-    bucket.take(rate, now).map_err(|wait| Exceeded { limit, wait })
+/// Requests that many make of one proxy: as long as several want something, none may have more than its rate.
+#[derive(Debug)]
+struct Contest {
+    rate: Rate,
+    rivals: Rivals,
+}
+
+impl Contest {
+    fn new(rate: Rate) -> Self {
+        Self { rate, rivals: Rivals::default() }
+    }
+
+    /// Counts a request of one of them. What it took while it was alone counts once it is not.
+    fn take(&self, budget: &Budget, now: Tick, limit: Limit) -> Result<(), Exceeded> {
+        // Where it lies in memory is its own as long as there are requests of it.
+        let is_contested = self.rivals.see(std::ptr::from_ref(budget).addr() as u64, now);
+        match budget.requests.take(self.rate, now) {
+            Err(wait) if is_contested => Err(Exceeded { limit, wait }),
+            _ => Ok(()),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -21,13 +21,13 @@ use crate::exchange::Exchange;
 use crate::grants::{Grant, GrantKey, Rule, Site};
 use crate::host::{self, Authority, HostError};
 use crate::origin::{self, Origin};
-use crate::pace;
 use crate::peer::Farewell;
 use crate::proxy::{AskedAt, Shared};
 use crate::refusal::Refusal;
 use crate::route::{self, Protocol, Reach};
 use crate::session::Credentials;
 use crate::session::cookie::CookieNames;
+use crate::steps;
 use crate::tenant::{self, Tenant};
 use crate::visit::Visit;
 
@@ -191,7 +191,7 @@ impl Shared {
             Err(refusal) => !refusal.tells_of_existence(),
         };
         if !may_tell {
-            pace::whole_step(exchange.begun).await;
+            steps::next(exchange.begun).await;
         }
         decided
     }

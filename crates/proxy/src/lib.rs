@@ -23,10 +23,10 @@ mod cors;
 mod exchange;
 mod front;
 mod origin;
-mod pace;
 mod peer;
 mod session;
 mod sign_on;
+mod steps;
 
 mod authorize;
 mod gate;

@@ -13,6 +13,7 @@ use http::header::{HOST, SET_COOKIE, STRICT_TRANSPORT_SECURITY};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 use lifecycle::{TaskScope, TasksLeft};
+use limits::Tick;
 
 use crate::access_log::{AccessLine, Reason, RefusalLines};
 use crate::body::ProxyBody;
@@ -156,6 +157,11 @@ impl Proxy {
         } else {
             peer.ip()
         }
+    }
+
+    /// A request that is not the proxy's to answer wants its part of the same machine.
+    pub fn see_other(&self) {
+        self.shared.budgets.see_other(Tick::now());
     }
 
     /// Takes access back when the records say so, and tells what the access log left out; ends with the directory's

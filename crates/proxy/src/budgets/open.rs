@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use limits::Tick;
 
-use super::{Address, Budgets, Exceeded, Limit, take};
+use super::{Address, Budgets, Exceeded, Limit};
 use crate::grants::Grant;
 use crate::peer::Peer;
 
@@ -35,13 +35,13 @@ impl Open {
     ) -> Result<(), Exceeded> {
         let shares = &grant.budgets;
         if let Some(user) = &shares.user {
-            take(&user.requests, budgets.user_rate, now, Limit::RequestsOfUser)?;
+            budgets.of_users.take(user, now, Limit::RequestsOfUser)?;
             if !user.open.enter(budgets.user_open_max) {
                 return Err(full(Limit::OpenOfUser));
             }
         }
         let service = &shares.service;
-        let counted = take(&service.requests, budgets.service_rate, now, Limit::RequestsOfService);
+        let counted = budgets.of_services.take(service, now, Limit::RequestsOfService);
         let entered = counted.and_then(|()| {
             let entered = service.open.enter(budgets.service_open_max);
             if entered { Ok(()) } else { Err(full(Limit::OpenOfService)) }

@@ -19,6 +19,7 @@ impl Connection {
             let problem = "the request must have exactly one Host, of the form name[:port] (RFC 9112 section 3.2)";
             return refusal(StatusCode::BAD_REQUEST, problem);
         }
+        self.around.rooms.proxy.see_other();
         let ip = self.around.rooms.proxy.client_ip(&self.peer, request.headers());
         let refused = match self.around.callers.enter(ip) {
             Ok(place) => match self.call_counted(request, place).await {

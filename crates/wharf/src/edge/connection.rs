@@ -7,6 +7,8 @@ use super::stream::{Stream, StreamExecutor};
 use super::wire::Wire;
 use super::{Surroundings, first_byte};
 use axum::Router;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use http::header::CONNECTION;
 use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -106,9 +108,12 @@ where
     });
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(io), service);
     tokio::pin!(connection);
+    // A set of one: it is looked at when it was woken, and not whenever a request moves.
+    let mut ending = FuturesUnordered::from_iter([shared.is_to_end()]);
     let outcome = tokio::select! {
+        biased;
         outcome = connection.as_mut() => outcome,
-        () = shared.is_to_end() => {
+        Some(()) = ending.next() => {
             connection.as_mut().graceful_shutdown();
             tokio::select! {
                 outcome = connection => outcome,

@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 const STEP: Duration = Duration::from_millis(20);
 
 /// Waits for the next whole step after `begun`.
-pub(crate) async fn whole_step(begun: Instant) {
-    let at = begun + next_step(begun.elapsed());
+pub(crate) async fn next(begun: Instant) {
+    let at = begun + end_of_step(begun.elapsed());
     tokio::time::sleep_until(at.into()).await;
 }
 
-fn next_step(elapsed: Duration) -> Duration {
+fn end_of_step(elapsed: Duration) -> Duration {
     let n_over = elapsed.as_micros() / STEP.as_micros();
     STEP.saturating_mul(u32::try_from(n_over).unwrap_or(u32::MAX).saturating_add(1))
 }
@@ -29,11 +29,11 @@ mod tests {
             [(0, 1), (1, 1), (19_999, 1), (20_000, 2), (39_999, 2), (50_000, 3)]
         {
             assert_eq!(
-                next_step(Duration::from_micros(elapsed_us)),
+                end_of_step(Duration::from_micros(elapsed_us)),
                 STEP * step,
                 "{elapsed_us} us"
             );
         }
-        assert!(next_step(Duration::MAX) >= STEP * u32::MAX);
+        assert!(end_of_step(Duration::MAX) >= STEP * u32::MAX);
     }
 }
