@@ -9,8 +9,9 @@ const GIB: u64 = 1 << 30;
 
 /// Enough that windows and buffers have grown as far as they go.
 const WARM_UP_BYTES: u64 = 128 << 20;
-/// What a process may grow by however long a transfer is; its own noise, far below any body.
-const GROWTH_KIB_MAX: u64 = 8 * 1024;
+/// What a process may grow by however long a transfer is: some windows of a tunnel (4 MiB) that happen to be fuller than
+/// in the warm-up, far below any body.
+const GROWTH_KIB_MAX: u64 = 32 * 1024;
 
 /// The most memory that a process has had resident, in KiB.
 fn peak_kib(pid: u32) -> u64 {
