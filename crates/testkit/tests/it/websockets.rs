@@ -6,7 +6,7 @@ use std::process::Command;
 
 use testkit::websocket::tungstenite::protocol::frame::coding::CloseCode;
 use testkit::websocket::tungstenite::{Message, protocol::CloseFrame};
-use testkit::{Wharf, images, websocket};
+use testkit::{Launch, Service, Wharf, images, websocket};
 
 #[test]
 fn text_binary_ping_and_close_codes_pass() {
@@ -104,6 +104,15 @@ fn bytes_sent_right_behind_the_handshake_are_not_lost() {
     wharf.finish();
 }
 
+fn is_content(script: &str, wharf: &Wharf, service: &Service) {
+    let output = Command::new(images::python())
+        .args(["-c", script, &service.host(), &wharf.port().to_string(), wharf.token()])
+        .output()
+        .expect("python runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(said.trim(), "content", "{}", String::from_utf8_lossy(&output.stderr));
+}
+
 /// The reference client of Python, with fragments, compression offers and its own checks.
 #[test]
 fn pythons_websockets_client_is_content() {
@@ -128,12 +137,44 @@ print("content")
 "#;
     let wharf = Wharf::start();
     let service = wharf.app();
-    let output = Command::new(images::python())
-        .args(["-c", SCRIPT, &service.host(), &wharf.port().to_string(), wharf.token()])
-        .output()
-        .expect("python runs");
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(said.trim(), "content", "{}", String::from_utf8_lossy(&output.stderr));
+    is_content(SCRIPT, &wharf, &service);
+    wharf.finish();
+}
+
+/// Extensions are between client and app (RFC 7692): offered, chosen and used without us.
+#[test]
+fn compressed_messages_pass_as_client_and_app_agreed() {
+    const SERVER: &str = r#"
+from websockets.sync.server import serve
+def answer(socket):
+    for message in socket:
+        agreed = [extension.name for extension in socket.protocol.extensions]
+        socket.send(repr(agreed) if message == "extensions" else message)
+serve(answer, "127.0.0.1", 8080, max_size=None).serve_forever()
+"#;
+    const CLIENT: &str = r#"
+import socket as sockets, sys, websockets.sync.client as client
+host, port, token = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+for compression, agreed in ("deflate", ["permessage-deflate"]), (None, []):
+    with client.connect(f"ws://{host}/", sock=sockets.create_connection(("127.0.0.1", port)), max_size=None,
+                        additional_headers={"Authorization": "Bearer " + token}, proxy=None,
+                        compression=compression) as socket:
+        assert [extension.name for extension in socket.protocol.extensions] == agreed
+        socket.send("extensions"); assert socket.recv() == repr(agreed)
+        for message in "", "again and again " * 100_000, bytes(range(256)) * 4000:
+            socket.send(message); assert socket.recv() == message
+        socket.send(["frag", "men", "ted"]); assert socket.recv() == "fragmented"
+print("content")
+"#;
+    let wharf = Wharf::start();
+    wharf.import("python.docker.tar");
+    let service = wharf.launch(&Launch {
+        image: "python:latest".to_owned(),
+        command: ["python3", "-c", SERVER].map(str::to_owned).to_vec(),
+        more: serde_json::json!({"cwd": "/home/user"}),
+        ..Launch::default()
+    });
+    is_content(CLIENT, &wharf, &service);
     wharf.finish();
 }
 
