@@ -96,8 +96,8 @@ settings! {
         "RequestsPerSecondPerUser" user_requests_per_second: u32 = 5000;
         /// Requests to services from one address in a second while other addresses send some, before anything is known of them; an office behind one address stays far below. 0 is no limit.
         "RequestsPerSecondPerAddress" address_requests_per_second: u32 = 5000;
-        /// Time whose worth of requests may come at once; a page of some hundred parts asks for all of them in one moment.
-        "RequestBurst" request_burst: Duration = 2 * SECOND, Duration::ZERO => MINUTE;
+        /// Time whose worth of requests may come at once; a page of some hundred parts asks for all of them in one moment, and what is over waits for its turn.
+        "RequestBurst" request_burst: Duration = SECOND / 10, Duration::ZERO => MINUTE;
         /// Requests, WebSockets, event streams, calls and raw connections that are open to one service; half of MaxConnections, as one address can have no more.
         "MaxOpenPerService" service_open_max: u32 = 32_768, 1 => 1_000_000;
         /// The same of one user. A notebook's page has about ten; a user whose service many people open counts for none of them.
@@ -106,7 +106,7 @@ settings! {
         "MaxOpenPerAddress" address_open_max: u32 = 32_768, 1 => 1_000_000;
         /// Credentials that open nothing and service hosts that name nothing, of one address, in a second, with ten seconds' worth at once; who guesses needs more, pages of a service that is gone do not. 0 is no limit.
         "MissesPerSecond" misses_per_second: u32 = 20;
-        /// How long a refusal over one of these rates is held back: at once, it would cost us as much as it costs who asks.
+        /// How long a request over one of these rates is held: it is served if its turn comes meanwhile, and refused after that. A refusal at once would cost us as much as it costs who asks.
         "RefusalDelay" refusal_delay: Duration = SECOND, Duration::ZERO => MINUTE;
         /// Time that a client may take nothing of what it asked for, or send nothing of a body that it began; twice what nginx gives. Streams on which nothing is to be sent are not concerned.
         "StallTimeout" stall_timeout: Duration = 2 * MINUTE, SECOND => HOUR;

@@ -48,13 +48,27 @@ impl Bucket {
     /// # Errors
     /// Where there is none, with the time until there is one.
     pub fn take(&self, rate: Rate, now: Tick) -> Result<(), Duration> {
+        self.take_within(rate, now, Duration::ZERO).map(|_no_wait| ())
+    }
+
+    /// Takes a token, or the next one that nobody has, if it comes within `longest`; answers the time until then. Those
+    /// who wait are served one interval after another.
+    ///
+    /// # Errors
+    /// Where more than that are waited for, with the time until that one comes.
+    pub fn take_within(
+        &self,
+        rate: Rate,
+        now: Tick,
+        longest: Duration,
+    ) -> Result<Duration, Duration> {
         let full_at = self.full_at.load(Ordering::Relaxed).max(now.0).saturating_add(rate.interval);
-        let ahead = full_at - now.0;
-        if ahead > rate.burst {
-            return Err(Duration::from_nanos(ahead - rate.burst));
+        let wait = Duration::from_nanos((full_at - now.0).saturating_sub(rate.burst));
+        if wait > longest {
+            return Err(wait);
         }
         self.full_at.store(full_at, Ordering::Relaxed);
-        Ok(())
+        Ok(wait)
     }
 
     /// Whether nothing of it is missing, so that a new one would say the same.
@@ -85,6 +99,16 @@ mod tests {
         assert_eq!(bucket.take(rate, at_ms(1060)), Err(Duration::from_millis(40)));
         assert_eq!(bucket.take(rate, at_ms(1100)), Ok(()));
         assert!(!bucket.is_full(at_ms(1599)) && bucket.is_full(at_ms(1600)));
+    }
+
+    #[test]
+    fn those_who_wait_are_served_one_after_another_and_only_so_many_wait() {
+        let (rate, ms) = (Rate::per_second(10, Duration::from_millis(100)), Duration::from_millis);
+        let bucket = Bucket::default();
+        let take = |at| bucket.take_within(rate, at_ms(at), ms(250));
+        assert_eq!([take(1000), take(1000), take(1000)], [Ok(ms(0)), Ok(ms(100)), Ok(ms(200))]);
+        assert_eq!(take(1000), Err(ms(300)));
+        assert_eq!([take(1050), take(1050)], [Ok(ms(250)), Err(ms(350))]);
     }
 
     #[test]

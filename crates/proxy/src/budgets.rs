@@ -84,7 +84,11 @@ pub(crate) struct Budgets {
 
 impl Budgets {
     pub(crate) fn new(limits: &ProxyLimits) -> Self {
-        let contest = |per_second| Contest::new(Rate::per_second(per_second, limits.request_burst));
+        let contest = |per_second| Contest {
+            rate: Rate::per_second(per_second, limits.request_burst),
+            rivals: Rivals::default(),
+            wait_max: limits.refusal_delay,
+        };
         Self {
             services: Table::new(ENTRIES_MAX),
             users: Table::new(ENTRIES_MAX),
@@ -115,8 +119,8 @@ impl Budgets {
         GrantBudgets { service: self.services.get(container, now), user }
     }
 
-    /// Counts a request of an address.
-    pub(crate) fn take_request(&self, address: &Address, now: Tick) -> Result<(), Exceeded> {
+    /// Counts a request of an address; answers how long it must wait for its turn.
+    pub(crate) fn take_request(&self, address: &Address, now: Tick) -> Result<Duration, Exceeded> {
         self.of_addresses.take(&address.budget, now, Limit::RequestsOfAddress)
     }
 
@@ -143,21 +147,21 @@ impl Budgets {
 struct Contest {
     rate: Rate,
     rivals: Rivals,
+    wait_max: Duration,
 }
 
 impl Contest {
-    fn new(rate: Rate) -> Self {
-        Self { rate, rivals: Rivals::default() }
-    }
-
-    /// Counts a request of one of them. What it took while it was alone counts once it is not.
-    fn take(&self, budget: &Budget, now: Tick, limit: Limit) -> Result<(), Exceeded> {
+    /// Counts a request of one of them; answers how long it must wait for its turn. What one took while it was alone
+    /// counts once it is not.
+    fn take(&self, budget: &Budget, now: Tick, limit: Limit) -> Result<Duration, Exceeded> {
         // Where it lies in memory is its own as long as there are requests of it.
         let is_contested = self.rivals.see(std::ptr::from_ref(budget).addr() as u64, now);
-        match budget.requests.take(self.rate, now) {
-            Err(wait) if is_contested => Err(Exceeded { limit, wait }),
-            _ => Ok(()),
+        if is_contested {
+            let taken = budget.requests.take_within(self.rate, now, self.wait_max);
+            return taken.map_err(|wait| Exceeded { limit, wait });
         }
+        let _left = budget.requests.take(self.rate, now);
+        Ok(Duration::ZERO)
     }
 }
 

@@ -109,7 +109,7 @@ impl Default for ProxyLimits {
             service_requests_per_second: 10_000,
             user_requests_per_second: 5000,
             address_requests_per_second: 5000,
-            request_burst: Duration::from_secs(2),
+            request_burst: Duration::from_millis(100),
             service_open_max: 32_768,
             user_open_max: 32_768,
             address_open_max: 32_768,

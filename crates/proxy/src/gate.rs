@@ -5,6 +5,7 @@
 //! the questions that made it, and nothing else.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::Response;
 use http::header::ORIGIN;
@@ -69,9 +70,8 @@ impl Shared {
         asked: &mut AskedAt,
     ) -> Result<Response<ProxyBody>, Refusal> {
         let mut open = self.admit(exchange)?;
-        if let Err(exceeded) = self.budgets.take_request(exchange.address(), exchange.tick()) {
-            return Err(Box::pin(self.hold_back(exceeded)).await);
-        }
+        let counted = self.budgets.take_request(exchange.address(), exchange.tick());
+        self.take_turn(counted).await?;
         let mut asking = self.read(&mut parts, exchange)?;
         asked.path = parts.uri.clone();
         asked.https = asking.https;
@@ -96,9 +96,8 @@ impl Shared {
             }
         };
         asked.grant = Some(Arc::clone(&grant));
-        if let Err(exceeded) = open.enter(&grant, &self.budgets, exchange.tick()) {
-            return Err(Box::pin(self.hold_back(exceeded)).await);
-        }
+        let entered = open.enter(&grant, &self.budgets, exchange.tick());
+        self.take_turn(entered).await?;
         if let Some(tenant) = &grant.tenant {
             let visit = Visit { tenant, grant: &grant, exchange };
             return Box::pin(self.receive(parts, body, asking, visit, asked, open)).await;
@@ -113,6 +112,18 @@ impl Shared {
             exchange.peer.say(Farewell::Gracefully);
             Refusal::Exceeded(exceeded)
         })
+    }
+
+    /// Waits for the turn of a request that is over a rate, which most are not.
+    async fn take_turn(&self, counted: Result<Duration, Exceeded>) -> Result<(), Refusal> {
+        match counted {
+            Ok(Duration::ZERO) => Ok(()),
+            Ok(turn) => {
+                Box::pin(tokio::time::sleep(turn)).await;
+                Ok(())
+            }
+            Err(exceeded) => Err(Box::pin(self.hold_back(exceeded)).await),
+        }
     }
 
     /// The refusal of a request that is over a limit, after a while.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use limits::Tick;
 
-use super::{Address, Budgets, Exceeded, Limit};
+use super::{Address, Budgets, Exceeded, GrantBudgets, Limit};
 use crate::grants::Grant;
 use crate::peer::Peer;
 
@@ -26,32 +26,33 @@ impl Open {
         Ok(Self { address: Arc::clone(address), grant: None })
     }
 
-    /// Counts the request for its user and service, and takes a place among their open ones.
+    /// Counts the request for its user and service, and takes a place among their open ones; answers how long it must
+    /// wait for its turn.
     pub(crate) fn enter(
         &mut self,
         grant: &Arc<Grant>,
         budgets: &Budgets,
         now: Tick,
-    ) -> Result<(), Exceeded> {
-        let shares = &grant.budgets;
-        if let Some(user) = &shares.user {
-            budgets.of_users.take(user, now, Limit::RequestsOfUser)?;
+    ) -> Result<Duration, Exceeded> {
+        let GrantBudgets { service, user } = &grant.budgets;
+        let mut turn = Duration::ZERO;
+        if let Some(user) = user {
+            turn = budgets.of_users.take(user, now, Limit::RequestsOfUser)?;
             if !user.open.enter(budgets.user_open_max) {
                 return Err(full(Limit::OpenOfUser));
             }
         }
-        let service = &shares.service;
         let counted = budgets.of_services.take(service, now, Limit::RequestsOfService);
-        let entered = counted.and_then(|()| {
+        let entered = counted.and_then(|turn| {
             let entered = service.open.enter(budgets.service_open_max);
-            if entered { Ok(()) } else { Err(full(Limit::OpenOfService)) }
+            if entered { Ok(turn) } else { Err(full(Limit::OpenOfService)) }
         });
-        match (&entered, &shares.user) {
-            (Ok(()), _) => self.grant = Some(Arc::clone(grant)),
+        match (&entered, user) {
+            (Ok(_), _) => self.grant = Some(Arc::clone(grant)),
             (Err(_), Some(user)) => user.open.leave(),
             (Err(_), None) => {}
         }
-        entered
+        entered.map(|of_service| turn.max(of_service))
     }
 }
 

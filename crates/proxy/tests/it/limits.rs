@@ -98,6 +98,24 @@ async fn t41_a_flood_from_one_address_is_refused_and_other_clients_of_a_proxy_ar
 }
 
 #[tokio::test]
+async fn t41_a_request_over_a_rate_is_served_when_its_turn_comes() {
+    let (world, app) = world_with(|config| {
+        config.limits.service_requests_per_second = 10;
+        config.limits.request_burst = Duration::ZERO;
+        config.limits.refusal_delay = BOUND;
+    })
+    .await;
+    assert_eq!(world.send(&get(PUBLIC, "")).await.status, 200);
+    assert_eq!(world.send(&get(BOBS, &bearer(&world, "bob"))).await.status, 200);
+    let begun = Instant::now();
+    let asked = (0..4).map(|_| async { world.send(&get(PUBLIC, "")).await.status });
+    assert_eq!(futures_util::future::join_all(asked).await, [200; 4]);
+    // One interval after another; how far the first had used up its own is not known.
+    assert!(begun.elapsed() >= Duration::from_millis(300), "{:?}", begun.elapsed());
+    assert_eq!(app.seen().len(), 6);
+}
+
+#[tokio::test]
 async fn t41_a_refusal_over_a_rate_is_held_back() {
     let (world, _app) = world_with(|config| {
         config.limits.service_requests_per_second = 1;
