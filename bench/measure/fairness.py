@@ -22,7 +22,7 @@ TITLE = "Fairness under a flood"
 # As they are where nothing is said.
 CONFIG = {"Proxy": {
     "FrontProxies": ["127.0.0.1"], "RequestsPerSecondPerUser": 0,
-    "RequestsPerSecondPerService": 10_000, "RequestsPerSecondPerAddress": 5000,
+    "RequestsPerSecondPerService": 2000, "RequestsPerSecondPerAddress": 2000,
     "MaxOpenPerService": 32_768, "MaxOpenPerAddress": 32_768}}
 CONNECTIONS, TURNS, SECONDS, PER_SECOND = 256, 5, 3, 200
 FLOODER, OTHER = "192.0.2.1", "192.0.2.2"

@@ -90,12 +90,12 @@ settings! {
         "HandshakeTimeout" handshake_timeout: Duration = 10 * SECOND, SECOND => 5 * MINUTE;
         /// Time from the first byte of a head to its last, of a client's request and of an app's answer; slower ones hold a connection for nothing.
         "HeaderTimeout" header_timeout: Duration = 30 * SECOND, SECOND => 10 * MINUTE;
-        /// Requests that one service may get in a second while another service or the API is in use, with RequestBurst's worth at once; a quarter of what the proxy carries, so that a flood of one leaves room for the others. Alone, a service gets all there is. 0 is no limit.
-        "RequestsPerSecondPerService" service_requests_per_second: u32 = 10_000;
+        /// Requests that one service may get in a second while another service or the API is in use, with RequestBurst's worth at once; beside a flood of so many others are served as if there were none. Alone, a service gets all there is. 0 is no limit.
+        "RequestsPerSecondPerService" service_requests_per_second: u32 = 2000;
         /// Requests that one user may make to services in a second while other users make some; programs that need more than this are rare, and their administrator can raise it. 0 is no limit.
-        "RequestsPerSecondPerUser" user_requests_per_second: u32 = 5000;
+        "RequestsPerSecondPerUser" user_requests_per_second: u32 = 2000;
         /// Requests to services from one address in a second while other addresses send some, before anything is known of them; an office behind one address stays far below. 0 is no limit.
-        "RequestsPerSecondPerAddress" address_requests_per_second: u32 = 5000;
+        "RequestsPerSecondPerAddress" address_requests_per_second: u32 = 2000;
         /// Time whose worth of requests may come at once; a page of some hundred parts asks for all of them in one moment, and what is over waits for its turn.
         "RequestBurst" request_burst: Duration = SECOND / 10, Duration::ZERO => MINUTE;
         /// Requests, WebSockets, event streams, calls and raw connections that are open to one service; half of MaxConnections, as one address can have no more.

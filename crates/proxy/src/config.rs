@@ -106,9 +106,9 @@ pub struct ProxyLimits {
 impl Default for ProxyLimits {
     fn default() -> Self {
         Self {
-            service_requests_per_second: 10_000,
-            user_requests_per_second: 5000,
-            address_requests_per_second: 5000,
+            service_requests_per_second: 2000,
+            user_requests_per_second: 2000,
+            address_requests_per_second: 2000,
             request_burst: Duration::from_millis(100),
             service_open_max: 32_768,
             user_open_max: 32_768,
