@@ -37,6 +37,16 @@ def headers_of(answer):
     return sorted((name, MOMENT.sub("…", RANDOM_TEXT.sub("x", value))) for name, value in lines)
 
 
+def with_words_for_caches(lines):
+    """What a private port's answer says besides (T39): no shared cache may keep it, nor anybody else see it."""
+    kept = [value for name, value in lines if name == "cache-control"]
+    directives = [word for value in kept for word in re.split(", *", value) if word != "public"]
+    if not {"private", "no-store"} & set(directives):
+        lines = [line for line in lines if line[0] != "cache-control"]
+        lines.append(("cache-control", ", ".join(["private", *directives])))
+    return sorted([*lines, ("vary", "Cookie, Authorization")])
+
+
 def echo_of(value, is_proxied):
     """What httpbin saw, without what may differ."""
     if not isinstance(value, dict):
@@ -80,6 +90,8 @@ def differences(direct, proxied):
     if direct.interim != proxied.interim:
         yield f"interim answers: {direct.interim} direct, {proxied.interim} through the proxy"
     here, there = headers_of(direct), headers_of(proxied)
+    if token:
+        here = with_words_for_caches(here)
     if is_json(direct):
         # The length of an echo follows from what it tells.
         here, there = ([line for line in lines if line[0] != "content-length"] for lines in (here, there))
