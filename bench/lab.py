@@ -8,7 +8,8 @@ from .processes import end, free_port, start_server
 from .target import Target
 from .wharf import GIB, Service, Wharf
 
-TUNNEL = {"Proxy": {"DirectSockets": False}}
+# As between machines: TLS over TCP.
+TUNNEL = {"Proxy": {"DirectSockets": False}, "Tunnels": {"Listen": "127.0.0.1:0"}}
 
 
 class Lab:
