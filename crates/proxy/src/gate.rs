@@ -84,7 +84,7 @@ impl Shared {
                 grant
             }
             None => {
-                let deciding = self.decide_counted(&mut parts, &mut asking, key, exchange, asked);
+                let deciding = self.decide(&mut parts, &mut asking, key, exchange, asked);
                 match Box::pin(deciding).await {
                     Ok(Passed::Grant(grant)) => grant,
                     Ok(Passed::Answer(answer)) => return Ok(*answer),
@@ -161,9 +161,10 @@ impl Shared {
         Ok(Some(GrantKey::of(rule, asking.https, named, session.as_bytes(), bearer)))
     }
 
-    /// Asks the records, and slows down whoever only guesses: hosts that are none, credentials that open nothing.
-    /// Nobody else at the same address is held up by that. A preflight says nothing of either, and so does not count.
-    async fn decide_counted(
+    /// Asks the records. Whoever is told nothing of a service does not learn it from the time that takes either, and
+    /// whoever only guesses is slowed down: hosts that are none, credentials that open nothing. Nobody else at the same
+    /// address is held up by that. A preflight says nothing of either, and so does not count.
+    async fn decide(
         &self,
         parts: &mut Parts,
         asking: &mut Asking,
@@ -171,7 +172,10 @@ impl Shared {
         exchange: &Exchange,
         asked: &mut AskedAt,
     ) -> Result<Passed, Refusal> {
-        let decided = self.decide(parts, asking, key, exchange, asked).await;
+        let decided = self.ask_records(parts, asking, key, exchange, asked).await;
+        if !may_tell(&decided) {
+            steps::next(exchange.begun).await;
+        }
         if !is_miss(&decided, asking) || cors::is_preflight(parts) {
             return decided;
         }
@@ -184,27 +188,6 @@ impl Shared {
                 Ok(answer)
             }
         }
-    }
-
-    /// Asks the records; whoever is told nothing of a service does not learn it from the time that takes either.
-    async fn decide(
-        &self,
-        parts: &mut Parts,
-        asking: &mut Asking,
-        key: Option<GrantKey>,
-        exchange: &Exchange,
-        asked: &mut AskedAt,
-    ) -> Result<Passed, Refusal> {
-        let decided = self.ask_records(parts, asking, key, exchange, asked).await;
-        let may_tell = match &decided {
-            Ok(Passed::Grant(_)) => true,
-            Ok(Passed::Answer(answer)) => !answer.status().is_redirection(),
-            Err(refusal) => !refusal.tells_of_existence(),
-        };
-        if !may_tell {
-            steps::next(exchange.begun).await;
-        }
-        decided
     }
 
     /// Which service, who, whether they may, and whether it can be reached.
@@ -283,6 +266,15 @@ fn preflight(parts: &Parts, asked: &AskedAt) -> Result<Response<ProxyBody>, Refu
     match asked.cors_origin {
         Some(_) => Ok(cors::leave(&parts.headers)),
         None => Err(Refusal::Preflight),
+    }
+}
+
+/// Whether the time that it took may tell what was found.
+fn may_tell(decided: &Result<Passed, Refusal>) -> bool {
+    match decided {
+        Ok(Passed::Grant(_)) => true,
+        Ok(Passed::Answer(answer)) => !answer.status().is_redirection(),
+        Err(refusal) => !refusal.tells_of_existence(),
     }
 }
 
