@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# An image of busybox and, in a second layer, one program of this workspace with the shared libraries
+# An image of busybox and, in a second layer, one program of this workspace or this machine with the shared libraries
 # that it loads.
 #   images/program.sh NAME EXECUTABLE OUT     writes OUT/NAME.docker.tar and prints it
 set -euo pipefail

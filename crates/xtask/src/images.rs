@@ -6,8 +6,11 @@ use std::thread::JoinHandle;
 
 use anyhow::{Context, Result, bail};
 
-use crate::commands::{command, root, run, target};
+use crate::commands::{command, output_of, root, run, target};
 use crate::needs;
+
+/// Busybox and one program with the libraries that it loads.
+const PROGRAM: &str = "images/program.sh";
 
 /// The folder of all archives.
 pub(crate) fn folder() -> PathBuf {
@@ -38,15 +41,15 @@ fn node() -> Result<()> {
     if folder().join("node.docker.tar").exists() {
         return Ok(());
     }
-    script("images/node.sh", &[&text(&folder())?])
+    let node = output_of(&mut command("sh", &["-c", "command -v node"]))?;
+    script(PROGRAM, &["node", node.trim(), &text(&folder())?])
 }
 
 /// The image of one program of this workspace; made again when that has changed.
 fn program(name: &str, executable: &Path) -> Result<()> {
     let archive = folder().join(format!("{name}.docker.tar"));
-    let recipe = "images/program.sh";
-    if is_older(&archive, executable) || is_older(&archive, &root().join(recipe)) {
-        script(recipe, &[name, &text(executable)?, &text(&folder())?])?;
+    if is_older(&archive, executable) || is_older(&archive, &root().join(PROGRAM)) {
+        script(PROGRAM, &[name, &text(executable)?, &text(&folder())?])?;
     }
     Ok(())
 }
