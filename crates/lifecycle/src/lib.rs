@@ -1,4 +1,5 @@
-//! How work starts, waits and ends: task scopes, the shutdown ladder, signals, backoff, pace, bounded waits.
+//! How work starts, waits and ends: task scopes, the shutdown ladder, signals, backoff, pace, bounded waits,
+//! the limit on open files.
 //!
 //! Every task of the product has an owner, a [`TaskScope`], which names it, reports its panic and
 //! waits for it at shutdown. A process comes down by the [`Ladder`]:
@@ -10,6 +11,7 @@
 //! This crate knows nothing of HTTP, records or containers. Start reading at [`scope`].
 
 pub mod backoff;
+pub mod descriptors;
 pub mod ladder;
 pub mod pace;
 pub mod scope;

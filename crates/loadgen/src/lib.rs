@@ -10,7 +10,6 @@
 //! Start reading at the two `main.rs`, which list what each can do.
 
 pub mod clock;
-pub mod descriptors;
 pub mod head;
 pub mod websocket;
 

@@ -44,7 +44,8 @@ fn main() -> ExitCode {
 }
 
 fn run_role(role: RoleCommand, shared: &SharedArgs) -> ExitCode {
-    process::raise_descriptor_limit();
+    // A connection takes one or two. Where that is refused, the usual limit stays, and `accept` says when it is reached.
+    let _refused = lifecycle::descriptors::raise_limit();
     let outcome = match role {
         RoleCommand::Supervise(args) if args.sweep => return supervisor::sweep(&args.dir),
         RoleCommand::Supervise(args) => return supervisor::run(&args.dir),

@@ -4,17 +4,8 @@ use crate::secrets::write_private;
 use anyhow::{Context, Result};
 use config::Environment;
 use lifecycle::Signals;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io::Write;
 use std::path::Path;
-
-/// Each client connection takes one or two descriptors, and the usual soft limit of 1,024 is meant for programs that
-/// use `select`: it is raised to the hard one, as far as a process may go.
-pub(crate) fn raise_descriptor_limit() {
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    // Where that is refused, the usual limit stays, and `accept` says when it is reached.
-    let _refused = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
-}
 
 /// The main runtime: API, pages, dispatch.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {

@@ -32,7 +32,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<()> {
-    loadgen::descriptors::raise_limit().context("raise the limit on open files")?;
+    lifecycle::descriptors::raise_limit().context("raise the limit on open files")?;
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
     let address: SocketAddr = address.parse().context("usage: bench-upstream [ADDRESS:PORT]")?;
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {

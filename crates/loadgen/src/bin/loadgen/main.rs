@@ -54,7 +54,7 @@ fn main() -> ExitCode {
 }
 
 fn run(verb: Verb) -> Result<()> {
-    loadgen::descriptors::raise_limit().context("raise the limit on open files")?;
+    lifecycle::descriptors::raise_limit().context("raise the limit on open files")?;
     // One thread: the load must not take more of the machine than it has to.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
