@@ -99,6 +99,7 @@ impl From<StoreError> for ApiError {
             StoreError::NameTaken(_) | StoreError::NameResting(..) | StoreError::NamesMax(_) => {
                 Self::Unprocessable(vec![format!("name: {error}")])
             }
+            StoreError::NameInUse { .. } => Self::Unprocessable(vec![format!("name: {error}")]),
             StoreError::UsernameTaken(_) => Self::Unprocessable(vec![format!("username: {error}")]),
             other => Self::Store(other),
         }

@@ -2,15 +2,19 @@
 //!
 //! What it is for: translating HTTP to records and back: credentials, parameters, bodies, rules,
 //! errors, as Arvados's own clients expect them. What it does not do: SQL (that is `store`), the
-//! rules of container requests (`model::request_rules`), traffic of services (`proxy`).
+//! rules of container requests (`model::request_rules`), traffic of services (`proxy`), where blocks
+//! lie (`keep`).
 //!
 //! One call: request id → limits → method override → route → caller (token, scope) → resource →
 //! store → wire JSON. Start reading at [`Api`], then `call` and `resources`.
 
+mod blocks;
 mod call;
 mod caller;
 mod config;
 mod error;
+mod front;
+mod heavy;
 mod images;
 mod logs;
 mod method_override;
@@ -19,7 +23,9 @@ mod render;
 mod request_id;
 mod resources;
 mod router;
+mod webdav;
 
+pub use blocks::Blocks;
 pub use config::{ApiConfig, BindMounts};
 pub use error::ApiError;
 pub use images::{ByteStream, ImageFault, ImageSummary, Images, ResolvedImage};

@@ -1,7 +1,9 @@
 //! The Arvados resources: one file each, and what lists and reads have in common.
 
+pub(crate) mod collections;
 mod container_requests;
 mod containers;
+mod keep_services;
 mod links;
 mod site;
 mod tokens;
@@ -26,6 +28,8 @@ pub(crate) fn routes() -> Router<Api> {
     Router::new()
         .merge(container_requests::routes())
         .merge(containers::routes())
+        .merge(collections::routes())
+        .merge(keep_services::routes())
         .merge(links::routes())
         .merge(users::routes())
         .merge(tokens::routes())
@@ -67,6 +71,7 @@ pub(crate) fn what(resource: Resource) -> &'static str {
         Resource::Links => "link",
         Resource::Users => "user",
         Resource::Tokens => "token",
+        Resource::Collections => "collection",
     }
 }
 

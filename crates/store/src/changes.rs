@@ -26,6 +26,8 @@ pub enum ChangeKind {
     User,
     /// An API token.
     Token,
+    /// A collection.
+    Collection,
 }
 
 impl ChangeKind {
@@ -37,12 +39,13 @@ impl ChangeKind {
             Self::Link => "link",
             Self::User => "user",
             Self::Token => "token",
+            Self::Collection => "collection",
         }
     }
 
     /// The kind with this word.
     pub(crate) fn parse(word: &str) -> Option<Self> {
-        [Self::Request, Self::Container, Self::Link, Self::User, Self::Token]
+        [Self::Request, Self::Container, Self::Link, Self::User, Self::Token, Self::Collection]
             .into_iter()
             .find(|kind| kind.as_str() == word)
     }

@@ -17,6 +17,7 @@
 
 mod changes;
 pub mod codes;
+pub mod collections;
 pub mod containers;
 mod database;
 mod error;
@@ -37,6 +38,9 @@ mod writer;
 
 pub use changes::{Change, ChangeKind, Changes, Notice};
 pub use codes::{CodeGrant, NewCode, Purpose};
+pub use collections::{
+    CollectionChange, CollectionContent, CollectionsSwept, NameClash, NewCollection,
+};
 pub use database::{Clock, Store, StoreOptions};
 pub use error::StoreError;
 pub use list::{Page, Reader};

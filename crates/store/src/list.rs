@@ -40,11 +40,12 @@ impl Store {
         reader: &Reader,
     ) -> Result<Page, StoreError> {
         let schema = resource.schema();
+        let now = self.now().to_string();
         let mut conn = self.reader().await?;
         let items = if query.limit == 0 {
             Vec::new()
         } else {
-            let page = sql::build(&page(resource, query, reader));
+            let page = sql::build(&page(resource, query, reader, &now));
             page.fetch_all(&mut conn)
                 .await?
                 .iter()
@@ -52,7 +53,7 @@ impl Store {
                 .collect::<Result<_, _>>()?
         };
         let available = if query.count {
-            let count = sql::build(&count(resource, query, reader));
+            let count = sql::build(&count(resource, query, reader, &now));
             Some(count.fetch_count(&mut conn).await?)
         } else {
             None
@@ -75,6 +76,7 @@ impl Store {
             let mut statement = sql::select_all(schema);
             statement
                 .cond_where(visible(resource, reader))
+                .cond_where(present(resource, false, true, &self.now().to_string()))
                 .and_where(Expr::col((Alias::new(schema.table), Alias::new("uuid"))).eq(uuid));
             sql::build(&statement)
         };
@@ -83,9 +85,9 @@ impl Store {
     }
 }
 
-fn page(resource: Resource, query: &ListQuery, reader: &Reader) -> SelectStatement {
+fn page(resource: Resource, query: &ListQuery, reader: &Reader, now: &str) -> SelectStatement {
     let schema = resource.schema();
-    let mut statement = matching(resource, query, reader);
+    let mut statement = matching(resource, query, reader, now);
     let selected = |name: &str| query.select.as_ref().is_none_or(|names| names.contains(&name));
     for attribute in schema.attributes.iter().filter(|a| selected(a.name)) {
         statement.column((Alias::new(schema.table), Alias::new(attribute.name)));
@@ -110,14 +112,14 @@ fn page(resource: Resource, query: &ListQuery, reader: &Reader) -> SelectStateme
     statement
 }
 
-fn count(resource: Resource, query: &ListQuery, reader: &Reader) -> SelectStatement {
-    let mut statement = matching(resource, query, reader);
+fn count(resource: Resource, query: &ListQuery, reader: &Reader, now: &str) -> SelectStatement {
+    let mut statement = matching(resource, query, reader, now);
     statement.expr(Expr::cust("COUNT(*)"));
     statement
 }
 
 /// `FROM`, joins and conditions.
-fn matching(resource: Resource, query: &ListQuery, reader: &Reader) -> SelectStatement {
+fn matching(resource: Resource, query: &ListQuery, reader: &Reader, now: &str) -> SelectStatement {
     let schema: &'static Schema = resource.schema();
     let mut statement = Query::select();
     statement.from(Alias::new(schema.table));
@@ -129,6 +131,7 @@ fn matching(resource: Resource, query: &ListQuery, reader: &Reader) -> SelectSta
     }
     statement
         .cond_where(visible(resource, reader))
+        .cond_where(present(resource, query.include_trash, query.include_old_versions, now))
         .cond_where(filter_sql::all_of(schema, &query.filters));
     statement
 }
@@ -146,9 +149,10 @@ fn visible(resource: Resource, reader: &Reader) -> Cond {
     match resource {
         // Active users see each other, as Arvados does unless told otherwise.
         Resource::Users => all,
-        Resource::ContainerRequests | Resource::Links | Resource::Tokens => {
-            all.add(owner(resource.schema().table))
-        }
+        Resource::ContainerRequests
+        | Resource::Links
+        | Resource::Tokens
+        | Resource::Collections => all.add(owner(resource.schema().table)),
         Resource::Containers => {
             let requests = Alias::new("container_requests");
             let mut pointing = Query::select();
@@ -163,4 +167,23 @@ fn visible(resource: Resource, reader: &Reader) -> Cond {
             all.add(Expr::exists(pointing))
         }
     }
+}
+
+/// Which records are there: not in the trash, and the newest of their versions, unless those are
+/// asked for too. `now` decides about what is due and not yet marked.
+fn present(resource: Resource, trash: bool, old_versions: bool, now: &str) -> Cond {
+    let mut all = Cond::all();
+    if resource != Resource::Collections {
+        return all;
+    }
+    let column = |name: &'static str| Expr::col((Alias::new("collections"), Alias::new(name)));
+    if !trash {
+        let not_due = column("trash_at").is_null().or(column("trash_at").gt(now));
+        all = all.add(column("is_trashed").eq(false)).add(not_due);
+    }
+    if !old_versions {
+        let own = (Alias::new("collections"), Alias::new("uuid"));
+        all = all.add(column("current_version_uuid").equals(own));
+    }
+    all
 }

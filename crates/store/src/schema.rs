@@ -15,6 +15,8 @@ pub enum Resource {
     Users,
     /// API tokens.
     Tokens,
+    /// Collections.
+    Collections,
 }
 
 impl Resource {
@@ -26,6 +28,7 @@ impl Resource {
             Self::Links => &LINKS,
             Self::Users => &USERS,
             Self::Tokens => &TOKENS,
+            Self::Collections => &COLLECTIONS,
         }
     }
 
@@ -37,6 +40,7 @@ impl Resource {
             Self::Links => "link",
             Self::Users => "user",
             Self::Tokens => "api_client_authorization",
+            Self::Collections => "collection",
         }
     }
 
@@ -48,6 +52,7 @@ impl Resource {
             Self::Links => "arvados#link",
             Self::Users => "arvados#user",
             Self::Tokens => "arvados#apiClientAuthorization",
+            Self::Collections => "arvados#collection",
         }
     }
 }
@@ -130,6 +135,20 @@ pub static TOKENS: Schema = Schema {
     attributes: attributes! {
         Time: "expires_at";
         Json: "scopes";
+    },
+    joins: &[],
+};
+
+/// Collections.
+pub static COLLECTIONS: Schema = Schema {
+    table: "collections",
+    attributes: attributes! {
+        Text: "name" "description" "portable_data_hash" "manifest_text" "current_version_uuid";
+        Integer: "replication_desired" "replication_confirmed" "version" "file_count"
+            "file_size_total";
+        Boolean: "is_trashed" "preserve_version";
+        Time: "replication_confirmed_at" "storage_classes_confirmed_at" "trash_at" "delete_at";
+        Json: "properties" "storage_classes_desired" "storage_classes_confirmed";
     },
     joins: &[],
 };

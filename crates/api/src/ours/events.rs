@@ -77,7 +77,10 @@ impl Listener {
         match change.kind {
             ChangeKind::User => change.uuid == self.caller.user.uuid.as_str(),
             ChangeKind::Token => change.uuid == self.caller.token.uuid.as_str(),
-            ChangeKind::Request | ChangeKind::Container | ChangeKind::Link => false,
+            ChangeKind::Request
+            | ChangeKind::Container
+            | ChangeKind::Link
+            | ChangeKind::Collection => false,
         }
     }
 

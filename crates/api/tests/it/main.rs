@@ -8,9 +8,12 @@
 )]
 
 mod auth;
+mod blocks;
+mod collections;
 mod fixture;
 mod handoff;
 mod links;
 mod requests;
 mod streams;
+mod webdav;
 mod wire;
