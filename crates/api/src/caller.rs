@@ -79,6 +79,13 @@ pub(crate) async fn authenticate(
     let Some((Identity { user, token }, presented)) = found else {
         return Err(ApiError::Unauthorized("the token is unknown, revoked or expired"));
     };
+    // One that names a container holds in that container alone, while it runs.
+    if let Some(container) = presented.container()
+        && store.container(container).await?.is_some()
+        && store.container_of_token(&presented).await?.is_none_or(|it| it.uuid != container)
+    {
+        return Err(ApiError::Unauthorized("the token's container does not run any more"));
+    }
     if !is_in_scope(&token.scopes, method, path) {
         return Err(ApiError::Forbidden(format!(
             "the token's scopes do not allow {method} {path}"

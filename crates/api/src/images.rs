@@ -6,7 +6,7 @@ use std::pin::Pin;
 use bytes::Bytes;
 use futures_util::Stream;
 use futures_util::future::BoxFuture;
-use model::Timestamp;
+use model::{Timestamp, UserUuid};
 use serde::Serialize;
 
 /// Bytes as they arrive.
@@ -56,11 +56,12 @@ pub trait Images: Send + Sync {
     /// All images.
     fn list(&self) -> BoxFuture<'_, Result<Vec<ImageSummary>, String>>;
 
-    /// Reads an archive to its end and keeps its image, under `name` besides its own names.
+    /// Reads an archive to its end and keeps its image, under `name` besides its own names, and records it as `owner`'s.
     fn import<'a>(
         &'a self,
         archive: ByteStream,
         name: Option<&'a str>,
+        owner: UserUuid,
     ) -> BoxFuture<'a, Result<ImageSummary, ImageFault>>;
 
     /// Takes a name away, and the image with its last one; false where there is no such name.

@@ -29,5 +29,5 @@ pub use blocks::Blocks;
 pub use config::{ApiConfig, BindMounts};
 pub use error::ApiError;
 pub use images::{ByteStream, ImageFault, ImageSummary, Images, ResolvedImage};
-pub use logs::{LogQuery, LogSource, LogStream};
+pub use logs::{LogFile, LogQuery, LogSource, LogStream};
 pub use router::Api;

@@ -2,8 +2,10 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::ops::Range;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::SystemTime;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
@@ -51,8 +53,33 @@ pub struct LogQuery {
     pub tail_lines: Option<u64>,
 }
 
+/// One file of a container's logs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogFile {
+    /// Its name, such as `stdout.txt`.
+    pub name: String,
+    /// Its length now; it may grow.
+    pub n_bytes: u64,
+    /// When it last changed.
+    pub modified_at: SystemTime,
+}
+
 /// Whoever has the logs.
 pub trait LogSource: Send + Sync {
+    /// The files that there are, by name; none of a container that did not start. Errors are words for people.
+    fn files<'a>(
+        &'a self,
+        container: &'a ContainerUuid,
+    ) -> BoxFuture<'a, Result<Vec<LogFile>, String>>;
+
+    /// Bytes of one of these files, within its length.
+    fn read<'a>(
+        &'a self,
+        container: &'a ContainerUuid,
+        name: &'a str,
+        range: Range<u64>,
+    ) -> BoxFuture<'a, Result<ByteStream, String>>;
+
     /// The bytes of a log, lines with an RFC 3339 time before each; none where there is no log.
     fn open<'a>(
         &'a self,

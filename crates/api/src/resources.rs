@@ -1,10 +1,12 @@
 //! The Arvados resources: one file each, and what lists and reads have in common.
 
 pub(crate) mod collections;
+mod commit;
 mod container_requests;
 mod containers;
 mod keep_services;
 mod links;
+mod log_files;
 mod site;
 mod tokens;
 mod users;
@@ -28,6 +30,7 @@ pub(crate) fn routes() -> Router<Api> {
     Router::new()
         .merge(container_requests::routes())
         .merge(containers::routes())
+        .merge(log_files::routes())
         .merge(collections::routes())
         .merge(keep_services::routes())
         .merge(links::routes())

@@ -48,6 +48,8 @@ settings! {
         "LogBytesMax" log_bytes_max: ByteSize = ByteSize::mib(64), ByteSize::kib(64) => ByteSize::gib(1024);
         /// Time between looks at everything, should an event have been lost; looking costs one query.
         "ReconcileInterval" reconcile_interval: Duration = 10 * SECOND, SECOND => HOUR;
+        /// Files of collections kept on this machine for the next container that reads them; what running containers read stays in any case.
+        "InputCacheBytes" input_cache_bytes: ByteSize = ByteSize::gib(64), ByteSize::bytes(0) => ByteSize::gib(1 << 20);
         /// Directories of this machine that containers may mount, with all below them; none by default, since the server's rights are used.
         "BindMounts" bind_mounts: Vec<PathBuf> = Vec::new();
         /// Whether every user may use BindMounts, and not only administrators.

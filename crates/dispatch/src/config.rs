@@ -4,6 +4,8 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use model::BlockStore;
+
 use crate::admission::Capacity;
 
 /// All that the dispatcher is told.
@@ -29,6 +31,8 @@ pub struct DispatchConfig {
     pub log_bytes_max: u64,
     /// Look at everything this often even if nothing happened.
     pub period: Duration,
+    /// Where blocks are, and what is made of them; without it containers see no collections and leave none.
+    pub blocks: Option<BlockStore>,
     /// Public ports for services, on sites without a wildcard name.
     pub external_ports: Option<RangeInclusive<u16>>,
 }
@@ -50,6 +54,7 @@ impl DispatchConfig {
             // A chatty service fills this in days; a disk holds many of them.
             log_bytes_max: 64 << 20,
             period: Duration::from_secs(5),
+            blocks: None,
             external_ports: None,
         }
     }

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{Container, SuperviseSpec};
+use model::{Container, LaunchSecrets, SuperviseSpec};
+use store::{Store, StoreError};
 use tunnel::LaunchSecret;
 
 use crate::backend::{Backend, BackendError};
@@ -16,8 +17,8 @@ use crate::images::ImageResolver;
 use crate::launch_spec::{self, SpecError};
 use crate::layout::ContainerDir;
 
-/// The image store reads a few small files; a disk that takes longer is as good as broken.
-const IMAGE_TIMEOUT: Duration = Duration::from_secs(30);
+/// An image that a client stored as a collection is unpacked now, the first time: some tens of GB at 50 MB/s.
+const IMAGE_TIMEOUT: Duration = Duration::from_secs(1800);
 
 /// Why a container could not be launched; [`LaunchError::words`] go on its record.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +31,12 @@ pub(crate) enum LaunchError {
     SlowImage { image: String },
     #[error(transparent)]
     Spec(#[from] SpecError),
+    #[error("the collection {hash} that it mounts does not exist any more")]
+    NoCollection { hash: String },
+    #[error("the runtime_token that it was to use does not hold any more")]
+    NoToken,
+    #[error("cannot read what it needs from the records")]
+    Records(#[from] StoreError),
     #[error("no space left on the disk of {path:?}: free some space and run it again")]
     DiskFull { path: PathBuf },
     #[error("cannot prepare {path:?}")]
@@ -60,6 +67,7 @@ impl LaunchError {
 /// Starts the supervisor of a locked container.
 pub(crate) async fn launch(
     container: &Container,
+    store: &Store,
     config: &DispatchConfig,
     images: &Arc<dyn ImageResolver>,
     backend: &Arc<dyn Backend>,
@@ -72,25 +80,94 @@ pub(crate) async fn launch(
         Err(_elapsed) => return Err(LaunchError::SlowImage { image: name.clone() }),
     };
     let spec = launch_spec::build(container, image, config)?;
+    let files = LaunchFiles {
+        manifests: manifests_of(&spec, store).await?,
+        secrets: secrets_of(&spec, store).await?,
+        record: serde_json::to_vec_pretty(container).unwrap_or_default(),
+        node: node_facts(config),
+        spec,
+    };
     let dir = ContainerDir::of(&config.data_dir, container.uuid);
-    tokio::task::spawn_blocking(move || prepare(&dir, &spec))
+    tokio::task::spawn_blocking(move || prepare(&dir, &files))
         .await
         .map_err(|_panic| LaunchError::Interrupted)??;
     backend.launch(container.uuid).await?;
     Ok(())
 }
 
+/// What is written for the supervisor.
+struct LaunchFiles {
+    spec: SuperviseSpec,
+    secrets: LaunchSecrets,
+    /// By portable data hash.
+    manifests: Vec<(String, String)>,
+    /// `container.json` and `node.json` of the logs.
+    record: Vec<u8>,
+    node: Vec<u8>,
+}
+
+/// The manifests of the collections that are mounted. Whether their reader may see them was asked when the request was
+/// committed.
+async fn manifests_of(
+    spec: &SuperviseSpec,
+    store: &Store,
+) -> Result<Vec<(String, String)>, LaunchError> {
+    let mut manifests = Vec::new();
+    for hash in spec.mounts.portable_data_hashes() {
+        let found = store.manifest_by_hash(hash).await?;
+        let manifest = found.ok_or_else(|| LaunchError::NoCollection { hash: hash.to_owned() })?;
+        manifests.push((hash.to_owned(), manifest));
+    }
+    Ok(manifests)
+}
+
+async fn secrets_of(spec: &SuperviseSpec, store: &Store) -> Result<LaunchSecrets, LaunchError> {
+    let uuid = spec.container_uuid;
+    let mut secrets =
+        LaunchSecrets { mounts: store.secret_mounts(uuid).await?, ..LaunchSecrets::default() };
+    if let Some(access) = &spec.api {
+        let token = store.container_token(uuid).await?.ok_or(LaunchError::NoToken)?;
+        secrets.environment = launch_spec::api_environment(access, &token.text);
+    }
+    Ok(secrets)
+}
+
+/// What the logs say of the machine, under Arvados's name for it.
+fn node_facts(config: &DispatchConfig) -> Vec<u8> {
+    let facts = serde_json::json!({
+        "name": rustix::system::uname().nodename().to_string_lossy(),
+        "RAM": config.ram_bytes,
+        "VCPUs": config.vcpus,
+    });
+    serde_json::to_vec_pretty(&facts).unwrap_or_default()
+}
+
 /// Writes the directory. The secret comes last: its presence says that the rest is there.
 ///
 /// Nothing is synced: a launch does not survive the loss of power anyway.
-fn prepare(dir: &ContainerDir, spec: &SuperviseSpec) -> Result<(), LaunchError> {
+fn prepare(dir: &ContainerDir, files: &LaunchFiles) -> Result<(), LaunchError> {
     let at = |path: PathBuf| move |source| step_failed(path, source);
-    DirBuilder::new().recursive(true).mode(0o700).create(dir.log()).map_err(at(dir.log()))?;
-    for old in [dir.state(), dir.pid(), dir.secret()] {
+    let mut folders = DirBuilder::new();
+    folders.recursive(true).mode(0o700);
+    folders.create(dir.log()).map_err(at(dir.log()))?;
+    folders.create(dir.manifests()).map_err(at(dir.manifests()))?;
+    let old = [dir.state(), dir.pid(), dir.secret(), dir.output_manifest(), dir.log_manifest()];
+    for old in old {
         remove(&old).map_err(at(old))?;
     }
-    let json = serde_json::to_vec_pretty(spec).map_err(|error| at(dir.spec())(error.into()))?;
+    for (hash, manifest) in &files.manifests {
+        let path = dir.manifests().join(hash);
+        write(&path, manifest.as_bytes()).map_err(at(path))?;
+    }
+    for (name, content) in [("container.json", &files.record), ("node.json", &files.node)] {
+        let path = dir.log().join(name);
+        write(&path, content).map_err(at(path))?;
+    }
+    let to_json = |error: serde_json::Error| at(dir.spec())(error.into());
+    let json = serde_json::to_vec_pretty(&files.spec).map_err(to_json)?;
     write(&dir.spec(), &json).map_err(at(dir.spec()))?;
+    let json = serde_json::to_vec(&files.secrets).map_err(to_json)?;
+    write(&dir.launch_secrets(), &json).map_err(at(dir.launch_secrets()))?;
     let secret = LaunchSecret::generate().map_err(at(dir.secret()))?;
     write(&dir.secret(), secret.to_hex().as_bytes()).map_err(at(dir.secret()))
 }
@@ -104,7 +181,9 @@ fn step_failed(path: PathBuf, source: io::Error) -> LaunchError {
 
 /// For our eyes only, whatever the umask; never half-written under its own name.
 fn write(path: &Path, content: &[u8]) -> io::Result<()> {
-    let new = path.with_extension("new");
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    let new = PathBuf::from(new);
     remove(&new)?;
     let mut file: File = File::options().write(true).create_new(true).mode(0o600).open(&new)?;
     file.write_all(content)?;
@@ -141,7 +220,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("secret");
-        std::fs::write(path.with_extension("new"), "half-writ").unwrap();
+        std::fs::write(dir.path().join("secret.new"), "half-writ").unwrap();
         write(&path, b"whole").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"whole");
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);

@@ -1,26 +1,24 @@
 //! From a container's record and its image to what the supervisor is told. Pure.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
-use model::{BindMount, Container, JsonMap, SuperviseSpec};
+use model::{ApiAccess, Container, ContainerPort, JsonMap, MountPlan, MountProblem, SuperviseSpec};
 use serde_json::Value;
 
 use crate::config::DispatchConfig;
 use crate::images::LaunchImage;
 use crate::layout;
 
+/// The port inside a container that leads to the API, or the first after it that the container does not publish: one
+/// that nobody uses by habit, below those that the system gives out.
+const API_PORT: u16 = 24_443;
+
 /// Why a record cannot be run, in words for its owner.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum SpecError {
-    /// A mount of a kind that is not built yet, or broken.
-    #[error("mounts[{target:?}] {problem}")]
-    Mount {
-        /// Its place in the container.
-        target: String,
-        /// What is wrong.
-        problem: String,
-    },
+    /// A mount that cannot be made.
+    #[error(transparent)]
+    Mount(#[from] MountProblem),
     /// An environment value that is no text.
     #[error("environment[{name:?}] must be a string")]
     Environment {
@@ -35,7 +33,8 @@ pub(crate) fn build(
     image: LaunchImage,
     config: &DispatchConfig,
 ) -> Result<SuperviseSpec, SpecError> {
-    let (mounts, tmp_mounts) = mounts_of(&container.mounts)?;
+    let mounts = MountPlan::of(&container.mounts, &container.output_path)
+        .map_err(|mut problems| SpecError::Mount(problems.swap_remove(0)))?;
     Ok(SuperviseSpec {
         container_uuid: container.uuid,
         command: container.command.clone(),
@@ -48,8 +47,10 @@ pub(crate) fn build(
         ram_bytes: container.runtime_constraints.ram,
         vcpus: container.runtime_constraints.vcpus,
         mounts,
-        tmp_mounts,
         output_path: Some(container.output_path.clone()).filter(|path| !path.is_empty()),
+        output_glob: container.output_glob.clone(),
+        blocks: config.blocks.clone(),
+        api: container.runtime_constraints.api.then(|| api_access(container, config)),
         tunnels: layout::tunnels_dir(&config.data_dir),
         stop_grace_ms: u64::try_from(config.stop_grace.as_millis()).unwrap_or(u64::MAX),
         log_bytes_max: config.log_bytes_max,
@@ -65,56 +66,41 @@ fn environment_of(environment: &JsonMap) -> Result<BTreeMap<String, String>, Spe
     environment.iter().map(entry).collect()
 }
 
-/// `tmp` and `bind` are understood; anything else is refused rather than silently left out.
-fn mounts_of(mounts: &JsonMap) -> Result<(Vec<BindMount>, Vec<String>), SpecError> {
-    let (mut binds, mut tmps) = (Vec::new(), Vec::new());
-    for (target, mount) in mounts {
-        let refuse = |problem: String| SpecError::Mount { target: target.clone(), problem };
-        if !target.starts_with('/') {
-            return Err(refuse("is not supported yet: only absolute paths are".to_owned()));
-        }
-        match mount.get("kind").and_then(Value::as_str) {
-            Some("tmp") => tmps.push(target.clone()),
-            Some("bind") => {
-                let source = mount.get("path").and_then(Value::as_str).map(PathBuf::from);
-                let Some(source) = source.filter(|path| path.is_absolute()) else {
-                    return Err(refuse("must have an absolute `path` on this machine".to_owned()));
-                };
-                let writable = mount.get("writable").and_then(Value::as_bool).unwrap_or(false);
-                binds.push(BindMount { source, target: target.clone(), writable });
-            }
-            Some(kind) => {
-                return Err(refuse(format!(
-                    "has kind {kind:?}, which is not supported yet: use \"tmp\" or \"bind\""
-                )));
-            }
-            None => return Err(refuse("has no `kind`".to_owned())),
-        }
+/// A port that the container's own program does not publish.
+fn api_access(container: &Container, config: &DispatchConfig) -> ApiAccess {
+    let is_free = |port: &u16| {
+        ContainerPort::new(*port).is_none_or(|port| container.published_ports.get(port).is_none())
+    };
+    ApiAccess {
+        port: (API_PORT..u16::MAX).find(is_free).unwrap_or(API_PORT),
+        controllers: layout::apis_dir(&config.data_dir),
     }
-    Ok((binds, tmps))
+}
+
+/// What Arvados's clients read from their environment inside a container.
+pub(crate) fn api_environment(access: &ApiAccess, token: &str) -> BTreeMap<String, String> {
+    let host = format!("127.0.0.1:{}", access.port);
+    let entry = |name: &str, value: String| (name.to_owned(), value);
+    [
+        entry("ARVADOS_API_HOST", host.clone()),
+        // The way there never leaves this machine, and the certificate is for the names of outside.
+        entry("ARVADOS_API_HOST_INSECURE", "1".to_owned()),
+        entry("ARVADOS_API_TOKEN", token.to_owned()),
+        entry("ARVADOS_KEEP_SERVICES", format!("https://{host}/")),
+    ]
+    .into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check(mounts: &Value, expected: &str) {
-        let map = mounts.as_object().unwrap().clone();
-        let words = match mounts_of(&map) {
-            Ok((binds, tmps)) => format!("{binds:?} {tmps:?}"),
-            Err(error) => error.to_string(),
-        };
-        assert!(words.contains(expected), "{words:?} lacks {expected:?}");
-    }
-
     #[test]
-    fn mounts_are_understood_or_refused_by_name() {
-        check(&serde_json::json!({"/tmp": {"kind": "tmp", "capacity": 1}}), "[] [\"/tmp\"]");
-        let bind = serde_json::json!({"/d": {"kind": "bind", "path": "/srv/d"}});
-        check(&bind, "source: \"/srv/d\", target: \"/d\", writable: false");
-        check(&serde_json::json!({"/d": {"kind": "bind", "path": "d"}}), "absolute `path`");
-        check(&serde_json::json!({"/k": {"kind": "collection"}}), "mounts[\"/k\"] has kind");
-        check(&serde_json::json!({"stdout": {"kind": "file"}}), "mounts[\"stdout\"] is not");
-        check(&serde_json::json!({"/k": {}}), "has no `kind`");
+    fn programs_find_the_api_where_their_clients_look() {
+        let environment =
+            api_environment(&ApiAccess { port: 24443, controllers: "/x".into() }, "v2/a/b/c");
+        assert_eq!(environment["ARVADOS_API_HOST"], "127.0.0.1:24443");
+        assert_eq!(environment["ARVADOS_API_TOKEN"], "v2/a/b/c");
+        assert_eq!(environment["ARVADOS_KEEP_SERVICES"], "https://127.0.0.1:24443/");
     }
 }

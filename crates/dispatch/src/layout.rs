@@ -24,6 +24,26 @@ impl ContainerDir {
         self.0.join("spec.json")
     }
 
+    /// The [`model::LaunchSecrets`] as JSON, until the supervisor has read them.
+    pub fn launch_secrets(&self) -> PathBuf {
+        self.0.join("launch-secrets.json")
+    }
+
+    /// Directory of the manifests of collections that are mounted, each named by its portable data hash.
+    pub fn manifests(&self) -> PathBuf {
+        self.0.join("manifests")
+    }
+
+    /// The manifest of what the container made, once the supervisor has saved it.
+    pub fn output_manifest(&self) -> PathBuf {
+        self.0.join("output.manifest")
+    }
+
+    /// The manifest of its logs, once they were saved.
+    pub fn log_manifest(&self) -> PathBuf {
+        self.0.join("log.manifest")
+    }
+
     /// The launch secret in hex. The container counts as launched while this file exists.
     pub fn secret(&self) -> PathBuf {
         self.0.join("secret")
@@ -63,6 +83,11 @@ pub fn containers_dir(data_dir: &Path) -> PathBuf {
 /// Where each controller has its socket for supervisors.
 pub fn tunnels_dir(data_dir: &Path) -> PathBuf {
     data_dir.join("run").join("tunnels")
+}
+
+/// Where each controller says at which address the API is, for the programs in containers.
+pub fn apis_dir(data_dir: &Path) -> PathBuf {
+    data_dir.join("run").join("api")
 }
 
 /// Held by the process that dispatches.

@@ -1,15 +1,17 @@
 //! Brings a container's record in line with what its supervisor says. Every step is idempotent.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use model::{
     Container, ContainerEnd, ContainerState, ContainerUuid, ServiceDomain, SupervisorState,
     Timestamp,
 };
-use store::{Store, StoreError};
+use store::{Leavings, Store, StoreError};
 
 use crate::addresses;
 use crate::config::DispatchConfig;
+use crate::layout::ContainerDir;
 
 /// Writes what supervisors report into the records.
 #[derive(Clone, Debug)]
@@ -55,11 +57,27 @@ impl Recorder {
         if let Some(started_at) = started_at {
             self.begun(uuid, started_at).await?;
         }
-        match self.store.end_container(uuid, end).await {
+        let leavings = self.leavings(uuid).await;
+        match self.store.end_container(uuid, end, leavings).await {
             // Deleted meanwhile: there is nobody left to tell.
             Ok(_) | Err(StoreError::NotFound(_)) => Ok(()),
             Err(error) => Err(error),
         }
+    }
+
+    /// What the supervisor has saved, on disk before it told the end. A file that is not there, or that cannot be read,
+    /// is nothing left.
+    async fn leavings(&self, uuid: ContainerUuid) -> Leavings {
+        let dir = ContainerDir::of(&self.config.data_dir, uuid);
+        let read = async |path: PathBuf| match tokio::fs::read_to_string(&path).await {
+            Ok(manifest) => Some(manifest),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => {
+                tracing::error!(path = %path.display(), %error, "cannot read what a container left");
+                None
+            }
+        };
+        Leavings { log: read(dir.log_manifest()).await, output: read(dir.output_manifest()).await }
     }
 
     /// Makes the record Running with its ports' addresses, unless it is or was; `None` if there is

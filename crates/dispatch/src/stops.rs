@@ -12,8 +12,8 @@ use crate::backend::EndHow;
 /// this; one that does not is signalled instead.
 const CONNECT_WITHIN: Duration = Duration::from_secs(1);
 
-/// What a supervisor may take beyond the grace period: killing, cleaning up, reading the output.
-const CLEANING: Duration = Duration::from_secs(90);
+/// What a supervisor may take beyond the grace period: killing, and saving the output; 30 GB at 50 MB/s.
+const CLEANING: Duration = Duration::from_secs(600);
 
 /// Who is to be stopped, since when, and what was done about it.
 #[derive(Debug)]
@@ -81,9 +81,9 @@ mod tests {
         assert_eq!(stops.next(&wanted, after(2), |_| true), [], "the order went by tunnel");
         assert_eq!(stops.next(&wanted, after(2), |_| false), [(uuid, EndHow::Ask)]);
         assert_eq!(stops.next(&wanted, after(3), |_| false), []);
-        assert_eq!(stops.next(&wanted, after(100), |_| true), [(uuid, EndHow::Kill)]);
-        assert_eq!(stops.next(&wanted, after(101), |_| false), []);
-        assert_eq!(stops.next(&BTreeSet::new(), after(102), |_| false), []);
+        assert_eq!(stops.next(&wanted, after(700), |_| true), [(uuid, EndHow::Kill)]);
+        assert_eq!(stops.next(&wanted, after(701), |_| false), []);
+        assert_eq!(stops.next(&BTreeSet::new(), after(702), |_| false), []);
         assert!(stops.is_empty());
     }
 }

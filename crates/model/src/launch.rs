@@ -1,5 +1,6 @@
 //! What passes between dispatcher, supervisor and controller to run one container.
 
+use crate::mounts::{MountPlan, SecretPlan};
 use crate::port::ContainerPort;
 use crate::timestamp::Timestamp;
 use crate::uuid::ContainerUuid;
@@ -38,6 +39,43 @@ pub struct BindMount {
     pub writable: bool,
 }
 
+/// Where a supervisor finds blocks and keeps what it made of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockStore {
+    /// The directory of block volumes.
+    pub dir: PathBuf,
+    /// The directory in which files made of blocks are kept for the next container.
+    pub cache: PathBuf,
+    /// Bytes that such files may take.
+    pub cache_bytes_max: u64,
+}
+
+/// A way from inside a container to the API, without a network: a port on the container's own loopback, which leads to
+/// a controller.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiAccess {
+    /// The port on 127.0.0.1 inside.
+    pub port: u16,
+    /// The directory in which each controller says where it listens.
+    pub controllers: PathBuf,
+}
+
+/// What a launch has that nobody may find afterwards. Written beside the specification, and removed by the supervisor
+/// as soon as it has read it.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaunchSecrets {
+    /// Environment, over that of the request.
+    pub environment: BTreeMap<String, String>,
+    /// Secret mounts.
+    pub mounts: SecretPlan,
+}
+
+impl std::fmt::Debug for LaunchSecrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LaunchSecrets(…)")
+    }
+}
+
 /// All that a supervisor needs to run one container. Written to `spec.json`; holds no secret.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SuperviseSpec {
@@ -61,13 +99,19 @@ pub struct SuperviseSpec {
     pub ram_bytes: u64,
     /// Number of CPUs asked for.
     pub vcpus: u32,
-    /// Directories of the host to show in the container.
-    pub mounts: Vec<BindMount>,
-    /// Paths in the container that get an empty, writable directory of their own.
-    #[serde(default)]
-    pub tmp_mounts: Vec<String>,
+    /// What is shown in the container beside the image, and where its standard streams lead.
+    pub mounts: MountPlan,
     /// Where outputs are written, an absolute path in the container.
     pub output_path: Option<String>,
+    /// Patterns of what to keep of the outputs; none is all of it.
+    #[serde(default)]
+    pub output_glob: Vec<String>,
+    /// Where blocks are; without it nothing is read from collections, and nothing saved.
+    #[serde(default)]
+    pub blocks: Option<BlockStore>,
+    /// How the program reaches the API; none is not at all.
+    #[serde(default)]
+    pub api: Option<ApiAccess>,
     /// The directory in which each controller has its socket for supervisors.
     pub tunnels: PathBuf,
     /// Time from SIGTERM to SIGKILL, in milliseconds.
@@ -106,6 +150,8 @@ pub enum Outcome {
     },
     /// It was never started.
     FailedToStart,
+    /// It ran to its end, and what it made could not be saved.
+    NotSaved,
     /// We were asked to stop it.
     Stopped {
         /// The exit code, where it ended by itself within the grace period.

@@ -5,10 +5,13 @@
 //! Where to start reading: [`records`], then [`port`] and [`service_domain`].
 
 pub mod collection;
+pub mod container_rules;
 pub mod field_error;
 pub mod filter;
+pub mod glob;
 pub mod host_label;
 pub mod launch;
+pub mod mounts;
 pub mod port;
 pub mod records;
 pub mod request_rules;
@@ -20,11 +23,13 @@ pub mod uuid;
 
 pub use collection::{Collection, VersionPolicy};
 pub use field_error::FieldError;
+pub use glob::Glob;
 pub use host_label::{HostLabel, HostLabelError, ReservedNames};
 pub use launch::{
-    BindMount, ContainerEnd, ImageConfig, Outcome, Phase, SuperviseSpec, SupervisorState,
-    ToController, ToSupervisor,
+    ApiAccess, BindMount, BlockStore, ContainerEnd, ImageConfig, LaunchSecrets, Outcome, Phase,
+    SuperviseSpec, SupervisorState, ToController, ToSupervisor,
 };
+pub use mounts::{CollectionMount, Content, MountPlan, MountProblem, SecretPlan, Stdin};
 pub use port::{Access, ContainerPort, PortError, PublishedPort, PublishedPorts};
 pub use records::{
     Container, ContainerRequest, JsonMap, Link, RuntimeConstraints, TokenRecord, User,

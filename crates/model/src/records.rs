@@ -65,11 +65,14 @@ pub struct ContainerRequest {
     /// Mounts that are never shown again.
     #[serde(skip_serializing, default)]
     pub secret_mounts: JsonMap,
+    /// The token that its program gets instead of one of its own; never shown.
+    #[serde(skip_serializing, default)]
+    pub runtime_token: Option<String>,
     /// What it needs to run.
     pub runtime_constraints: RuntimeConstraints,
     /// Where and how long it may run.
     pub scheduling_parameters: JsonMap,
-    /// The image: a name until it is committed, the image's id afterwards.
+    /// The image: a name, or the portable data hash or identifier of its collection.
     pub container_image: String,
     /// Environment variables, all values strings.
     pub environment: JsonMap,
@@ -126,7 +129,7 @@ pub struct Container {
     pub state: ContainerState,
     /// Program and arguments.
     pub command: Vec<String>,
-    /// The image's id.
+    /// The portable data hash of the image's collection, or the image's id where it has none.
     pub container_image: String,
     /// Working directory.
     pub cwd: String,

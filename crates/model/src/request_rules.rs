@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use crate::records::{ContainerRequest, JsonMap, RuntimeConstraints};
 use crate::uuid::{RequestUuid, UserUuid};
 use crate::{FieldError, PublishedPorts, RequestState, Timestamp};
-pub use mounts::{BindPolicy, bind_mounts, tmp_mounts};
+pub use mounts::{BindPolicy, bind_mounts};
 use values::Values;
 
 /// Greatest priority (Arvados).
@@ -147,7 +147,7 @@ pub fn check_commit(
         );
         problems.push(FieldError::new("output_path", problem));
     }
-    mounts::check_supported(&request.mounts, &request.secret_mounts, binds, &mut problems);
+    mounts::check_supported(request, binds, &mut problems);
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
@@ -177,6 +177,7 @@ fn blank(origin: &Origin) -> ContainerRequest {
         container_count_max: 3,
         mounts: JsonMap::new(),
         secret_mounts: JsonMap::new(),
+        runtime_token: None,
         runtime_constraints: values::default_constraints(),
         scheduling_parameters: values::default_scheduling(),
         container_image: String::new(),
@@ -216,6 +217,7 @@ fn apply(request: &mut ContainerRequest, attributes: &JsonMap) -> Vec<FieldError
     }
     values.object("mounts", &mut request.mounts);
     values.object("secret_mounts", &mut request.secret_mounts);
+    values.optional_text("runtime_token", &mut request.runtime_token);
     values.constraints(&mut request.runtime_constraints);
     values.scheduling(&mut request.scheduling_parameters);
     values.text("container_image", &mut request.container_image);
@@ -318,7 +320,8 @@ fn frozen_changes(before: &ContainerRequest, after: &ContainerRequest) -> Vec<Fi
 /// A request as JSON in which values that mean the same are the same.
 fn comparable(request: &ContainerRequest) -> JsonMap {
     let Ok(Value::Object(mut map)) = serde_json::to_value(request) else { return JsonMap::new() };
-    map.insert("mounts".to_owned(), mounts::without_zeroes(&request.mounts));
+    map.insert("mounts".to_owned(), crate::mounts::without_zeroes(&request.mounts));
     map.insert("secret_mounts".to_owned(), json!(request.secret_mounts));
+    map.insert("runtime_token".to_owned(), json!(request.runtime_token));
     map
 }

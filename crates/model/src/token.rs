@@ -1,6 +1,6 @@
 //! API tokens of the Arvados v2 form, `v2/<uuid>/<secret>`, and how they are kept: as SHA-256 of the secret.
 
-use crate::uuid::TokenUuid;
+use crate::uuid::{ContainerUuid, TokenUuid};
 use ring::digest;
 use std::fmt;
 use subtle::ConstantTimeEq;
@@ -20,15 +20,16 @@ pub struct TokenError;
 pub struct ApiToken {
     uuid: TokenUuid,
     secret: String,
+    container: Option<ContainerUuid>,
 }
 
 impl ApiToken {
     /// A token of its two parts.
     pub fn new(uuid: TokenUuid, secret: String) -> Self {
-        Self { uuid, secret }
+        Self { uuid, secret, container: None }
     }
 
-    /// Reads `v2/<uuid>/<secret>`; a fourth part (a container's UUID, Arvados) is ignored.
+    /// Reads `v2/<uuid>/<secret>`; a fourth part says in which container it is used (Arvados).
     ///
     /// # Errors
     /// When the text has another form.
@@ -36,15 +37,23 @@ impl ApiToken {
         let rest = text.strip_prefix("v2/").ok_or(TokenError)?;
         let mut parts = rest.split('/');
         let (uuid, secret) = (parts.next().ok_or(TokenError)?, parts.next().ok_or(TokenError)?);
-        if let Some(container) = parts.next()
-            && (parts.next().is_some() || !crate::uuid::looks_like_uuid(container))
-        {
+        let container = parts.next().map(ContainerUuid::parse).transpose();
+        let container = container.map_err(|_no_container| TokenError)?;
+        if parts.next().is_some() {
             return Err(TokenError);
         }
         let sound = (SECRET_BYTES_MIN..=SECRET_BYTES_MAX).contains(&secret.len())
             && secret.bytes().all(|byte| byte.is_ascii_alphanumeric());
         let uuid = TokenUuid::parse(uuid).map_err(|_other_form| TokenError)?;
-        if sound { Ok(Self { uuid, secret: secret.to_owned() }) } else { Err(TokenError) }
+        if !sound {
+            return Err(TokenError);
+        }
+        Ok(Self { uuid, secret: secret.to_owned(), container })
+    }
+
+    /// The container that it says it is used in.
+    pub fn container(&self) -> Option<ContainerUuid> {
+        self.container
     }
 
     /// Which token record it claims to be.
@@ -57,7 +66,7 @@ impl ApiToken {
         &self.secret
     }
 
-    /// The whole token in the clear, for the one who owns it.
+    /// The whole token in the clear, without the container, for the one who owns it.
     pub fn expose(&self) -> String {
         format!("v2/{}/{}", self.uuid, self.secret)
     }
@@ -125,6 +134,9 @@ mod tests {
     fn a_container_uuid_as_fourth_part_is_accepted() {
         let token = ApiToken::parse(&format!("{TOKEN}/wharf-dz642-0123456789abcde")).unwrap();
         assert_eq!(token.expose(), TOKEN);
+        assert!(
+            token.container().is_some() && ApiToken::parse(TOKEN).unwrap().container().is_none()
+        );
         assert!(ApiToken::parse(&format!("{TOKEN}/x")).is_err());
     }
 

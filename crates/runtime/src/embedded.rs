@@ -92,9 +92,10 @@ async fn start(spec: ContainerSpec) -> Result<Handle, StartError> {
     let sent = link.send_start(&frame).await;
     match link.receive(&mut inbox).await.map_err(helper)? {
         Some(FromShim::Started { pid, notes }) => {
+            let listener = inbox.take_descriptor();
             let link = Arc::new(link);
             tokio::spawn(run(Arc::clone(&link), inbox, child));
-            Ok(Handle { link, id, dir, pid, notes })
+            Ok(Handle { link, id, dir, pid, notes, listener })
         }
         Some(FromShim::StartFailed(error)) => {
             reap(child).await;
@@ -157,6 +158,9 @@ mod tests {
             user: crate::UserSpec::root(),
             hostname: "c".to_owned(),
             mounts: Vec::new(),
+            files: Vec::new(),
+            stdin: crate::Input::Empty,
+            listen: None,
             limits: crate::Limits::default(),
             stdout: null(),
             stderr: null(),

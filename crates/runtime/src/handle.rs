@@ -6,6 +6,7 @@ use crate::link::Link;
 use crate::spec::{Exit, ExitStatus, Signal};
 use crate::sweep::sweep;
 use crate::wire::ToShim;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,7 @@ pub struct Handle {
     pub(crate) dir: PathBuf,
     pub(crate) pid: u32,
     pub(crate) notes: Vec<String>,
+    pub(crate) listener: Option<OwnedFd>,
 }
 
 impl Handle {
@@ -34,6 +36,12 @@ impl Handle {
     /// words for the container's owner.
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// The socket that listens inside the container, where one was asked for; the second time there is none. Not
+    /// blocking.
+    pub fn take_listener(&mut self) -> Option<std::net::TcpListener> {
+        self.listener.take().map(std::net::TcpListener::from)
     }
 
     /// Sends a signal to the container's command. The command may ignore it.

@@ -21,5 +21,5 @@ mod store;
 mod tarball;
 
 pub use error::ImageError;
-pub use import::Progress;
+pub use import::{Imported, Progress};
 pub use store::{Image, ImageStore, ImageSummary};

@@ -181,6 +181,13 @@ impl Link {
     }
 }
 
+impl Inbox {
+    /// The descriptor that came beside a message.
+    pub(crate) fn take_descriptor(&mut self) -> Option<OwnedFd> {
+        self.descriptors.pop_front()
+    }
+}
+
 /// What has arrived and is not used up.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {

@@ -27,6 +27,12 @@ pub struct ContainerSpec {
     pub hostname: String,
     /// Directories and files of the host to show in the container.
     pub mounts: Vec<Mount>,
+    /// Files that are in memory alone, put in place after all mounts; a few MiB together.
+    pub files: Vec<TextFile>,
+    /// What the command reads from its standard input.
+    pub stdin: Input,
+    /// A port on the container's 127.0.0.1 on which we listen before the command runs; see [`crate::Handle::take_listener`].
+    pub listen: Option<u16>,
     /// What it may use at most.
     pub limits: Limits,
     /// Receives what the command writes to its standard output: a pipe or a file.
@@ -44,6 +50,46 @@ pub struct Mount {
     pub target: String,
     /// Whether the container may write to it.
     pub writable: bool,
+}
+
+/// A file that only the container sees, and that is on no disk.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TextFile {
+    /// Absolute path in the container; made if it is missing.
+    pub target: String,
+    /// All that is in it.
+    pub text: String,
+}
+
+impl fmt::Debug for TextFile {
+    /// The text may be a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TextFile").field("target", &self.target).finish_non_exhaustive()
+    }
+}
+
+/// What a command reads.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Input {
+    /// Nothing.
+    #[default]
+    Empty,
+    /// This text.
+    Text(String),
+    /// A file of the host.
+    File(PathBuf),
+}
+
+impl fmt::Debug for Input {
+    /// The text may be a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("Empty"),
+            Self::Text(_) => f.write_str("Text(…)"),
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+        }
+    }
 }
 
 /// What a container may use. `None` means no limit of its own.

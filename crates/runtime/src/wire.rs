@@ -3,7 +3,7 @@
 //! belong to, in order.
 
 use crate::error::StartError;
-use crate::spec::{ContainerSpec, Exit, Limits, Mount, UserSpec};
+use crate::spec::{ContainerSpec, Exit, Input, Limits, Mount, TextFile, UserSpec};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,9 @@ pub(crate) struct ShimSpec {
     pub(crate) user: UserSpec,
     pub(crate) hostname: String,
     pub(crate) mounts: Vec<Mount>,
+    pub(crate) files: Vec<TextFile>,
+    pub(crate) stdin: Input,
+    pub(crate) listen: Option<u16>,
     pub(crate) limits: Limits,
 }
 
@@ -43,6 +46,9 @@ impl ShimSpec {
             user: spec.user.clone(),
             hostname: spec.hostname.clone(),
             mounts: spec.mounts.clone(),
+            files: spec.files.clone(),
+            stdin: spec.stdin.clone(),
+            listen: spec.listen,
             limits: spec.limits,
         }
     }
@@ -68,7 +74,7 @@ pub(crate) enum ToShim {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum FromShim {
-    /// The command runs.
+    /// The command runs. The listening socket comes with it, where one was asked for.
     Started { pid: u32, notes: Vec<String> },
     /// It does not, and nothing is left.
     StartFailed(StartError),

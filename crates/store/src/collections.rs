@@ -227,7 +227,8 @@ pub(crate) async fn create(
     Ok(collection)
 }
 
-async fn update(
+/// Changes a collection inside a transaction.
+pub(crate) async fn update(
     tx: &mut Tx,
     change: CollectionChange,
     by: UserUuid,

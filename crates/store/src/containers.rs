@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 
 use model::{
     Container, ContainerEnd, ContainerPort, ContainerRequest, ContainerState, ContainerUuid,
-    JsonMap, Outcome, PublishedPorts, RequestState, Timestamp,
+    JsonMap, PublishedPorts, Timestamp,
 };
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteConnection;
@@ -20,9 +20,14 @@ use crate::links::later;
 use crate::schema::{CONTAINER_REQUESTS, CONTAINERS};
 use crate::sql;
 use crate::writer::Tx;
+pub use finish::Leavings;
+pub use token::ContainerToken;
 
-/// Arvados scales a request's priority by this before it takes off the age.
-const PRIORITY_SCALE: i64 = 1 << 50;
+pub(crate) mod finish;
+pub(crate) mod priority;
+pub(crate) mod results;
+mod token;
+mod update;
 
 impl Store {
     /// What there is to do, most urgent first: Queued containers that somebody wants, and all
@@ -82,18 +87,25 @@ impl Store {
         .await
     }
 
-    /// Puts a Locked container back into the queue; false where it is not Locked.
+    /// Puts a Locked container back into the queue, or ends it where nobody wants it any more; false where it is not
+    /// Locked.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn unlock_container(&self, uuid: ContainerUuid) -> Result<bool, StoreError> {
-        self.change(uuid, |container| {
-            let locked = container.state == ContainerState::Locked;
-            if locked {
+        self.write(move |tx| {
+            Box::pin(async move {
+                let mut container = load(tx.conn(), uuid).await?.ok_or_else(|| not_found(uuid))?;
+                if container.state != ContainerState::Locked {
+                    return Ok(false);
+                }
+                token::expire(tx, &container).await?;
                 container.state = ContainerState::Queued;
                 container.locked_by_uuid = None;
-            }
-            locked
+                container.auth_uuid = None;
+                save(tx, container).await?;
+                finish::cancel_if_queued(tx, Some(uuid)).await.map(|()| true)
+            })
         })
         .await
     }
@@ -109,14 +121,18 @@ impl Store {
         started_at: Timestamp,
         ports: PublishedPorts,
     ) -> Result<bool, StoreError> {
-        self.change(uuid, move |container| {
-            let locked = container.state == ContainerState::Locked;
-            if locked {
+        self.write(move |tx| {
+            Box::pin(async move {
+                let mut container = load(tx.conn(), uuid).await?.ok_or_else(|| not_found(uuid))?;
+                if container.state != ContainerState::Locked {
+                    return Ok(false);
+                }
                 container.state = ContainerState::Running;
                 container.started_at = Some(started_at);
                 container.published_ports = ports;
-            }
-            locked
+                save(tx, container).await?;
+                results::begin_logs(tx, uuid).await.map(|()| true)
+            })
         })
         .await
     }
@@ -168,8 +184,9 @@ impl Store {
         .await
     }
 
-    /// Ends a container for good and finalises its requests, in one transaction. False where it
-    /// was over already; repeating it changes nothing.
+    /// Ends a container for good and finalises its requests, in one transaction, with collections of what it leaves;
+    /// those of one that the machine lost get another container, as long as they may. False where it was over already;
+    /// repeating it changes nothing.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], or when the database fails.
@@ -177,12 +194,13 @@ impl Store {
         &self,
         uuid: ContainerUuid,
         end: &ContainerEnd,
+        leavings: Leavings,
     ) -> Result<bool, StoreError> {
         let end = end.clone();
         self.write_ending(move |tx| {
             Box::pin(async move {
                 let container = load(tx.conn(), uuid).await?.ok_or_else(|| not_found(uuid))?;
-                finish(tx, container, &end).await
+                finish::finish(tx, container, &end, &leavings).await
             })
         })
         .await
@@ -375,99 +393,4 @@ async fn open_requests(
         &[uuid.as_str()],
     )
     .await
-}
-
-/// The priority that a container has by its requests (Arvados): the greatest of each request's
-/// priority, scaled, less its age's beginning in milliseconds, so that the older goes first.
-fn priority_of(requests: &[ContainerRequest]) -> i64 {
-    requests
-        .iter()
-        .filter(|request| request.priority > 0)
-        .map(|request| {
-            request.priority * PRIORITY_SCALE - request.created_at.as_jiff().as_millisecond()
-        })
-        .max()
-        .unwrap_or(0)
-}
-
-/// Brings a container's priority in line with its requests.
-pub(crate) async fn recompute_priority(tx: &mut Tx, uuid: ContainerUuid) -> Result<(), StoreError> {
-    let Some(mut container) = load(tx.conn(), uuid).await? else { return Ok(()) };
-    let priority = priority_of(&open_requests(tx, uuid).await?);
-    if container.state.is_over() || container.priority == priority {
-        return Ok(());
-    }
-    container.priority = priority;
-    save(tx, container).await
-}
-
-/// Ends a container that nobody wants and that was not taken yet.
-pub(crate) async fn cancel_if_queued(
-    tx: &mut Tx,
-    uuid: Option<ContainerUuid>,
-) -> Result<(), StoreError> {
-    let Some(uuid) = uuid else { return Ok(()) };
-    let Some(container) = load(tx.conn(), uuid).await? else { return Ok(()) };
-    if container.state != ContainerState::Queued || container.priority > 0 {
-        return Ok(());
-    }
-    let end = ContainerEnd {
-        outcome: Outcome::Stopped { code: None },
-        finished_at: tx.now,
-        reason: "cancelled before it was started".to_owned(),
-        oom_killed: false,
-    };
-    finish(tx, container, &end).await.map(drop)
-}
-
-/// The end of a container and of its requests.
-async fn finish(
-    tx: &mut Tx,
-    mut container: Container,
-    end: &ContainerEnd,
-) -> Result<bool, StoreError> {
-    if container.state.is_over() {
-        return Ok(false);
-    }
-    let uuid = container.uuid;
-    (container.state, container.exit_code) = ended_as(end, container.state);
-    container.finished_at = Some(end.finished_at);
-    container.locked_by_uuid = None;
-    if !end.reason.is_empty() {
-        // A cancellation that was asked for is no error; its words are still on the record.
-        let key = match end.outcome {
-            Outcome::Stopped { .. } => "activity",
-            _ => "error",
-        };
-        container.runtime_status.insert(key.to_owned(), end.reason.clone().into());
-    }
-    save(tx, container).await?;
-    for mut request in open_requests(tx, uuid).await? {
-        request.state = RequestState::Final;
-        request.modified_at = later(tx.now, request.modified_at);
-        let hidden = vec![("secret_mounts", "{}".into())];
-        let statement = sql::update(&CONTAINER_REQUESTS, request.uuid.as_str(), &request, hidden)?;
-        statement.execute(tx.conn()).await?;
-        let owners = owner_users([request.owner_uuid.as_str()]);
-        tx.changed(ChangeKind::Request, &request.uuid, owners);
-    }
-    sqlx::query("DELETE FROM external_ports WHERE container_uuid = $1")
-        .bind(uuid.to_string())
-        .execute(tx.conn())
-        .await?;
-    Ok(true)
-}
-
-/// State and exit code after an end. Only a container that ran can be Complete; a program killed
-/// by a signal has 128 + the signal's number, as shells and Arvados say it.
-fn ended_as(end: &ContainerEnd, before: ContainerState) -> (ContainerState, Option<i32>) {
-    match end.outcome {
-        Outcome::Exited { code } if before == ContainerState::Running => {
-            (ContainerState::Complete, Some(code))
-        }
-        Outcome::Signalled { signal } if before == ContainerState::Running => {
-            (ContainerState::Complete, Some(128 + signal))
-        }
-        _ => (ContainerState::Cancelled, None),
-    }
 }

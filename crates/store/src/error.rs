@@ -72,6 +72,9 @@ pub enum StoreError {
         #[source]
         source: serde_json::Error,
     },
+    /// What a supervisor left is no manifest.
+    #[error("what a container left is no manifest: {0}")]
+    Manifest(String),
     /// The system gave no random bytes.
     #[error("the system gives no random bytes")]
     Random,

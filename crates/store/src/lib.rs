@@ -23,6 +23,7 @@ mod database;
 mod error;
 mod feed;
 mod filter_sql;
+pub mod images;
 pub mod links;
 pub mod list;
 mod migrations;
@@ -41,9 +42,12 @@ pub use codes::{CodeGrant, NewCode, Purpose};
 pub use collections::{
     CollectionChange, CollectionContent, CollectionsSwept, NameClash, NewCollection,
 };
+pub use containers::{ContainerToken, Leavings};
 pub use database::{Clock, Store, StoreOptions};
 pub use error::StoreError;
+pub use images::{NewImage, StoredImage};
 pub use list::{Page, Reader};
+pub use requests::Resolved;
 pub use schema::Resource;
 pub use targets::{TargetKey, TargetRecord};
 pub use tokens::{Identity, NewToken};

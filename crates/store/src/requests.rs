@@ -20,6 +20,22 @@ use crate::writer::Tx;
 
 mod commit;
 
+/// What committing made of names: only the container's record has it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resolved {
+    /// The portable data hash of the image's collection, or the image's id.
+    pub container_image: String,
+    /// The mounts, with collections by content alone.
+    pub mounts: JsonMap,
+}
+
+impl Resolved {
+    /// For a request that needs nothing resolved.
+    pub fn as_asked(request: &ContainerRequest) -> Self {
+        Self { container_image: request.container_image.clone(), mounts: request.mounts.clone() }
+    }
+}
+
 impl Store {
     /// A new request's identifier.
     ///
@@ -30,22 +46,27 @@ impl Store {
     }
 
     /// Keeps a new request, checked by the caller. One that is Committed gets its container in
-    /// the same transaction; its `container_image` is the resolved image's id.
+    /// the same transaction, made of what was `resolved`, else of what the request says. One that a container's
+    /// program makes has that container's priority.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn create_request(
         &self,
         mut request: ContainerRequest,
+        resolved: Option<Resolved>,
         by: UserUuid,
     ) -> Result<ContainerRequest, StoreError> {
         self.write(move |tx| {
             Box::pin(async move {
                 (request.created_at, request.modified_at) = (tx.now, tx.now);
                 request.modified_by_user_uuid = by;
-                let mut hidden: Hidden = vec![secrets(&request)];
+                if let Some(parent) = request.requesting_container_uuid {
+                    request.priority = containers::priority::inherited(tx, parent).await?;
+                }
+                let mut hidden: Hidden = secrets(&request);
                 if request.state == RequestState::Committed {
-                    commit::commit(tx, &mut request, by).await?;
+                    commit::commit(tx, &mut request, resolved, by).await?;
                     hidden.push(("submitted_by_uuid", by.to_string().into()));
                 }
                 sql::insert(&CONTAINER_REQUESTS, &request, hidden)?.execute(tx.conn()).await?;
@@ -67,6 +88,7 @@ impl Store {
         &self,
         before: ContainerRequest,
         mut after: ContainerRequest,
+        resolved: Option<Resolved>,
         by: UserUuid,
     ) -> Result<ContainerRequest, StoreError> {
         let cancels = before.priority > 0 && after.priority == 0;
@@ -79,18 +101,21 @@ impl Store {
                 }
                 after.modified_at = later(tx.now, before.modified_at);
                 after.modified_by_user_uuid = by;
-                let mut hidden: Hidden = vec![secrets(&after)];
+                let mut hidden: Hidden = secrets(&after);
                 if before.state == RequestState::Uncommitted
                     && after.state == RequestState::Committed
                 {
-                    commit::commit(tx, &mut after, by).await?;
+                    if let Some(parent) = after.requesting_container_uuid {
+                        after.priority = containers::priority::inherited(tx, parent).await?;
+                    }
+                    commit::commit(tx, &mut after, resolved, by).await?;
                     hidden.push(("submitted_by_uuid", by.to_string().into()));
                 }
                 let statement = sql::update(&CONTAINER_REQUESTS, uuid.as_str(), &after, hidden)?;
                 statement.execute(tx.conn()).await?;
                 saved(tx, &after, &[before.owner_uuid.as_str()]).await?;
                 if cancels {
-                    containers::cancel_if_queued(tx, after.container_uuid).await?;
+                    containers::finish::cancel_if_queued(tx, after.container_uuid).await?;
                 }
                 // What cancelling did to the request itself is part of the answer.
                 load(tx.conn(), uuid).await?.ok_or_else(|| not_found(uuid))
@@ -129,8 +154,8 @@ impl Store {
                 let owners = owner_users([request.owner_uuid.as_str()]);
                 tx.changed(ChangeKind::Request, &uuid, owners);
                 if let Some(container) = request.container_uuid {
-                    containers::recompute_priority(tx, container).await?;
-                    containers::cancel_if_queued(tx, Some(container)).await?;
+                    containers::priority::recompute(tx, container).await?;
+                    containers::finish::cancel_if_queued(tx, Some(container)).await?;
                 }
                 Ok(true)
             })
@@ -164,22 +189,24 @@ async fn saved(
     let owners = other_owners.iter().copied().chain([request.owner_uuid.as_str()]);
     tx.changed(ChangeKind::Request, &request.uuid, owner_users(owners));
     match request.container_uuid {
-        Some(container) => containers::recompute_priority(tx, container).await,
+        Some(container) => containers::priority::recompute(tx, container).await,
         None => Ok(()),
     }
 }
 
-/// Secret mounts are written apart: they are no attribute. Final requests have none.
-fn secrets(request: &ContainerRequest) -> (&'static str, sea_query::Value) {
-    let kept = if request.state == RequestState::Final {
-        "{}".to_owned()
+/// Secrets are written apart: they are no attributes. Final requests have none.
+fn secrets(request: &ContainerRequest) -> Hidden {
+    let (mounts, token) = if request.state == RequestState::Final {
+        ("{}".to_owned(), None)
     } else {
-        serde_json::Value::Object(request.secret_mounts.clone()).to_string()
+        let mounts = serde_json::Value::Object(request.secret_mounts.clone()).to_string();
+        (mounts, request.runtime_token.clone())
     };
-    ("secret_mounts", kept.into())
+    let token = sea_query::Value::String(token);
+    vec![("secret_mounts", mounts.into()), ("runtime_token", token)]
 }
 
-/// The request with its secret mounts.
+/// The request with its secrets.
 pub(crate) async fn load(
     conn: &mut SqliteConnection,
     uuid: RequestUuid,
@@ -188,6 +215,7 @@ pub(crate) async fn load(
         let mut statement = sql::select_all(&CONTAINER_REQUESTS);
         statement
             .column(Alias::new("secret_mounts"))
+            .column(Alias::new("runtime_token"))
             .and_where(Expr::col(Alias::new("uuid")).eq(uuid.as_str()));
         sql::build(&statement)
     };
@@ -195,6 +223,7 @@ pub(crate) async fn load(
     let Some(row) = rows.first() else { return Ok(None) };
     let mut request: ContainerRequest = sql::row_to_record(&CONTAINER_REQUESTS, row)?;
     let secrets: String = row.try_get("secret_mounts")?;
+    request.runtime_token = row.try_get("runtime_token")?;
     request.secret_mounts = serde_json::from_str::<JsonMap>(&secrets).map_err(|source| {
         StoreError::Corrupt { what: format!("container request {uuid}"), source }
     })?;

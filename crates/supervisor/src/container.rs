@@ -1,50 +1,52 @@
-//! From what the dispatcher wrote to what the runtime is asked for. Pure, but for the directories
-//! that temporary mounts need.
+//! From what the dispatcher wrote, and what was made ready of it, to what the runtime is asked for.
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use model::SuperviseSpec;
-use runtime::{ContainerSpec, Limits, Mount, UserSpec};
+use model::{LaunchSecrets, SuperviseSpec};
+use runtime::{ContainerSpec, Input, Limits, Mount, TextFile, UserSpec};
+
+use crate::inputs::Staged;
 
 /// Processes and threads of one container: far above what JupyterLab with kernels takes, far below
 /// what a fork bomb needs to hurt the machine. Fixed, the same for every container: there is no
 /// key for it in the configuration.
 const PIDS_MAX: u64 = 4096;
 
-/// Puts together the container; `output` is its standard output and error.
+/// Puts together the container; `output` is its standard output and error, where they go to the logs.
 pub(crate) fn spec_of(
     spec: &SuperviseSpec,
+    secrets: LaunchSecrets,
     dir: &Path,
-    tmp: Vec<Mount>,
+    staged: Staged,
     output: (OwnedFd, OwnedFd),
 ) -> ContainerSpec {
     let image = &spec.image_config;
     let cwd = spec.cwd.as_deref().unwrap_or(&image.working_dir);
-    let binds = spec.mounts.iter().map(|bind| Mount {
-        source: bind.source.clone(),
-        target: bind.target.clone(),
-        writable: bind.writable,
-    });
+    let env = env_of(spec, &secrets);
+    let texts = secrets.mounts.contents.into_iter();
+    let files = texts.map(|content| TextFile { target: content.target, text: content.text });
     ContainerSpec {
         id: spec.container_uuid.as_str().to_owned(),
         dir: dir.to_owned(),
         layers: spec.layers.clone(),
         argv: argv_of(spec),
-        env: env_of(spec),
+        env,
         cwd: cwd.to_owned(),
         user: UserSpec::parse(spec.user.as_deref().unwrap_or(&image.user)),
         hostname: spec.container_uuid.as_str().to_owned(),
-        mounts: in_mounting_order(tmp.into_iter().chain(binds).collect()),
+        mounts: in_mounting_order(staged.mounts),
+        files: files.collect(),
+        stdin: secrets.mounts.stdin.map_or(staged.stdin, Input::Text),
+        listen: spec.api.as_ref().map(|api| api.port),
         limits: Limits {
             memory_bytes: (spec.ram_bytes > 0).then_some(spec.ram_bytes),
             pids_max: Some(PIDS_MAX),
             cpus: (spec.vcpus > 0).then_some(f64::from(spec.vcpus)),
         },
-        stdout: output.0,
-        stderr: output.1,
+        stdout: staged.stdout.map_or(output.0, OwnedFd::from),
+        stderr: staged.stderr.map_or(output.1, OwnedFd::from),
     }
 }
 
@@ -58,14 +60,16 @@ pub(crate) fn argv_of(spec: &SuperviseSpec) -> Vec<String> {
     image.entrypoint.iter().chain(&image.cmd).cloned().collect()
 }
 
-/// The image's environment, overlaid by the request's.
-fn env_of(spec: &SuperviseSpec) -> Vec<(String, String)> {
+/// The image's environment, overlaid by the request's, and that by the launch's own.
+fn env_of(spec: &SuperviseSpec, secrets: &LaunchSecrets) -> Vec<(String, String)> {
     let from_image = spec.image_config.env.iter().filter_map(|entry| entry.split_once('='));
+    let mut over = spec.environment.clone();
+    over.extend(secrets.environment.clone());
     let mut env: Vec<(String, String)> = from_image
-        .filter(|(name, _)| !name.is_empty() && !spec.environment.contains_key(*name))
+        .filter(|(name, _)| !name.is_empty() && !over.contains_key(*name))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
-    env.extend(spec.environment.iter().map(|(name, value)| (name.clone(), value.clone())));
+    env.extend(over);
     env
 }
 
@@ -75,32 +79,18 @@ fn in_mounting_order(mut mounts: Vec<Mount>) -> Vec<Mount> {
     mounts
 }
 
-/// Makes an empty directory on the host for each temporary mount, writable for any user inside.
-pub(crate) fn make_tmp_dirs(dir: &Path, targets: &[String]) -> io::Result<Vec<Mount>> {
-    let mut mounts = Vec::new();
-    for (n, target) in targets.iter().enumerate() {
-        let source = tmp_dir(dir).join(n.to_string());
-        std::fs::create_dir_all(&source)?;
-        // As /tmp: the container's user may be any number.
-        std::fs::set_permissions(&source, std::fs::Permissions::from_mode(0o1777))?;
-        mounts.push(Mount { source, target: target.clone(), writable: true });
-    }
-    Ok(mounts)
-}
-
-/// Removes them with all they hold, whatever modes the container gave it; fine if there are none.
-pub(crate) fn remove_tmp_dirs(dir: &Path) -> io::Result<()> {
-    runtime::remove_tree(&tmp_dir(dir))
-}
-
-fn tmp_dir(dir: &Path) -> PathBuf {
-    dir.join("tmp")
+/// Removes what was made ready for mounts, with all that the container put there, whatever modes it gave it; fine if
+/// there is nothing.
+pub(crate) fn remove_mounts(dir: &Path) -> io::Result<()> {
+    runtime::remove_tree(&dir.join("tmp"))?;
+    runtime::remove_tree(&dir.join("manifests"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::{BindMount, ContainerUuid, ImageConfig};
+    use model::{ContainerUuid, ImageConfig, MountPlan};
+    use std::os::unix::fs::PermissionsExt as _;
 
     fn spec() -> SuperviseSpec {
         SuperviseSpec {
@@ -120,9 +110,11 @@ mod tests {
             published_ports: vec![],
             ram_bytes: 0,
             vcpus: 2,
-            mounts: vec![],
-            tmp_mounts: vec![],
+            mounts: MountPlan::default(),
             output_path: None,
+            output_glob: vec![],
+            blocks: None,
+            api: None,
             tunnels: "/run/tunnels".into(),
             stop_grace_ms: 1,
             log_bytes_max: 1,
@@ -131,8 +123,12 @@ mod tests {
     }
 
     fn built(spec: &SuperviseSpec) -> ContainerSpec {
+        built_with(spec, Staged::default(), LaunchSecrets::default())
+    }
+
+    fn built_with(spec: &SuperviseSpec, staged: Staged, secrets: LaunchSecrets) -> ContainerSpec {
         let null = || OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
-        spec_of(spec, Path::new("/dir"), vec![], (null(), null()))
+        spec_of(spec, secrets, Path::new("/dir"), staged, (null(), null()))
     }
 
     #[test]
@@ -149,18 +145,23 @@ mod tests {
 
     #[test]
     fn the_request_wins_and_outer_mounts_come_first() {
-        let bind = |target: &str| BindMount {
+        let mount = |target: &str| Mount {
             source: "/srv".into(),
             target: target.to_owned(),
             writable: false,
         };
-        let container = built(&SuperviseSpec {
+        let staged =
+            Staged { mounts: vec![mount("/data/inner"), mount("/data")], ..Staged::default() };
+        let mut secrets = LaunchSecrets::default();
+        secrets.environment.insert("LANG".to_owned(), "fr".to_owned());
+        let spec = SuperviseSpec {
             command: vec!["sh".into()],
             cwd: Some("/work".into()),
             user: Some("1000:1000".into()),
-            mounts: vec![bind("/data/inner"), bind("/data")],
             ..spec()
-        });
+        };
+        let container = built_with(&spec, staged, secrets);
+        assert!(container.env.contains(&("LANG".to_owned(), "fr".to_owned())));
         assert_eq!(container.argv, ["sh"]);
         assert_eq!(container.cwd, "/work");
         assert_eq!(container.user.group(), Some("1000"));
@@ -169,17 +170,15 @@ mod tests {
     }
 
     #[test]
-    fn temporary_directories_come_and_go() {
+    fn what_a_container_filled_goes_whatever_its_modes() {
         let dir = tempfile::tempdir().unwrap();
-        let mounts = make_tmp_dirs(dir.path(), &["/tmp".into(), "/out".into()]).unwrap();
-        assert!(mounts.iter().all(|it| it.writable && it.source.is_dir()));
         // A closed directory with something in it, as package caches have them; only an ordinary
         // user is kept out by the mode.
-        let closed = mounts[0].source.join("closed");
+        let closed = dir.path().join("tmp/0/closed");
         std::fs::create_dir_all(closed.join("inside")).unwrap();
         std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o555)).unwrap();
-        remove_tmp_dirs(dir.path()).unwrap();
-        remove_tmp_dirs(dir.path()).unwrap();
+        remove_mounts(dir.path()).unwrap();
+        remove_mounts(dir.path()).unwrap();
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 }

@@ -4,14 +4,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lifecycle::{Signals, TaskScope};
+use keep::Keep;
+use lifecycle::{CancellationToken, Signals, TaskScope};
 use model::{ContainerEnd, ContainerPort, SuperviseSpec, SupervisorState};
-use runtime::{ContainerSpec, Dialer, Embedded, ExitStatus, Handle, Runtime, Signal};
+use runtime::{Dialer, ExitStatus, Handle, Signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use crate::bridge;
 use crate::container;
 use crate::files::{self, Durability, Files};
+use crate::inputs::OutputPlan;
+use crate::launch::{self, Launch};
 use crate::logs::journal::{Journal, now};
 use crate::machine::{self, Action, Event, Exit, ExitHow, Machine, Step};
 use crate::memory;
@@ -63,6 +67,11 @@ struct Run {
     machine: Machine,
     handle: Option<Arc<Handle>>,
     probes: TaskScope,
+    /// Ends the making ready of inputs.
+    stop: CancellationToken,
+    keep: Option<Keep>,
+    /// What the output consists of, once the container runs.
+    output: Option<OutputPlan>,
     grace_over: Option<Instant>,
     ack_overdue: Option<Instant>,
     farewell: Option<Farewell>,
@@ -72,23 +81,28 @@ impl Driver {
     /// Runs the container from start to the confirmed end.
     pub(crate) async fn run(
         self,
-        container: ContainerSpec,
+        launch: Launch,
         mut heard: mpsc::Receiver<Event>,
         mut signals: Signals,
     ) -> Farewell {
         let machine = Machine::new(self.spec.ram_bytes);
         let probes = self.scope.child("readiness");
+        let (stop, keep) = (launch.stop.clone(), launch.keep.clone());
+        let (spec, files, journal) = (self.spec.clone(), self.files.clone(), self.journal.clone());
+        let start = launch::start(spec, files, launch, journal);
         let mut run = Run {
             driver: self,
             machine,
             handle: None,
             probes,
+            stop,
+            keep,
+            output: None,
             grace_over: None,
             ack_overdue: None,
             farewell: None,
         };
-        let start = Embedded.start(container);
-        tokio::pin!(start);
+        let mut start = Box::pin(start);
         let mut is_starting = true;
         while run.farewell.is_none() {
             let stop_grace = Duration::from_millis(run.driver.spec.stop_grace_ms);
@@ -113,9 +127,17 @@ impl Driver {
 }
 
 impl Run {
-    fn after_start(&mut self, started: Result<Handle, runtime::StartError>) -> Event {
+    fn after_start(&mut self, started: Result<(Handle, Option<OutputPlan>), String>) -> Event {
         match started {
-            Ok(handle) => {
+            Ok((mut handle, output)) => {
+                self.output = output;
+                if let Some(listener) = handle.take_listener() {
+                    let scope = self.driver.scope.child("api");
+                    let api = self.driver.spec.api.as_ref();
+                    let controllers = api.map(|api| api.controllers.clone()).unwrap_or_default();
+                    let serving = bridge::serve(listener, controllers, scope);
+                    self.driver.scope.spawn_cancellable("bridge", serving);
+                }
                 let handle = Arc::new(handle);
                 self.driver.dialer.send_replace(Some(handle.dialer()));
                 self.driver.journal.say(&format!("the command runs (process {})", handle.pid()));
@@ -134,7 +156,7 @@ impl Run {
                 tracing::debug!(n_bytes, "the code that the start needed was given back");
                 Event::Started { at: now() }
             }
-            Err(error) => Event::StartFailed { at: now(), reason: error.to_string() },
+            Err(reason) => Event::StartFailed { at: now(), reason },
         }
     }
 
@@ -145,6 +167,7 @@ impl Run {
             self.driver
                 .journal
                 .say(&format!("asked to stop, with {} ms of grace", grace.as_millis()));
+            self.stop.cancel();
         }
         let is_ack = event == Event::Acked;
         let before = std::mem::replace(&mut self.machine, Machine::new(0));
@@ -217,7 +240,7 @@ impl Run {
         self.probes.spawn_cancellable("port", readiness::watch(port, accepts, events, journal));
     }
 
-    /// Reads the output to its end and removes leftovers, beside the loop, which goes on serving.
+    /// Reads the output to its end, saves it and removes leftovers, beside the loop, which goes on serving.
     fn finish(&mut self) {
         self.grace_over = None;
         self.probes.cancel();
@@ -226,8 +249,10 @@ impl Run {
             _ => String::new(),
         };
         let (handle, outputs) = (self.handle.take(), self.driver.outputs.clone());
-        let (journal, dir) = (self.driver.journal.clone(), self.driver.files.dir().to_owned());
+        let (journal, files) = (self.driver.journal.clone(), self.driver.files.clone());
         let events = self.driver.events.clone();
+        let (keep, output) = (self.keep.clone(), self.output.take());
+        let globs = self.driver.spec.output_glob.clone();
         self.driver.scope.spawn("finish", async move {
             if let Some(handle) = handle
                 && timeout(CLEANUP_TIMEOUT, handle.cleanup()).await.is_err()
@@ -237,18 +262,30 @@ impl Run {
             if !outputs.idle(OUTPUT_TIMEOUT).await.is_clean() {
                 journal.say("the last of the command's output may be missing from the log");
             }
-            remove_tmp_dirs(dir).await;
+            let problem = match (&keep, output) {
+                (Some(keep), Some(output)) => {
+                    launch::save_output(keep, &output, &globs, &files, &journal).await.err()
+                }
+                _ => None,
+            };
+            remove_mounts(files.dir().to_owned()).await;
             journal.say(&words);
+            if let Some(problem) = &problem {
+                journal.say(problem);
+            }
             journal.close();
-            let _gone = events.send(Event::Finished).await;
+            if let Some(keep) = &keep {
+                launch::save_logs(keep, &files).await;
+            }
+            let _gone = events.send(Event::Finished { problem }).await;
         });
     }
 }
 
-async fn remove_tmp_dirs(dir: PathBuf) {
-    let removed = tokio::task::spawn_blocking(move || container::remove_tmp_dirs(&dir)).await;
+async fn remove_mounts(dir: PathBuf) {
+    let removed = tokio::task::spawn_blocking(move || container::remove_mounts(&dir)).await;
     if let Ok(Err(error)) = removed {
-        tracing::warn!(%error, "temporary directories were not removed");
+        tracing::warn!(%error, "what was mounted was not removed");
     }
 }
 

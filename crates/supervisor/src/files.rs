@@ -58,6 +58,26 @@ impl Files {
         self.0.join("secret")
     }
 
+    /// The [`model::LaunchSecrets`] as JSON, until they were read.
+    pub(crate) fn launch_secrets(&self) -> PathBuf {
+        self.0.join("launch-secrets.json")
+    }
+
+    /// The manifest of what the container made, once it was saved.
+    pub(crate) fn output_manifest(&self) -> PathBuf {
+        self.0.join("output.manifest")
+    }
+
+    /// The manifest of its logs, once they were saved.
+    pub(crate) fn log_manifest(&self) -> PathBuf {
+        self.0.join("log.manifest")
+    }
+
+    /// Directory of the log files.
+    pub(crate) fn logs(&self) -> PathBuf {
+        self.0.join("log")
+    }
+
     /// The [`model::SupervisorState`] as JSON.
     pub(crate) fn state(&self) -> PathBuf {
         self.0.join("state.json")

@@ -20,12 +20,16 @@
 pub mod machine;
 pub mod words;
 
+mod bridge;
 mod container;
 mod driver;
 mod files;
 mod gateway;
+mod inputs;
+mod launch;
 mod logs;
 mod memory;
+mod output;
 mod process;
 mod readiness;
 

@@ -97,8 +97,11 @@ pub enum Event {
         /// How.
         exit: Exit,
     },
-    /// Leftovers are removed, output is read.
-    Finished,
+    /// Leftovers are removed, output is read and saved.
+    Finished {
+        /// Why the output could not be saved, where it could not.
+        problem: Option<String>,
+    },
     /// The controller has stored the end.
     Acked,
     /// No controller confirmed the end in time; the state file tells it to a later one.
@@ -136,7 +139,7 @@ pub enum Action {
     ArmGrace(Duration),
     /// End the command and all its processes (SIGKILL).
     Kill,
-    /// Read the output to its end, remove leftovers, then feed [`Event::Finished`].
+    /// Read the output to its end and save it, remove leftovers, then feed [`Event::Finished`].
     Finish,
     /// Feed [`Event::AckOverdue`] when no controller confirmed in time.
     ArmAck,
@@ -212,7 +215,11 @@ pub fn next(machine: Machine, event: Event) -> (Machine, Vec<Action>) {
             let end = words::end_of_stop(exit, at, grace, killed);
             finish(&mut machine, end)
         }
-        (Step::Finishing(end), Event::Finished) => {
+        (Step::Finishing(end), Event::Finished { problem }) => {
+            let end = match problem {
+                Some(problem) => words::not_saved(end, &problem),
+                None => end,
+            };
             machine.step = Step::Ended(end);
             vec![Action::Publish, Action::ArmAck]
         }

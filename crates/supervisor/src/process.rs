@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lifecycle::{Signals, TaskScope};
+use lifecycle::{CancellationToken, Signals, TaskScope};
 use model::{ContainerEnd, Outcome, Phase, SuperviseSpec, SupervisorState};
 use tokio::sync::{Notify, mpsc, watch};
 use tunnel::LaunchSecret;
@@ -18,6 +18,7 @@ use crate::container;
 use crate::driver::{Driver, EVENTS_WAITING, Farewell};
 use crate::files::{self, Durability, Files, LockError};
 use crate::gateway::{Gateway, Logs, handover};
+use crate::launch::{self, Launch};
 use crate::logs::journal::{Journal, now};
 use crate::logs::stream::OutputLog;
 
@@ -43,8 +44,10 @@ enum BeginError {
     Secret { path: PathBuf },
     #[error("cannot open the log {path:?}")]
     Log { path: PathBuf, source: io::Error },
-    #[error("cannot make the container's temporary directories")]
-    TmpDirs { source: io::Error },
+    #[error("cannot read what the launch keeps secret")]
+    LaunchSecrets { source: io::Error },
+    #[error("cannot open the block store")]
+    Blocks { source: io::Error },
     #[error("cannot prepare the process")]
     Process { source: io::Error },
 }
@@ -97,9 +100,12 @@ pub fn sweep(dir: &Path) -> ExitCode {
     if let Err(error) = runtime::sweep(dir, id) {
         return say_and_fail(&error);
     }
-    if let Err(error) = container::remove_tmp_dirs(dir) {
+    let cleared = container::remove_mounts(dir).and_then(|()| launch::save_left_logs(dir));
+    if let Err(error) = cleared {
         return say_and_fail(&error);
     }
+    // Of one that was killed before it had read it.
+    let _gone = std::fs::remove_file(files.launch_secrets());
     drop(lock);
     ExitCode::SUCCESS
 }
@@ -116,6 +122,9 @@ async fn supervise(files: &Files) -> Result<Farewell, BeginError> {
     files.write_pid().map_err(|source| BeginError::Process { source })?;
     let spec = load_spec(files)?;
     let secret = load_secret(files)?;
+    let secrets =
+        launch::take_secrets(files).map_err(|source| BeginError::LaunchSecrets { source })?;
+    let keep = launch::open_keep(&spec).await.map_err(|source| BeginError::Blocks { source })?;
     let opened = |path: PathBuf| move |source| BeginError::Log { path, source };
     let journal = Journal::open(&files.crunch_run_log()).map_err(opened(files.crunch_run_log()))?;
     let open = |name, path: PathBuf| {
@@ -123,8 +132,6 @@ async fn supervise(files: &Files) -> Result<Farewell, BeginError> {
     };
     let (stdout, app_stdout) = open("stdout", files.stdout_log())?;
     let (stderr, app_stderr) = open("stderr", files.stderr_log())?;
-    let tmp = container::make_tmp_dirs(files.dir(), &spec.tmp_mounts)
-        .map_err(|source| BeginError::TmpDirs { source })?;
 
     let scope = TaskScope::new("supervisor");
     let (events, heard) = mpsc::channel(EVENTS_WAITING);
@@ -159,10 +166,11 @@ async fn supervise(files: &Files) -> Result<Farewell, BeginError> {
 
     let command = container::argv_of(&spec).into_iter().next().unwrap_or_default();
     journal.say(&format!("starting `{command}`"));
-    let container = container::spec_of(&spec, files.dir(), tmp, (app_stdout, app_stderr));
+    let launch =
+        Launch { secrets, output: (app_stdout, app_stderr), keep, stop: CancellationToken::new() };
     let driver =
         Driver { files: files.clone(), spec, journal, scope, outputs, events, state, dialer };
-    Ok(Box::pin(driver.run(container, heard, signals)).await)
+    Ok(Box::pin(driver.run(launch, heard, signals)).await)
 }
 
 fn load_spec(files: &Files) -> Result<SuperviseSpec, BeginError> {

@@ -44,6 +44,20 @@ pub fn end_of_stop(exit: Exit, at: Timestamp, grace: Duration, killed: bool) -> 
     }
 }
 
+/// The end of a command whose output could not be saved: it counts as not done, unless it was stopped anyway.
+pub fn not_saved(end: ContainerEnd, problem: &str) -> ContainerEnd {
+    let outcome = match end.outcome {
+        Outcome::Exited { .. } | Outcome::Signalled { .. } => Outcome::NotSaved,
+        other => other,
+    };
+    let mut reason = end.reason;
+    if !reason.is_empty() {
+        reason.push_str("; ");
+    }
+    reason.push_str(problem);
+    ContainerEnd { outcome, reason, ..end }
+}
+
 /// The end of a container that was stopped before its command ran.
 pub fn stopped_before_start(at: Timestamp) -> ContainerEnd {
     ContainerEnd {
@@ -169,6 +183,17 @@ mod tests {
         let polite =
             end_of_stop(exit(ExitHow::Code(0), false), at(), Duration::from_secs(10), false);
         assert_eq!(polite.outcome, Outcome::Stopped { code: Some(0) });
+    }
+
+    #[test]
+    fn an_output_that_is_lost_is_told_and_undoes_only_what_was_done() {
+        let lost =
+            not_saved(end_of_exit(exit(ExitHow::Code(0), false), at(), 0), "the disk is full");
+        assert_eq!((lost.outcome, lost.reason.as_str()), (Outcome::NotSaved, "the disk is full"));
+        let stopped = end_of_stop(exit(ExitHow::Code(0), false), at(), Duration::ZERO, false);
+        let stopped = not_saved(stopped, "the disk is full");
+        assert_eq!(stopped.outcome, Outcome::Stopped { code: Some(0) });
+        assert_eq!(stopped.reason, "stopped on request; the disk is full");
     }
 
     #[test]

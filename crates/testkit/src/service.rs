@@ -197,6 +197,12 @@ impl Service {
         Self { wharf_port: port, ..self.clone() }
     }
 
+    /// The same request, seen through another of its containers.
+    #[must_use]
+    pub fn in_container(&self, container: String) -> Self {
+        Self { container, ..self.clone() }
+    }
+
     /// The token that submitted it.
     #[must_use]
     pub fn token(&self) -> &str {

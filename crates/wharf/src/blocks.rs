@@ -26,7 +26,7 @@ struct Lifetimes {
 
 /// Opens the blocks, which all processes on a data directory share.
 pub(crate) async fn open(config: &Config, data: &DataDir) -> Result<Keep> {
-    let path = data.path().join("keep");
+    let path = data.blocks();
     let volume = FileVolume::open(&path).await;
     let volume = volume.with_context(|| format!("open the blocks in {}", path.display()))?;
     let collections = &config.collections;

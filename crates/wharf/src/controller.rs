@@ -19,7 +19,7 @@ use crate::images::LocalImages;
 use crate::owner;
 use crate::replace::{Door, Legacy, Predecessor, Relaunch};
 use crate::service_manager;
-use crate::supervisors::{self, Entrance};
+use crate::supervisors::{self, ApiEntry, Entrance};
 use anyhow::{Context, Result};
 use client::Client;
 use config::Config;
@@ -52,6 +52,8 @@ pub(crate) struct Controller {
     /// The part of the work that only one process does.
     dispatching: TaskScope,
     edge: EdgeThread,
+    /// Tells programs in containers where we are.
+    _api_entry: ApiEntry,
     /// Until they are accepted from.
     sockets: Option<Sockets>,
     /// Who ran before us and waits to hear that we serve.
@@ -87,6 +89,7 @@ impl Controller {
         let edge =
             EdgeThread::start(roles.rooms, identity.tls, limits, config.shutdown.drain_grace)?;
         let entrance = Entrance::open(&data.tunnels(), config.tunnels.listen).await?;
+        let api_entry = ApiEntry::open(&data.apis(), address).await?;
         let accepting = supervisors::accept(entrance, roles.acceptor, edge.handle(), work.clone());
         work.spawn_cancellable("supervisors", accepting);
         supervisors::knock(&data.path().join("containers")).await;
@@ -122,6 +125,7 @@ impl Controller {
             work,
             dispatching,
             edge,
+            _api_entry: api_entry,
             sockets: Some(sockets),
             predecessor,
             door,

@@ -49,7 +49,7 @@ impl DataDir {
     /// Makes the directory and its parts where they are missing.
     pub(crate) fn prepare(path: &Path) -> Result<Self> {
         let path = std::path::absolute(path).with_context(|| format!("find {}", path.display()))?;
-        for part in ["", "images", "containers", "run", "run/tunnels", "run/replace"] {
+        for part in ["", "images", "containers", "run", "run/tunnels", "run/api", "run/replace"] {
             let dir = path.join(part);
             DirBuilder::new().recursive(true).mode(0o700).create(&dir).with_context(|| {
                 format!("make {}: choose another place with --data", dir.display())
@@ -66,6 +66,16 @@ impl DataDir {
     /// Where each controller has its socket for supervisors.
     pub(crate) fn tunnels(&self) -> PathBuf {
         self.path.join("run/tunnels")
+    }
+
+    /// Where blocks are.
+    pub(crate) fn blocks(&self) -> PathBuf {
+        self.path.join("keep")
+    }
+
+    /// Where each controller says at which address its API is.
+    pub(crate) fn apis(&self) -> PathBuf {
+        self.path.join("run/api")
     }
 
     /// Where processes can be asked for their place.

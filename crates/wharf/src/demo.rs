@@ -68,7 +68,7 @@ async fn start_service(controller: &Controller) -> Result<ContainerRequest> {
     let query = ListQuery::newest_first()
         .filter("name", "=", HOSTNAME)
         .filter("state", "=", RequestState::Committed.as_str())
-        .filter("container_image", "=", image);
+        .filter("container_image", "=", image.as_str());
     if let Some(running) = client.list_requests(&query).await?.items.into_iter().next() {
         return Ok(running);
     }
@@ -78,7 +78,8 @@ async fn start_service(controller: &Controller) -> Result<ContainerRequest> {
         name: HOSTNAME.to_owned(),
         state: RequestState::Committed,
         priority: 500,
-        container_image: NAME.to_owned(),
+        // By its id: a later executable has another image of the same name.
+        container_image: image,
         cwd: ".".to_owned(),
         output_path: "/out".to_owned(),
         mounts: [("/out".to_owned(), json!({"kind": "tmp", "capacity": 1 << 20}))]
@@ -109,7 +110,7 @@ async fn import_image(controller: &Controller) -> Result<String> {
         .context("make the demo image")?;
     let file = tokio::fs::File::open(&scratch).await?;
     let imported =
-        controller.images.0.import(BufReader::new(file), Some(NAME), |_progress| {}).await;
+        controller.images.unpacked.import(BufReader::new(file), Some(NAME), |_progress| {}).await;
     tokio::fs::remove_file(&scratch).await.context("remove the demo image's archive")?;
     Ok(imported.context("import the demo image")?.id)
 }

@@ -1,6 +1,6 @@
 //! The log files that supervisors on this machine write, for the API and the start page.
 
-use api::{ByteStream, LogQuery, LogSource, LogStream};
+use api::{ByteStream, LogFile, LogQuery, LogSource, LogStream};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -8,18 +8,23 @@ use lifecycle::{Backoff, BackoffPolicy};
 use model::{ContainerState, ContainerUuid};
 use std::collections::VecDeque;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use store::Store;
 use tokio::fs::File;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncSeekExt, BufReader};
 use tokio::sync::mpsc;
+use tokio_util::io::ReaderStream;
 
 /// Bytes of a file looked at for its last lines; longer tails are cut to it.
 const TAIL_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Pieces of a log on their way to a reader; a slow one holds the reading back.
 const PIECES_MAX: usize = 4;
 const PIECE_BYTES: usize = 64 * 1024;
+/// The files that an owner sees; the supervisor's own troubles are for the administrator.
+const LOG_FILES: [&str; 6] =
+    ["container.json", "crunch-run.txt", "crunchstat.txt", "node.json", "stderr.txt", "stdout.txt"];
 
 /// Where the logs are.
 #[derive(Debug, Clone)]
@@ -63,6 +68,46 @@ impl LogFiles {
 }
 
 impl LogSource for LogFiles {
+    fn files<'a>(
+        &'a self,
+        container: &'a ContainerUuid,
+    ) -> BoxFuture<'a, Result<Vec<LogFile>, String>> {
+        let dir = self.containers.join(container.as_str()).join("log");
+        async move {
+            let mut files = Vec::new();
+            for name in LOG_FILES {
+                let Ok(metadata) = tokio::fs::metadata(dir.join(name)).await else { continue };
+                let modified_at = metadata.modified().map_err(|error| error.to_string())?;
+                let (name, n_bytes) = (name.to_owned(), metadata.len());
+                files.push(LogFile { name, n_bytes, modified_at });
+            }
+            Ok(files)
+        }
+        .boxed()
+    }
+
+    fn read<'a>(
+        &'a self,
+        container: &'a ContainerUuid,
+        name: &'a str,
+        range: Range<u64>,
+    ) -> BoxFuture<'a, Result<ByteStream, String>> {
+        let path = self.containers.join(container.as_str()).join("log").join(name);
+        async move {
+            if !LOG_FILES.contains(&name) {
+                return Err(format!("there is no log {name:?}"));
+            }
+            let opened = async {
+                let mut file = File::open(&path).await?;
+                file.seek(io::SeekFrom::Start(range.start)).await?;
+                Ok(file.take(range.end.saturating_sub(range.start)))
+            };
+            let file = opened.await.map_err(|error: io::Error| error.to_string())?;
+            Ok(Box::pin(ReaderStream::with_capacity(file, PIECE_BYTES)) as ByteStream)
+        }
+        .boxed()
+    }
+
     fn open<'a>(
         &'a self,
         container: &'a ContainerUuid,

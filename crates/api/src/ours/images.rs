@@ -34,7 +34,7 @@ pub(crate) async fn import(State(api): State<Api>, request: Request) -> Result<R
         check_name(name)?;
     }
     let archive = limited(body.into_data_stream(), api.config().image_bytes_max);
-    match api.images().import(archive, name).await {
+    match api.images().import(archive, name, caller.user.uuid).await {
         Ok(image) => Ok(Json(image).into_response()),
         Err(ImageFault::Refused(words)) => {
             Err(ApiError::Unprocessable(vec![format!("the archive cannot be imported: {words}")]))

@@ -1,19 +1,16 @@
 //! Container requests: submitting, changing, cancelling.
 
-use std::path::PathBuf;
-
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use model::request_rules::{self, BindPolicy, Origin};
-use model::{BindMount, ContainerRequest, RequestState, RequestUuid};
+use model::request_rules::{self, Origin};
+use model::{ContainerRequest, RequestState, RequestUuid};
 use serde_json::json;
 use store::{Resource, StoreError};
 
-use super::{TRIES_MAX, check_owner, reads};
+use super::{TRIES_MAX, check_owner, commit, reads};
 use crate::call::Call;
-use crate::config::BindMounts;
 use crate::error::ApiError;
 use crate::render;
 use crate::router::Api;
@@ -39,10 +36,14 @@ async fn create(State(api): State<Api>, call: Call) -> Result<Response, ApiError
     let origin = Origin { uuid: api.store().new_request_uuid()?, by, at: api.store().now() };
     let mut request = request_rules::new_request(&attributes, &origin)?;
     check_owner(&api, &call, &request.owner_uuid).await?;
-    if request.state == RequestState::Committed {
-        prepare_commit(&api, &call, &mut request).await?;
-    }
-    let request = api.store().create_request(request, by).await?;
+    // One that a container's program makes belongs to that container's work.
+    let parent = api.store().container_of_token(&call.caller.presented).await?;
+    request.requesting_container_uuid = parent.map(|parent| parent.uuid);
+    let resolved = match request.state {
+        RequestState::Committed => Some(commit::resolve(&api, &call, &mut request).await?),
+        _ => None,
+    };
+    let request = api.store().create_request(request, resolved, by).await?;
     render::record(RESOURCE, &request, select.as_deref(), &call.caller)
 }
 
@@ -60,13 +61,16 @@ async fn update(
         if after.owner_uuid != before.owner_uuid {
             check_owner(&api, &call, &after.owner_uuid).await?;
         }
-        if before.state == RequestState::Uncommitted && after.state == RequestState::Committed {
-            prepare_commit(&api, &call, &mut after).await?;
-        }
+        let commits =
+            before.state == RequestState::Uncommitted && after.state == RequestState::Committed;
+        let resolved = match commits {
+            true => Some(commit::resolve(&api, &call, &mut after).await?),
+            false => None,
+        };
         if after == before {
             return render::record(RESOURCE, &before, select.as_deref(), &call.caller);
         }
-        match api.store().update_request(before, after, by).await {
+        match api.store().update_request(before, after, resolved, by).await {
             Err(StoreError::Changed(_)) => {}
             other => return render::record(RESOURCE, &other?, select.as_deref(), &call.caller),
         }
@@ -112,67 +116,4 @@ pub(crate) async fn writable(
     let parsed = RequestUuid::parse(uuid).map_err(|_not_one| no_such())?;
     let found = api.store().request(parsed).await?;
     found.filter(|request| call.caller.may_write(&request.owner_uuid)).ok_or_else(no_such)
-}
-
-/// Replaces each path of the host by what it leads to, which has to be below an allowed directory
-/// too: a link that somebody put there must not lead out.
-async fn resolve_binds(
-    directories: &[PathBuf],
-    request: &mut ContainerRequest,
-) -> Result<(), ApiError> {
-    let mut allowed = Vec::with_capacity(directories.len());
-    for directory in directories {
-        allowed.extend(tokio::fs::canonicalize(directory).await.ok());
-    }
-    for BindMount { source, target, .. } in request_rules::bind_mounts(&request.mounts) {
-        let field = format!("mounts[{target:?}].path");
-        let shown = source.display();
-        let path = tokio::fs::canonicalize(&source).await.map_err(|error| {
-            ApiError::field(&field, format!("{shown} cannot be used on this machine: {error}"))
-        })?;
-        if !allowed.iter().any(|directory| path.starts_with(directory)) {
-            let problem = format!("{shown} leads out of the directories that may be mounted");
-            return Err(ApiError::field(&field, problem));
-        }
-        let path = path.to_str().ok_or_else(|| {
-            ApiError::field(&field, format!("{shown} leads to a path that is no UTF-8"))
-        })?;
-        if let Some(mount) = request.mounts.get_mut(&target) {
-            mount["path"] = path.into();
-        }
-    }
-    Ok(())
-}
-
-/// What committing checks and resolves: resources, mounts, the image.
-async fn prepare_commit(
-    api: &Api,
-    call: &Call,
-    request: &mut ContainerRequest,
-) -> Result<(), ApiError> {
-    let binds = match (api.config().bind_mounts, call.caller.user.is_admin) {
-        (BindMounts::Everyone, _) | (BindMounts::AdminsOnly, true) => {
-            BindPolicy::Below(&api.config().bind_directories)
-        }
-        (BindMounts::AdminsOnly, false) => {
-            BindPolicy::Refused("only administrators may mount paths of the host here")
-        }
-        (BindMounts::Nobody, _) => {
-            BindPolicy::Refused("this site does not let containers see paths of the host")
-        }
-    };
-    request_rules::check_commit(request, binds)?;
-    resolve_binds(&api.config().bind_directories, request).await?;
-    request_rules::mark_supervisor(request);
-    let name = &request.container_image;
-    match api.images().resolve(name).await {
-        Ok(Some(image)) => {
-            request.container_image = image.id;
-            Ok(())
-        }
-        Ok(None) => Err(ApiError::Unprocessable(vec![format!(
-            "container_image: no image named {name}; import it with `wharf image import`"
-        )])),
-        Err(words) => Err(ApiError::Failed(format!("cannot look up the image {name}: {words}"))),
-    }
 }

@@ -57,7 +57,11 @@ async fn remove(
     render::record(RESOURCE, &record, None, &call.caller)
 }
 
-fn with_secret(call: &Call, record: &TokenRecord, secret: &str) -> Result<Response, ApiError> {
+pub(super) fn with_secret(
+    call: &Call,
+    record: &TokenRecord,
+    secret: &str,
+) -> Result<Response, ApiError> {
     let mut attributes = match serde_json::to_value(record) {
         Ok(Value::Object(attributes)) => attributes,
         _ => JsonMap::new(),

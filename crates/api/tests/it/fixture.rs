@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use api::{
-    Api, ApiConfig, Blocks, ByteStream, ImageFault, ImageSummary, Images, LogQuery, LogSource,
-    LogStream, ResolvedImage,
+    Api, ApiConfig, Blocks, ByteStream, ImageFault, ImageSummary, Images, LogFile, LogQuery,
+    LogSource, LogStream, ResolvedImage,
 };
 use axum::Router;
 use axum::body::Body;
@@ -16,7 +16,7 @@ use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use keep::{FileVolume, Keep, KeepOptions, Signer, Volume};
-use model::{ApiToken, ContainerUuid, ServiceDomain, User};
+use model::{ApiToken, ContainerUuid, ServiceDomain, User, UserUuid};
 use serde_json::{Value, json};
 use store::{NewToken, NewUser, Store, StoreOptions};
 use tower::ServiceExt as _;
@@ -211,6 +211,7 @@ impl Images for OneImage {
         &'a self,
         archive: ByteStream,
         name: Option<&'a str>,
+        _owner: UserUuid,
     ) -> BoxFuture<'a, Result<ImageSummary, ImageFault>> {
         async move {
             let size = archive
@@ -235,10 +236,37 @@ fn summary(name: &str, size_bytes: u64) -> ImageSummary {
     ImageSummary { id, names: vec![name.to_owned()], size_bytes, created: None, layers: 1 }
 }
 
+pub(crate) const STDOUT: &str = "2026-01-01T00:00:01.000000000Z one\n";
+
 /// Two lines on each output, interleaved in time, in pieces that break anywhere.
 struct TwoLogs;
 
 impl LogSource for TwoLogs {
+    fn files<'a>(
+        &'a self,
+        _container: &'a ContainerUuid,
+    ) -> BoxFuture<'a, Result<Vec<LogFile>, String>> {
+        let file = |name: &str, text: &str| LogFile {
+            name: name.to_owned(),
+            n_bytes: text.len() as u64,
+            modified_at: std::time::UNIX_EPOCH,
+        };
+        async move { Ok(vec![file("node.json", "{}"), file("stdout.txt", STDOUT)]) }.boxed()
+    }
+
+    fn read<'a>(
+        &'a self,
+        _container: &'a ContainerUuid,
+        name: &'a str,
+        range: std::ops::Range<u64>,
+    ) -> BoxFuture<'a, Result<ByteStream, String>> {
+        let text = if name == "node.json" { "{}" } else { STDOUT };
+        let at = |n: u64| usize::try_from(n).unwrap();
+        let text = &text[at(range.start)..at(range.end)];
+        let pieces = stream::iter([Ok(Bytes::from_static(text.as_bytes()))]);
+        async move { Ok(Box::pin(pieces) as ByteStream) }.boxed()
+    }
+
     fn open<'a>(
         &'a self,
         _container: &'a ContainerUuid,

@@ -10,6 +10,7 @@
 mod auth;
 mod blocks;
 mod collections;
+mod containers;
 mod fixture;
 mod handoff;
 mod links;

@@ -19,7 +19,7 @@ async fn a_service_is_submitted_read_listed_and_cancelled() {
     let made = fixture.service(ada).await;
     assert_eq!(made["kind"], "arvados#containerRequest");
     assert!(made["etag"].as_str().unwrap().len() > 10);
-    assert_eq!(made["container_image"], IMAGE_ID);
+    assert_eq!(made["container_image"], "demo", "as it was sent");
     assert_eq!((&made["use_existing"], &made["state"]), (&json!(false), &json!("Committed")));
     assert!(made.get("secret_mounts").is_none());
     assert_eq!(fixture.get(ada, &path(&made)).await.ok(), made);
@@ -30,6 +30,7 @@ async fn a_service_is_submitted_read_listed_and_cancelled() {
         (&json!("Queued"), &json!("arvados#container"))
     );
     assert_eq!(queued["published_ports"], made["published_ports"]);
+    assert_eq!(queued["container_image"], IMAGE_ID);
     let list = fixture.get(ada, PATH).await.ok();
     assert_eq!(list["kind"], "arvados#containerRequestList");
     assert_eq!(
@@ -76,7 +77,7 @@ async fn every_bad_attribute_is_named() {
         (json!({"container_image": ""}), "container_image must not be empty"),
         (
             json!({"container_image": "other"}),
-            "no image named other; import it with `wharf image import`",
+            "docker image \"other\" not found; import it with `wharf image import`",
         ),
         (json!({"output_path": "/else"}), "output_path must be the target of a mount"),
         (json!({"output_path": "out"}), "output_path must be an absolute path"),
@@ -127,7 +128,7 @@ async fn every_bad_attribute_is_named() {
         ),
         (
             json!({"mounts": {"/out": {"kind": "tmp"}, "/c": {"kind": "collection", "portable_data_hash": "x"}}}),
-            "mounts[\"/c\"] has the kind collection, which is not supported yet",
+            "mounts[\"/c\"] there is no collection",
         ),
         (
             json!({"mounts": {"/out": {"kind": "tmp"}, "/h": {"kind": "bind", "path": "/etc"}}}),

@@ -177,7 +177,7 @@ pub(crate) async fn submit(
     let attributes = attributes.as_object().unwrap();
     let origin = Origin { uuid: store.new_request_uuid().unwrap(), by, at: store.now() };
     let request = new_request(attributes, &origin).unwrap();
-    let request = store.create_request(request, by).await.unwrap();
+    let request = store.create_request(request, None, by).await.unwrap();
     let container = request.container_uuid.unwrap();
     (request, container)
 }
@@ -192,7 +192,7 @@ pub(crate) async fn a_container() -> Container {
 async fn cancel(store: &Store, request: &ContainerRequest) {
     let before = store.request(request.uuid).await.unwrap().unwrap();
     let after = ContainerRequest { priority: 0, ..before.clone() };
-    store.update_request(before, after, store.system_user()).await.unwrap();
+    store.update_request(before, after, None, store.system_user()).await.unwrap();
 }
 
 fn at() -> Timestamp {

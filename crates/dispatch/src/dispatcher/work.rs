@@ -67,7 +67,8 @@ pub(super) async fn launch(parts: Parts, record: Container) -> Outcome {
         tracing::warn!(container.uuid = %uuid, %error, "cannot clear why a container waited");
     }
     *parts.book().n_launches.entry(uuid).or_default() += 1;
-    let launched = launch::launch(&record, &parts.config, &parts.images, &parts.backend).await;
+    let launched =
+        launch::launch(&record, store, &parts.config, &parts.images, &parts.backend).await;
     let Err(error) = launched else {
         tracing::info!(container.uuid = %uuid, "container launched");
         return Outcome::Done;

@@ -1,11 +1,11 @@
-//! Mounts: which there are, what each may say, and which this version can make.
+//! Mounts in a request: which there are, what each may say, and which can be made.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::values::shown;
-use crate::records::JsonMap;
+use crate::mounts::{MountPlan, MountProblem, SecretPlan, is_zero};
+use crate::records::{ContainerRequest, JsonMap};
 use crate::{BindMount, FieldError};
 
 /// Whether a request may show paths of the host in its container.
@@ -114,67 +114,42 @@ fn is_plain_absolute(path: &str) -> bool {
         && path.split('/').all(|component| !matches!(component, "." | ".."))
 }
 
-fn is_zero(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Bool(flag) => !flag,
-        Value::Number(number) => number.as_f64() == Some(0.0),
-        Value::String(text) => text.is_empty(),
-        Value::Array(list) => list.is_empty(),
-        Value::Object(map) => map.is_empty(),
-    }
-}
-
-/// The mounts without fields that say nothing, so that filled-in zeroes are no change.
-pub(super) fn without_zeroes(mounts: &JsonMap) -> Value {
-    let kept = |mount: &Value| match mount {
-        Value::Object(members) => members
-            .iter()
-            .filter(|(_, value)| !is_zero(value))
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect::<JsonMap>()
-            .into(),
-        other => other.clone(),
-    };
-    mounts.iter().map(|(target, mount)| (target.clone(), kept(mount))).collect::<JsonMap>().into()
-}
-
-/// Which mounts this version can make: `tmp`, and `bind` where the policy allows it.
+/// Which mounts can be made here: all that [`MountPlan`] takes, and `bind` where the policy allows it.
 pub(super) fn check_supported(
-    mounts: &JsonMap,
-    secrets: &JsonMap,
+    request: &ContainerRequest,
     binds: BindPolicy<'_>,
     problems: &mut Vec<FieldError>,
 ) {
-    for (target, mount) in mounts {
-        let kind = mount.get("kind").and_then(Value::as_str).unwrap_or_default();
-        let problem = match (kind, binds) {
-            ("tmp", _) if target.starts_with('/') => continue,
-            ("bind", BindPolicy::Below(directories)) => {
-                let path = Path::new(mount.get("path").and_then(Value::as_str).unwrap_or("/"));
-                if directories.iter().any(|directory| path.starts_with(directory)) {
+    if let Err(found) = MountPlan::of(&request.mounts, &request.output_path) {
+        let named = |problem: MountProblem| {
+            FieldError::new(field("mounts", &problem.target), problem.problem)
+        };
+        problems.extend(found.into_iter().map(named));
+    }
+    if let Err(found) = SecretPlan::of(&request.secret_mounts) {
+        let named = |problem: MountProblem| {
+            FieldError::new(field("secret_mounts", &problem.target), problem.problem)
+        };
+        problems.extend(found.into_iter().map(named));
+    }
+    for bind in bind_mounts(&request.mounts) {
+        let shown = bind.source.display();
+        let problem = match binds {
+            BindPolicy::Below(directories) => {
+                if directories.iter().any(|directory| bind.source.starts_with(directory)) {
                     continue;
                 }
                 let allowed: Vec<_> = directories.iter().map(|d| d.display().to_string()).collect();
                 format!(
-                    "asks for the path {} of the host, which is not below {}",
-                    path.display(),
+                    "asks for the path {shown} of the host, which is not below {}",
                     allowed.join(", ")
                 )
             }
-            ("bind", BindPolicy::Refused(why)) => {
-                let path = shown(mount.get("path").unwrap_or(&Value::Null));
-                format!("asks for the path {path} of the host: {why}")
-            }
-            (kind, _) => {
-                format!("has the kind {kind}, which is not supported yet; there are tmp and bind")
+            BindPolicy::Refused(why) => {
+                format!("asks for the path {:?} of the host: {why}", bind.source)
             }
         };
-        problems.push(FieldError::new(field("mounts", target), problem));
-    }
-    for target in secrets.keys() {
-        let problem = "is not supported yet: use environment or a bind mount";
-        problems.push(FieldError::new(field("secret_mounts", target), problem));
+        problems.push(FieldError::new(field("mounts", &bind.target), problem));
     }
 }
 
@@ -190,14 +165,5 @@ pub fn bind_mounts(mounts: &JsonMap) -> Vec<BindMount> {
                 writable: mount.get("writable").and_then(Value::as_bool).unwrap_or(false),
             })
         })
-        .collect()
-}
-
-/// The paths in the container at which checked mounts ask for empty, writable space.
-pub fn tmp_mounts(mounts: &JsonMap) -> Vec<String> {
-    mounts
-        .iter()
-        .filter(|(_, mount)| mount.get("kind").and_then(Value::as_str) == Some("tmp"))
-        .map(|(target, _)| target.clone())
         .collect()
 }

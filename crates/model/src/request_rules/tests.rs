@@ -212,24 +212,39 @@ fn mounts_are_checked_for_form_in_any_state() {
 }
 
 #[test]
-fn a_commit_refuses_by_name_what_cannot_be_made_yet() {
-    for mount in [
-        json!({"kind": "collection", "portable_data_hash": "d41d8cd98f00b204e9800998ecf8427e+0"}),
-        json!({"kind": "keep"}),
-        json!({"kind": "json", "content": {}}),
-        json!({"kind": "text", "content": ""}),
-    ] {
-        let request = new(json!({"mounts": {"/out": {"kind": "tmp"}, "/x": mount}})).unwrap();
-        let problem = words(check_commit(&request, anywhere()).unwrap_err());
-        assert!(problem.starts_with("mounts[\"/x\"] has the kind "), "{problem}");
-        assert!(problem.contains("not supported yet"), "{problem}");
-    }
-    let stdout =
-        json!({"mounts": {"/out": {"kind": "tmp"}, "stdout": {"kind": "file", "path": "/out/x"}}});
-    assert!(check_commit(&new(stdout).unwrap(), anywhere()).is_err());
-    let secret = json!({"secret_mounts": {"/s": {"kind": "text", "content": "x"}}});
+fn a_commit_takes_every_kind_of_mount_and_refuses_by_name_what_cannot_be_made() {
+    let empty = "d41d8cd98f00b204e9800998ecf8427e+0";
+    let all = json!({
+        "mounts": {
+            "/out": {"kind": "tmp"},
+            "/pdh": {"kind": "collection", "portable_data_hash": empty, "path": "a"},
+            "/uuid": {"kind": "collection", "uuid": "wharf-4zz18-000000000000000"},
+            "/out/w": {"kind": "collection", "writable": true},
+            "/json": {"kind": "json", "content": {}},
+            "/text": {"kind": "text", "content": ""},
+            "stdin": {"kind": "collection", "portable_data_hash": empty, "path": "a"},
+            "stdout": {"kind": "file", "path": "/out/x"},
+        },
+        "secret_mounts": {"/s": {"kind": "text", "content": "x"}},
+    });
+    check_commit(&new(all).unwrap(), anywhere()).unwrap();
+    let keep = json!({"mounts": {"/out": {"kind": "tmp"}, "/x": {"kind": "keep"}}});
+    let problem = words(check_commit(&new(keep).unwrap(), anywhere()).unwrap_err());
+    assert!(problem.starts_with("mounts[\"/x\"] has the kind keep"), "{problem}");
+    let secret = json!({"secret_mounts": {"/s": {"kind": "tmp"}}});
     let problem = words(check_commit(&new(secret).unwrap(), anywhere()).unwrap_err());
-    assert!(problem.contains("secret_mounts[\"/s\"] is not supported yet"), "{problem}");
+    assert!(problem.contains("secret_mounts[\"/s\"] has the kind \"tmp\""), "{problem}");
+}
+
+#[test]
+fn a_runtime_token_is_taken_and_never_shown() {
+    let request = new(json!({"runtime_token": "v2/a/b"})).unwrap();
+    assert_eq!(request.runtime_token.as_deref(), Some("v2/a/b"));
+    assert!(!serde_json::to_string(&request).unwrap().contains("v2/a/b"));
+    let mut committed = request;
+    committed.state = RequestState::Committed;
+    let other = object(json!({"runtime_token": "v2/c/d"}));
+    assert!(words(change_request(&committed, &other).unwrap_err()).contains("runtime_token"));
 }
 
 #[test]
@@ -252,7 +267,6 @@ fn binds_need_the_policy_and_come_out_as_they_went_in() {
     let binds = bind_mounts(&request.mounts);
     let shown: Vec<_> = binds.iter().map(|b| (b.target.as_str(), b.writable)).collect();
     assert_eq!(shown, [("/data", false), ("/work", true)]);
-    assert_eq!(tmp_mounts(&request.mounts), ["/out"]);
 }
 
 #[test]

@@ -41,6 +41,16 @@ pub enum Progress {
 
 type Report = Arc<dyn Fn(Progress) + Send + Sync>;
 
+/// An image that was imported, and what it came from.
+#[derive(Debug)]
+pub struct Imported {
+    /// The image; the first, where there were several.
+    pub image: Image,
+    /// The archive as `docker save` writes it, uncompressed, at its beginning. It has no name any more, and goes when
+    /// it is closed.
+    pub archive: File,
+}
+
 impl ImageStore {
     /// Imports an archive (docker-archive or OCI layout; plain, gzip or zstd) that arrives as a
     /// stream. With a name the image gets that name, without one the names that the archive
@@ -56,7 +66,25 @@ impl ImageStore {
         let scratch = Scratch::new(&self.tmp_dir())?;
         let path = scratch.path.join("archive");
         receive(&mut reader, &path, &progress).await?;
-        self.unpack(path, scratch, name, Arc::new(progress)).await
+        let (image, _not_wanted) =
+            self.unpack(path, scratch, name, Arc::new(progress), false).await?;
+        Ok(image)
+    }
+
+    /// As [`ImageStore::import`], and answers the archive too, for whoever keeps archives.
+    pub async fn import_and_keep(
+        &self,
+        mut reader: impl AsyncRead + Send + Unpin,
+        name: Option<&str>,
+        progress: impl Fn(Progress) + Send + Sync + 'static,
+    ) -> Result<Imported, ImageError> {
+        let name = name.map(name::canonical).transpose()?;
+        let scratch = Scratch::new(&self.tmp_dir())?;
+        let path = scratch.path.join("archive");
+        receive(&mut reader, &path, &progress).await?;
+        let (image, archive) = self.unpack(path, scratch, name, Arc::new(progress), true).await?;
+        let archive = archive.ok_or(ImageError::Interrupted)?;
+        Ok(Imported { image, archive })
     }
 
     /// The same for an archive file, which is read where it is.
@@ -68,7 +96,8 @@ impl ImageStore {
     ) -> Result<Image, ImageError> {
         let name = name.map(name::canonical).transpose()?;
         let scratch = Scratch::new(&self.tmp_dir())?;
-        self.unpack(path.into(), scratch, name, Arc::new(progress)).await
+        let unpacked = self.unpack(path.into(), scratch, name, Arc::new(progress), false).await;
+        unpacked.map(|(image, _not_wanted)| image)
     }
 
     async fn unpack(
@@ -77,11 +106,12 @@ impl ImageStore {
         scratch: Scratch,
         name: Option<String>,
         report: Report,
-    ) -> Result<Image, ImageError> {
+        keeps: bool,
+    ) -> Result<(Image, Option<File>), ImageError> {
         let interrupt = Interrupt::default();
         // The work goes on in a thread of its own; it is told when nobody waits any more.
         let _told = InterruptOnDrop(interrupt.clone());
-        let work = Import { store: self.clone(), scratch, interrupt, report };
+        let work = Import { store: self.clone(), scratch, interrupt, report, keeps };
         let imported = tokio::task::spawn_blocking(move || work.run(&path, name.as_deref()));
         imported.await.map_err(|_panicked_or_shut_down| ImageError::Interrupted)?
     }
@@ -157,12 +187,20 @@ struct Import {
     scratch: Scratch,
     interrupt: Interrupt,
     report: Report,
+    /// Whether the archive is wanted afterwards.
+    keeps: bool,
 }
 
 impl Import {
-    fn run(&self, path: &Path, name: Option<&str>) -> Result<Image, ImageError> {
-        let archive = Archive::index(self.plain_archive(path)?)?;
+    fn run(&self, path: &Path, name: Option<&str>) -> Result<(Image, Option<File>), ImageError> {
+        let plain = self.plain_archive(path)?;
+        let kept = plain.try_clone().map_err(ImageError::Read)?;
+        let archive = Archive::index(plain)?;
         let plans = manifest::plans(&archive)?;
+        let saved = match plans.first() {
+            Some(first) if self.keeps => Some(self.saved_form(&archive, kept, first)?),
+            _ => None,
+        };
         if name.is_some() && plans.len() > 1 {
             return Err(ImageError::SeveralImages(plans.len()));
         }
@@ -171,7 +209,42 @@ impl Import {
             let image = self.import_image(&archive, plan, name)?;
             first.get_or_insert(image);
         }
-        first.ok_or(ImageError::NotAnArchive)
+        first.map(|image| (image, saved)).ok_or(ImageError::NotAnArchive)
+    }
+
+    /// The archive as `docker save` writes it: as it is, or made from an OCI layout.
+    fn saved_form(
+        &self,
+        archive: &Archive,
+        mut plain: File,
+        plan: &Plan,
+    ) -> Result<File, ImageError> {
+        if archive.has("manifest.json") {
+            plain.rewind().map_err(ImageError::Read)?;
+            return Ok(plain);
+        }
+        let path = self.scratch.path.join("saved");
+        let store_error = |error| ImageError::store("write", &path, error);
+        let made = File::options().read(true).write(true).create_new(true).open(&path);
+        let mut tar = tar::Builder::new(made.map_err(store_error)?);
+        let config = format!("blobs/sha256/{}", plan.id_hex);
+        let layers: Vec<&str> = plan.layers.iter().map(|layer| layer.part.as_str()).collect();
+        let manifest = serde_json::json!([
+            {"Config": config, "RepoTags": plan.names, "Layers": layers}
+        ]);
+        let manifest = manifest.to_string();
+        append(&mut tar, "manifest.json", manifest.len() as u64, manifest.as_bytes())
+            .map_err(store_error)?;
+        // Equal layers lie there once.
+        let parts: std::collections::BTreeSet<&str> =
+            layers.iter().copied().chain([config.as_str()]).collect();
+        for name in parts {
+            let part = archive.open(name)?;
+            append(&mut tar, name, part.len(), part).map_err(store_error)?;
+        }
+        let mut saved = tar.into_inner().map_err(store_error)?;
+        saved.rewind().map_err(store_error)?;
+        Ok(saved)
     }
 
     /// The archive as a seekable, uncompressed file.
@@ -282,6 +355,19 @@ impl Import {
         File::open(dir).and_then(|dir| Ok(rustix::fs::syncfs(dir)?)).map_err(store_error)?;
         Ok(unpacked.size_bytes)
     }
+}
+
+fn append(
+    tar: &mut tar::Builder<File>,
+    name: &str,
+    n_bytes: u64,
+    content: impl io::Read,
+) -> io::Result<()> {
+    let mut header = tar::Header::new_gnu();
+    header.set_size(n_bytes);
+    header.set_mode(0o644);
+    header.set_entry_type(tar::EntryType::Regular);
+    tar.append_data(&mut header, name, content)
 }
 
 /// A layer that is there already, locked against removal.

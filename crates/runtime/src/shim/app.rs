@@ -4,14 +4,15 @@
 use super::user::Identity;
 use super::{enter, program, seccomp};
 use crate::error::StartError;
+use crate::spec::Input;
 use crate::sys;
 use crate::wire::ShimSpec;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{MemfdFlags, Mode, OFlags};
 use rustix::pipe::PipeFlags;
 use rustix::process::{Pid, Resource, Rlimit};
 use rustix::thread::{CapabilitySet, CapabilitySets, UnshareFlags};
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::{Read as _, Seek as _, Write as _};
 use std::os::fd::OwnedFd;
 
 /// Open files a program may start with, where the hard limit allows: servers want more than the
@@ -35,14 +36,40 @@ const ROOT_CAPABILITIES: CapabilitySet = CapabilitySet::CHOWN
     .union(CapabilitySet::AUDIT_WRITE)
     .union(CapabilitySet::SETFCAP);
 
+/// Opens what the command is to read; `None` is nothing.
+pub(super) fn open_input(input: &Input) -> Result<Option<OwnedFd>, StartError> {
+    match input {
+        Input::Empty => Ok(None),
+        Input::File(path) => {
+            let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+            let file = rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| {
+                StartError::step(format!("open the standard input {}", path.display()), errno)
+            })?;
+            Ok(Some(file))
+        }
+        Input::Text(text) => {
+            let failed = |error: std::io::Error| StartError::step("keep the standard input", error);
+            let memory = rustix::fs::memfd_create(c"stdin", MemfdFlags::CLOEXEC)
+                .map_err(|errno| failed(errno.into()))?;
+            let mut file = File::from(memory);
+            file.write_all(text.as_bytes()).and_then(|()| file.rewind()).map_err(failed)?;
+            Ok(Some(OwnedFd::from(file)))
+        }
+    }
+}
+
 /// Starts the command; when it returns, the command's program runs.
-pub(super) fn spawn(spec: &ShimSpec, identity: &Identity) -> Result<Pid, StartError> {
+pub(super) fn spawn(
+    spec: &ShimSpec,
+    identity: &Identity,
+    stdin: Option<OwnedFd>,
+) -> Result<Pid, StartError> {
     let (read, write) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)
         .map_err(|errno| StartError::step("make a pipe", errno))?;
     let forked = sys::fork().map_err(|error| StartError::step("fork", error))?;
     let Some(app) = forked else {
         drop(read);
-        let error = become_command(spec, identity);
+        let error = become_command(spec, identity, stdin);
         report(write, &error);
         sys::exit_now(enter::EXIT_FAILED);
     };
@@ -70,21 +97,24 @@ fn report(pipe: OwnedFd, error: &StartError) {
 }
 
 /// Returns only to tell why not. The order matters: each step needs what a later one gives up.
-fn become_command(spec: &ShimSpec, identity: &Identity) -> StartError {
-    let prepared = prepare(spec, identity);
+fn become_command(spec: &ShimSpec, identity: &Identity, stdin: Option<OwnedFd>) -> StartError {
+    let prepared = prepare(spec, identity, stdin);
     match prepared {
         Ok(()) => program::exec(&spec.argv, &environment(spec, identity)),
         Err(error) => error,
     }
 }
 
-fn prepare(spec: &ShimSpec, identity: &Identity) -> Result<(), StartError> {
+fn prepare(spec: &ShimSpec, identity: &Identity, stdin: Option<OwnedFd>) -> Result<(), StartError> {
     let step = |step: &'static str| move |errno: rustix::io::Errno| StartError::step(step, errno);
     rustix::process::setsid().map_err(step("start a session"))?;
     sys::reset_signals();
     rustix::process::umask(Mode::from(0o022));
-    let null = rustix::fs::open("/dev/null", OFlags::RDONLY, Mode::empty());
-    null.and_then(|null| rustix::stdio::dup2_stdin(&null)).map_err(step("open /dev/null"))?;
+    let null = || rustix::fs::open("/dev/null", OFlags::RDONLY, Mode::empty());
+    stdin
+        .map_or_else(null, Ok)
+        .and_then(|input| rustix::stdio::dup2_stdin(&input))
+        .map_err(step("open the standard input"))?;
     limit_resources();
     become_user(identity)?;
     enter_directory(&spec.cwd)?;

@@ -71,9 +71,11 @@ fn start(spec: &ShimSpec, cgroups: &Cgroups, scratch: &Path) -> Result<(Pid, Own
         .map_err(|error| StartError::step("make a mount namespace", error))?;
     let signals = sys::signals_as_descriptor()
         .map_err(|error| StartError::step("take over signals", error))?;
+    // While the host's files are in view.
+    let stdin = app::open_input(&spec.stdin)?;
     rootfs::enter(spec, scratch)?;
     let identity = user::resolve(&spec.user)?;
-    let app = app::spawn(spec, &identity)?;
+    let app = app::spawn(spec, &identity, stdin)?;
     Ok((app, signals))
 }
 

@@ -7,8 +7,9 @@
 
 use super::mounts::{self, KERNEL, PLAIN, Root};
 use crate::error::StartError;
+use crate::spec::TextFile;
 use crate::wire::ShimSpec;
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountAttrFlags, MountFlags, UnmountFlags};
 use std::ffi::CString;
@@ -51,6 +52,7 @@ pub(super) fn enter(spec: &ShimSpec, scratch: &Path) -> Result<(), StartError> {
     change_root().map_err(step("change the root"))?;
     let root = Root::open().map_err(step("open the container's root"))?;
     parts.put_in_place(&root)?;
+    parts.put_files(&root, &spec.files)?;
     rustix::system::sethostname(spec.hostname.as_bytes()).map_err(step("set the host name"))?;
     write_names(&root, &spec.hostname)
         .map_err(|errno| full_or_step(errno, "write /etc/hosts", scratch))
@@ -151,7 +153,10 @@ impl Parts {
         };
         let devices: Result<_, _> = DEVICES.into_iter().map(device).collect();
         let read_only = KERNEL | MountAttrFlags::MOUNT_ATTR_RDONLY;
-        let dev_options = [("mode", "755"), ("size", "64k"), ("nr_inodes", "1k")];
+        // The texts pass through it.
+        let dev_size = (64 << 10) + text_bytes(&spec.files);
+        let dev_size = dev_size.to_string();
+        let dev_options = [("mode", "755"), ("size", dev_size.as_str()), ("nr_inodes", "1k")];
         let pts_options = [("ptmxmode", "0666"), ("mode", "0620")];
         let memory = spec.limits.memory_bytes.map(|bytes| bytes.to_string());
         let mut shm_options = vec![("mode", "1777")];
@@ -210,6 +215,30 @@ impl Parts {
         Ok(())
     }
 
+    /// Files in memory: made in the file system of `/dev`, shown at their places, and then without a name of their own.
+    fn put_files(&self, root: &Root, files: &[TextFile]) -> Result<(), StartError> {
+        for file in files {
+            self.put_file(root, file)
+                .map_err(|errno| mount_error(Path::new("a text"), &file.target, errno))?;
+        }
+        Ok(())
+    }
+
+    fn put_file(&self, root: &Root, file: &TextFile) -> rustix::io::Result<()> {
+        const NAME: &str = ".text";
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+        let made = rustix::fs::openat(&self.dev, NAME, flags, Mode::from(0o444))?;
+        rustix::fs::fchmod(&made, Mode::from(0o444))?;
+        let mut rest = file.text.as_bytes();
+        while !rest.is_empty() {
+            rest = &rest[rustix::io::write(&made, rest)?..];
+        }
+        let view = mounts::view_at(&self.dev, NAME)?;
+        mounts::restrict(&view, libc::MOUNT_ATTR_RDONLY, false)?;
+        mounts::attach(view, root.ensure(&file.target, FileType::RegularFile)?)?;
+        rustix::fs::unlinkat(&self.dev, NAME, AtFlags::empty())
+    }
+
     fn fill_dev(&self) -> rustix::io::Result<()> {
         let place = |name: &str, flags: OFlags| {
             rustix::fs::openat(&self.dev, name, flags | OFlags::CLOEXEC, Mode::from(0o666))
@@ -252,6 +281,11 @@ impl Parts {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         mounts::attach(view, rustix::fs::openat(&self.proc, name, flags, Mode::empty())?)
     }
+}
+
+/// What texts take of a file system in memory, whole pages each.
+fn text_bytes(files: &[TextFile]) -> usize {
+    files.iter().map(|file| file.text.len().next_multiple_of(4096)).sum()
 }
 
 /// The container's own control group, where the host has version 2 only: programs read their

@@ -88,11 +88,12 @@ impl Container {
         let mut container = Self { init: None, cgroups, rootfs, layers_in_use };
         container.record()?;
         make_namespaces()?;
+        let listener = spec.listen.map(listen).transpose()?;
         let (ours, theirs) = channel_pair()?;
         let forked = sys::fork().map_err(|error| StartError::step("fork", error))?;
         let Some(pid) = forked else {
             // What is the shim's own is closed; process 1 speaks to the shim only.
-            drop(ours);
+            drop((ours, listener));
             *supervisor = Connection::new(theirs);
             container.layers_in_use.clear();
             let Self { cgroups, rootfs, .. } = &container;
@@ -105,7 +106,7 @@ impl Container {
         container.await_start(supervisor)?;
         let started = FromShim::Started { pid: pid.as_raw_nonzero().get().unsigned_abs(), notes };
         // If the supervisor is gone, serving it ends at once.
-        let _gone = supervisor.send(&started);
+        let _gone = supervisor.send_with(&started, listener.as_ref());
         Ok(container)
     }
 
@@ -303,6 +304,16 @@ pub(super) fn release_output() -> rustix::io::Result<()> {
     rustix::stdio::dup2_stdin(&null)?;
     rustix::stdio::dup2_stdout(&null)?;
     rustix::stdio::dup2_stderr(&null)
+}
+
+/// Listens inside the container's network, for the supervisor to accept from.
+fn listen(port: u16) -> Result<OwnedFd, StartError> {
+    let failed = |error: std::io::Error| {
+        StartError::step(format!("listen on port {port} of the container"), error)
+    };
+    let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, port));
+    let listener = listener.and_then(|it| it.set_nonblocking(true).map(|()| it));
+    Ok(OwnedFd::from(listener.map_err(failed)?))
 }
 
 /// Makes a socket here, in the container's network namespace, and passes it to the supervisor.

@@ -12,6 +12,7 @@ mod fixture;
 mod harness;
 mod hostile;
 mod images;
+mod inputs;
 mod isolation;
 mod layer_tar;
 mod limits;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         images::tests(),
         hostile::tests(),
         containers::tests(),
+        inputs::tests(),
         isolation::tests(),
         limits::tests(),
         words::tests(),

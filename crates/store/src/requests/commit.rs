@@ -1,11 +1,16 @@
 //! Committing a request: finding the container that satisfies it, or making one.
 
-use model::{
-    Container, ContainerRequest, ContainerState, JsonMap, RequestState, RuntimeConstraints,
-    UserUuid,
-};
+use std::collections::BTreeSet;
 
+use model::{
+    Container, ContainerRequest, ContainerState, ContainerUuid, JsonMap, RequestState,
+    RuntimeConstraints, UserUuid,
+};
+use sqlx::Row as _;
+
+use super::Resolved;
 use crate::containers;
+use crate::containers::results;
 use crate::error::StoreError;
 use crate::random;
 use crate::schema::CONTAINERS;
@@ -20,9 +25,11 @@ const KEEP_CACHE_BYTES: (u64, u64) = (2 << 30, 32 << 30);
 pub(super) async fn commit(
     tx: &mut Tx,
     request: &mut ContainerRequest,
+    resolved: Option<Resolved>,
     by: UserUuid,
 ) -> Result<(), StoreError> {
-    let wanted = container_of(tx, request, by)?;
+    let resolved = resolved.unwrap_or_else(|| Resolved::as_asked(request));
+    let wanted = container_of(tx, request, resolved, by)?;
     let container = match find_equal(tx, request, &wanted).await? {
         Some(equal) => {
             // Who may open it depends on all its requests.
@@ -31,6 +38,12 @@ pub(super) async fn commit(
         }
         None => {
             containers::insert(tx, &wanted).await?;
+            let digest = digest_of(&request.secret_mounts);
+            sqlx::query("UPDATE containers SET secret_mounts_digest = $2 WHERE uuid = $1")
+                .bind(wanted.uuid.to_string())
+                .bind(digest)
+                .execute(tx.conn())
+                .await?;
             wanted
         }
     };
@@ -38,8 +51,21 @@ pub(super) async fn commit(
     request.container_count = 1;
     if container.state.is_over() {
         request.state = RequestState::Final;
+        results::give_found(tx, request, &container).await?;
+    } else if container.state == ContainerState::Running {
+        results::begin_log(tx, request).await?;
     }
     Ok(())
+}
+
+/// What equal secret mounts have in common; empty where there are none.
+fn digest_of(secret_mounts: &JsonMap) -> String {
+    if secret_mounts.is_empty() {
+        return String::new();
+    }
+    let sorted: std::collections::BTreeMap<_, _> = secret_mounts.iter().collect();
+    let text = serde_json::to_string(&sorted).unwrap_or_default();
+    model::TokenHash::of(&text).hex()
 }
 
 /// The container that a request describes, Queued. Its priority is computed once the request is
@@ -47,6 +73,7 @@ pub(super) async fn commit(
 fn container_of(
     tx: &Tx,
     request: &ContainerRequest,
+    resolved: Resolved,
     by: UserUuid,
 ) -> Result<Container, StoreError> {
     let system = system_user(&tx.options);
@@ -58,7 +85,7 @@ fn container_of(
         modified_by_user_uuid: system,
         state: ContainerState::Queued,
         command: request.command.clone(),
-        container_image: request.container_image.clone(),
+        container_image: resolved.container_image,
         cwd: request.cwd.clone(),
         environment: request.environment.clone(),
         exit_code: None,
@@ -68,7 +95,7 @@ fn container_of(
         lock_count: 0,
         log: None,
         output: None,
-        mounts: request.mounts.clone(),
+        mounts: resolved.mounts,
         output_path: request.output_path.clone(),
         output_glob: request.output_glob.clone(),
         priority: 0,
@@ -100,13 +127,14 @@ fn with_cache(constraints: &RuntimeConstraints) -> RuntimeConstraints {
 }
 
 /// A container that already does, or did, the same. Never for a service: it is a thing of its
-/// own. Only the same user's: whoever opens a container must have submitted all its requests.
+/// own. Only the same user's: whoever opens a container must have submitted all its requests. Never one that asks for
+/// itself.
 async fn find_equal(
     tx: &mut Tx,
     request: &ContainerRequest,
     wanted: &Container,
 ) -> Result<Option<Container>, StoreError> {
-    if request.service || !request.use_existing || !request.secret_mounts.is_empty() {
+    if request.service || !request.use_existing {
         return Ok(None);
     }
     let user = wanted.runtime_user_uuid.map(|user| user.to_string()).unwrap_or_default();
@@ -115,15 +143,55 @@ async fn find_equal(
         tx.conn(),
         &CONTAINERS,
         "WHERE container_image = $1 AND runtime_user_uuid = $2 AND cwd = $3 \
-         AND output_path = $4 AND service = FALSE AND ( \
+         AND output_path = $4 AND secret_mounts_digest = $5 AND service = FALSE AND ( \
             (state = 'Complete' AND exit_code = 0 AND log IS NOT NULL AND output IS NOT NULL) \
             OR (state IN ('Queued', 'Locked', 'Running') AND priority > 0)) \
          ORDER BY CASE state WHEN 'Complete' THEN 1 WHEN 'Running' THEN 2 WHEN 'Locked' THEN 3 \
             ELSE 4 END, COALESCE(finished_at, ''), started_at, created_at LIMIT 1000",
-        &[&wanted.container_image, &user, &wanted.cwd, &wanted.output_path],
+        &[
+            &wanted.container_image,
+            &user,
+            &wanted.cwd,
+            &wanted.output_path,
+            &digest_of(&request.secret_mounts),
+        ],
     )
     .await?;
-    Ok(candidates.into_iter().find(|candidate| is_equal(candidate, wanted)))
+    let ancestors = ancestors(tx, request.requesting_container_uuid).await?;
+    for candidate in candidates {
+        if is_equal(&candidate, wanted)
+            && !ancestors.contains(&candidate.uuid)
+            && (!candidate.state.is_over() || results::are_kept(tx, &candidate).await?)
+        {
+            return Ok(Some(candidate));
+        }
+    }
+    Ok(None)
+}
+
+/// The container whose program makes a request, the one that asked for that, and so on.
+async fn ancestors(
+    tx: &mut Tx,
+    parent: Option<ContainerUuid>,
+) -> Result<BTreeSet<ContainerUuid>, StoreError> {
+    let mut found = BTreeSet::new();
+    let mut waiting: Vec<ContainerUuid> = parent.into_iter().collect();
+    while let Some(uuid) = waiting.pop() {
+        if !found.insert(uuid) {
+            continue;
+        }
+        let rows = sqlx::query(
+            "SELECT DISTINCT requesting_container_uuid FROM container_requests \
+             WHERE container_uuid = $1 AND requesting_container_uuid IS NOT NULL",
+        )
+        .bind(uuid.to_string())
+        .fetch_all(tx.conn())
+        .await?;
+        for row in rows {
+            waiting.extend(ContainerUuid::parse(row.try_get(0)?).ok());
+        }
+    }
+    Ok(found)
 }
 
 fn is_equal(one: &Container, other: &Container) -> bool {
@@ -132,9 +200,10 @@ fn is_equal(one: &Container, other: &Container) -> bool {
         let gpu = gpu.get("device_count").and_then(serde_json::Value::as_u64).unwrap_or(0);
         (api, gpu, ram, vcpus)
     };
+    let mounts = |container: &Container| model::mounts::without_zeroes(&container.mounts);
     one.command == other.command
         && one.environment == other.environment
-        && one.mounts == other.mounts
+        && mounts(one) == mounts(other)
         && one.output_glob == other.output_glob
         && constraints(one) == constraints(other)
         && one.error_words().is_none()

@@ -5,7 +5,7 @@ use model::{
     PublishedPorts, RequestState,
 };
 use serde_json::json;
-use store::{StoreError, TargetKey};
+use store::{Leavings, StoreError, TargetKey};
 
 use crate::fixture::Fixture;
 
@@ -95,10 +95,10 @@ async fn ending_twice_changes_nothing_and_finalises_the_requests() {
     let fixture = Fixture::new().await;
     let uuid = running(&fixture).await;
     let first = end(&fixture, Outcome::Exited { code: 3 }, "the program ended with code 3");
-    assert!(fixture.store.end_container(uuid, &first).await.unwrap());
+    assert!(fixture.store.end_container(uuid, &first, Leavings::default()).await.unwrap());
     let ended = fixture.store.container(uuid).await.unwrap().unwrap();
     let again = end(&fixture, Outcome::Lost, "vanished");
-    assert!(!fixture.store.end_container(uuid, &again).await.unwrap());
+    assert!(!fixture.store.end_container(uuid, &again, Leavings::default()).await.unwrap());
     assert_eq!(fixture.store.container(uuid).await.unwrap().unwrap(), ended);
     assert_eq!((ended.state, ended.exit_code), (ContainerState::Complete, Some(3)));
     assert_eq!(ended.error_words(), Some("the program ended with code 3"));
@@ -118,7 +118,11 @@ async fn each_outcome_has_its_state_and_code() {
         (Outcome::Lost, ContainerState::Cancelled, None),
     ] {
         let uuid = running(&fixture).await;
-        fixture.store.end_container(uuid, &end(&fixture, outcome, "")).await.unwrap();
+        fixture
+            .store
+            .end_container(uuid, &end(&fixture, outcome, ""), Leavings::default())
+            .await
+            .unwrap();
         let container = fixture.store.container(uuid).await.unwrap().unwrap();
         assert_eq!((container.state, container.exit_code), (state, code), "{outcome:?}");
         assert!(container.runtime_status.is_empty());
@@ -140,7 +144,7 @@ async fn external_ports_are_given_once_and_taken_back_at_the_end() {
     assert_eq!(assign(two, &[80, 81]).await.values().copied().collect::<Vec<_>>(), [9002]);
     let target = store.find_target(&TargetKey::ExternalPort(9001)).await.unwrap().unwrap();
     assert_eq!((target.container.unwrap().uuid, target.port), (one, Some(port(81))));
-    store.end_container(one, &end(&fixture, Outcome::Lost, "")).await.unwrap();
+    store.end_container(one, &end(&fixture, Outcome::Lost, ""), Leavings::default()).await.unwrap();
     assert!(store.find_target(&TargetKey::ExternalPort(9001)).await.unwrap().is_none());
     assert!(assign(one, &[80]).await.is_empty(), "one that is over would never give it back");
     assert_eq!(assign(two, &[80, 81]).await.values().copied().collect::<Vec<_>>(), [9002, 9000]);

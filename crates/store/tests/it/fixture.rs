@@ -88,7 +88,7 @@ impl Fixture {
         let mut attributes = object(attributes);
         attributes.entry("state").or_insert("Committed".into());
         let request = self.draft(user, attributes.into());
-        self.store.create_request(request, user.uuid).await.unwrap()
+        self.store.create_request(request, None, user.uuid).await.unwrap()
     }
 
     pub(crate) fn hostname(&self, user: &User, name: &str, request: &ContainerRequest) -> Link {

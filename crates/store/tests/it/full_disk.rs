@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use model::{ContainerEnd, ContainerRequest, ContainerState, Outcome, PublishedPorts};
 use serde_json::json;
-use store::{Store, StoreError, StoreOptions};
+use store::{Leavings, Store, StoreError, StoreOptions};
 
 use crate::fixture::Fixture;
 
@@ -57,7 +57,7 @@ async fn submitted(fixture: &Fixture) -> ContainerRequest {
 async fn cancel(fixture: &Fixture, request: &ContainerRequest) -> Result<(), StoreError> {
     let before = fixture.store.request(request.uuid).await?.unwrap();
     let after = ContainerRequest { priority: 0, ..before.clone() };
-    fixture.store.update_request(before, after, fixture.ada.uuid).await.map(drop)
+    fixture.store.update_request(before, after, None, fixture.ada.uuid).await.map(drop)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -81,7 +81,7 @@ async fn on_a_full_disk_things_can_be_ended_and_nothing_begun() {
     fill(&disk);
     let draft = fixture.draft(&fixture.ada, json!({"state": "Committed"}));
     for _again in 0..3 {
-        let error = store.create_request(draft.clone(), fixture.ada.uuid).await.unwrap_err();
+        let error = store.create_request(draft.clone(), None, fixture.ada.uuid).await.unwrap_err();
         assert!(matches!(error, StoreError::Full), "{error:?}");
     }
     assert_eq!(held(), whole, "what begins something does not get the reserve");
@@ -93,7 +93,7 @@ async fn on_a_full_disk_things_can_be_ended_and_nothing_begun() {
     let mut kept = 0;
     let error = loop {
         let more = fixture.draft(&fixture.ada, padded());
-        match store.create_request(more, fixture.ada.uuid).await {
+        match store.create_request(more, None, fixture.ada.uuid).await {
             Ok(_) => kept += 1,
             Err(error) => break error,
         }
@@ -109,12 +109,12 @@ async fn on_a_full_disk_things_can_be_ended_and_nothing_begun() {
         reason: "stopped".to_owned(),
         oom_killed: false,
     };
-    assert!(store.end_container(container, &end).await.unwrap());
+    assert!(store.end_container(container, &end, Leavings::default()).await.unwrap());
     let ended = store.container(container).await.unwrap().unwrap();
     assert_eq!(ended.state, ContainerState::Cancelled);
 
     std::fs::remove_file(disk.join("filler")).unwrap();
-    store.create_request(draft, fixture.ada.uuid).await.unwrap();
+    store.create_request(draft, None, fixture.ada.uuid).await.unwrap();
     assert_eq!(held(), whole, "allocated anew");
     store.close().await;
 }

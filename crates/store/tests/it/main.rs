@@ -10,5 +10,6 @@ mod full_disk;
 mod lists;
 mod names;
 mod requests;
+mod results;
 mod shared;
 mod tokens;

@@ -13,7 +13,7 @@ async fn set_priority(
 ) -> ContainerRequest {
     let before = fixture.store.request(request.uuid).await.unwrap().unwrap();
     let after = ContainerRequest { priority, ..before.clone() };
-    fixture.store.update_request(before, after, fixture.ada.uuid).await.unwrap()
+    fixture.store.update_request(before, after, None, fixture.ada.uuid).await.unwrap()
 }
 
 #[tokio::test]
@@ -24,7 +24,7 @@ async fn a_draft_has_no_container_and_committing_it_makes_one() {
     assert_eq!((draft.state, draft.container_uuid), (RequestState::Uncommitted, None));
     assert!(store.live_containers().await.unwrap().is_empty());
     let after = ContainerRequest { state: RequestState::Committed, ..draft.clone() };
-    let request = store.update_request(draft, after, fixture.ada.uuid).await.unwrap();
+    let request = store.update_request(draft, after, None, fixture.ada.uuid).await.unwrap();
     let live = store.live_containers().await.unwrap();
     assert_eq!(request.container_uuid, Some(live[0].uuid));
     assert_eq!((live[0].state, live.len()), (ContainerState::Queued, 1));
@@ -38,7 +38,7 @@ async fn a_write_over_a_stale_read_is_refused() {
     let stale = fixture.submit(&fixture.ada, json!({})).await;
     set_priority(&fixture, &stale, 7).await;
     let after = ContainerRequest { priority: 8, ..stale.clone() };
-    let refused = fixture.store.update_request(stale, after, fixture.ada.uuid).await;
+    let refused = fixture.store.update_request(stale, after, None, fixture.ada.uuid).await;
     assert!(matches!(refused, Err(StoreError::Changed(_))), "{refused:?}");
 }
 
@@ -135,7 +135,7 @@ async fn only_the_submitter_who_still_owns_a_request_may_open_it() {
     assert_eq!(find().await.submitters, [fixture.ada.uuid]);
     let mut changes = fixture.store.changes();
     let after = ContainerRequest { owner_uuid: fixture.bob.uuid.to_string(), ..request.clone() };
-    fixture.store.update_request(request, after, fixture.ada.uuid).await.unwrap();
+    fixture.store.update_request(request, after, None, fixture.ada.uuid).await.unwrap();
     assert!(find().await.submitters.is_empty());
     let Some(Notice::Changed(change)) = changes.next().await else { panic!("no change") };
     assert_eq!(change.kind, ChangeKind::Request);

@@ -42,7 +42,7 @@ fn a_plain_life_publishes_running_and_the_end_and_leaves_after_the_ack() {
         Event::PortReady { port: port(), at: at(2) },
         Event::PortReady { port: port(), at: at(3) },
         exit(0),
-        Event::Finished,
+        Event::Finished { problem: None },
         Event::Acked,
     ]);
     assert_eq!(machine.step, Step::Gone);
@@ -96,7 +96,7 @@ fn a_stop_while_starting_is_not_lost() {
 fn the_end_is_not_told_before_leftovers_are_removed() {
     let (machine, _) = run(&[Event::Started { at: at(1) }, exit(1)]);
     assert_eq!(machine.published().phase, Phase::Running);
-    let (machine, _) = next(machine, Event::Finished);
+    let (machine, _) = next(machine, Event::Finished { problem: None });
     let told = machine.published();
     assert_eq!(told.phase, Phase::Ended);
     assert_eq!(told.end.map(|end| end.reason), Some("exited with code 1".to_owned()));
@@ -125,7 +125,7 @@ fn events() -> Vec<Event> {
         Event::StopAsked { grace: Duration::ZERO },
         Event::GraceOver,
         exit(0),
-        Event::Finished,
+        Event::Finished { problem: None },
         Event::Acked,
         Event::AckOverdue,
     ]

@@ -9,7 +9,7 @@ use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::time::Duration;
 
 use model::{ContainerEnd, ContainerPort, ContainerUuid, Phase, SuperviseSpec, SupervisorState};
-use model::{ToController, ToSupervisor};
+use model::{MountPlan, ToController, ToSupervisor};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, WriteHalf};
 use tokio::net::UnixListener;
 use tokio::sync::watch;
@@ -62,7 +62,7 @@ pub(crate) struct Launched {
     child: Option<Child>,
     tunnels: PathBuf,
     secret: LaunchSecret,
-    _home: tempfile::TempDir,
+    home: tempfile::TempDir,
 }
 
 impl Drop for Launched {
@@ -103,15 +103,17 @@ impl Launched {
             published_ports: vec![ContainerPort::new(8080).unwrap()],
             ram_bytes: 64 << 20,
             vcpus: 1,
-            mounts: vec![],
-            tmp_mounts: vec!["/out".to_owned()],
+            mounts: MountPlan { tmp: vec!["/out".to_owned()], ..MountPlan::default() },
             output_path: None,
+            output_glob: vec![],
+            blocks: None,
+            api: None,
             tunnels: tunnels.clone(),
             stop_grace_ms: 5000,
             log_bytes_max: 1 << 20,
             service: true,
         };
-        Self { dir, spec, child: None, tunnels, secret, _home: home }
+        Self { dir, spec, child: None, tunnels, secret, home }
     }
 
     /// As the dispatcher starts it: nothing of ours in its environment, output to a file.
@@ -193,6 +195,11 @@ impl Launched {
     pub(crate) fn log(&self, name: &str) -> String {
         let text = fs::read_to_string(self.dir.join("log").join(name)).unwrap();
         text.lines().map(|line| &line[31..]).collect::<Vec<_>>().join("\n")
+    }
+
+    /// A directory of this launch alone.
+    pub(crate) fn home(&self) -> &Path {
+        self.home.path()
     }
 
     pub(crate) fn state(&self) -> SupervisorState {

@@ -6,6 +6,7 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests, with a harness of their own")]
 
+mod batch;
 mod harness;
 mod life;
 mod trouble;
@@ -16,6 +17,6 @@ fn main() -> std::process::ExitCode {
     match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["supervise", "--sweep", dir] => supervisor::sweep(dir.as_ref()),
         ["supervise", dir] => supervisor::run(dir.as_ref()),
-        _ => harness::main(&args, &[life::TESTS, trouble::TESTS]),
+        _ => harness::main(&args, &[life::TESTS, trouble::TESTS, batch::TESTS]),
     }
 }

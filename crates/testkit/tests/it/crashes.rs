@@ -7,6 +7,12 @@ use testkit::{Launch, Wharf, kill, leaks, wait_for};
 /// The promise: a restarted controller serves what runs within this time.
 const BACK_WITHIN: Duration = Duration::from_secs(2);
 
+/// The test server, for which no other container is tried.
+fn once(wharf: &Wharf) -> testkit::Service {
+    let more = serde_json::json!({"container_count_max": 1});
+    wharf.launch(&Launch { more, ..Launch::default() })
+}
+
 /// The words in which the record tells the end.
 fn words(record: &serde_json::Value) -> String {
     let status = &record["runtime_status"];
@@ -78,7 +84,7 @@ fn what_happened_while_the_controller_was_down_is_in_the_record_afterwards() {
 #[test]
 fn a_killed_supervisor_takes_its_container_along_and_the_record_says_so() {
     let wharf = Wharf::start();
-    let service = wharf.app();
+    let service = once(&wharf);
     kill(wharf.supervisor_pid(&service.container).expect("a supervisor"));
     let record = service.wait_over(&wharf);
     assert!(words(&record).contains("supervisor"), "{record}");
@@ -93,7 +99,7 @@ fn a_killed_supervisor_takes_its_container_along_and_the_record_says_so() {
 #[test]
 fn a_supervisor_killed_while_the_controller_was_down_is_noticed_too() {
     let mut wharf = Wharf::start();
-    let service = wharf.app();
+    let service = once(&wharf);
     wharf.kill_controller();
     kill(wharf.supervisor_pid(&service.container).expect("a supervisor"));
     let _serving = wharf.restart_controller();

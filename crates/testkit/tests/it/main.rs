@@ -7,6 +7,7 @@
 mod app_answers;
 mod app_isolation;
 mod bad_input;
+mod batch;
 mod broken_tunnels;
 mod caching;
 mod command_line;

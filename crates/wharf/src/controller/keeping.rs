@@ -68,6 +68,7 @@ impl Keeping {
         store.ensure_system_user().await?;
         let images = ImageStore::open(data.path().join("images")).context("open the images")?;
         let keep = blocks::open(config, data).await?;
-        Ok(Self { store, images: LocalImages(Arc::new(images)), keep })
+        let images = LocalImages::new(images, store.clone(), keep.clone());
+        Ok(Self { store, images, keep })
     }
 }

@@ -12,6 +12,7 @@ use dashboard::DashboardConfig;
 use dispatch::DispatchConfig;
 use http::HeaderValue;
 use limits::{FrameLimits, Rate};
+use model::BlockStore;
 use model::VersionPolicy;
 use proxy::{ProxyConfig, ProxyLimits, SessionKey};
 use std::net::SocketAddr;
@@ -147,6 +148,11 @@ pub(crate) fn dispatch(data: &DataDir, config: &Config) -> DispatchConfig {
         stop_grace: containers.stop_grace,
         log_bytes_max: containers.log_bytes_max.get(),
         period: containers.reconcile_interval,
+        blocks: Some(BlockStore {
+            dir: data.blocks(),
+            cache: data.path().join("cache/inputs"),
+            cache_bytes_max: containers.input_cache_bytes.get(),
+        }),
         external_ports: config.services.external_ports.map(|(min, max)| min..=max),
         ..DispatchConfig::for_machine(data.path().to_owned(), ram, vcpus)
     }

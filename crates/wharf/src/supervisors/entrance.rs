@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use std::fs::Permissions;
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -20,6 +20,29 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 pub(crate) struct Entrance {
     listener: Listener,
     path: PathBuf,
+}
+
+/// The file that says where our API is, for the programs in containers: gone when dropped.
+#[derive(Debug)]
+pub(crate) struct ApiEntry(PathBuf);
+
+impl ApiEntry {
+    /// Tells where the API is, and removes the entries of controllers that were killed.
+    pub(crate) async fn open(apis: &Path, address: SocketAddr) -> Result<Self> {
+        remove_dead(apis).await;
+        let name = u64::from_be_bytes(crate::secrets::random_bytes()?);
+        let path = apis.join(format!("{name:016x}.api"));
+        crate::secrets::write_private(&path, reachable(address).to_string().as_bytes())?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for ApiEntry {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_file(&self.0) {
+            tracing::warn!(path = %self.0.display(), %error, "our entry for programs in containers is left behind");
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -98,6 +121,16 @@ impl Drop for Entrance {
     }
 }
 
+/// Where somebody on this machine reaches a socket that listens on all addresses.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
 /// A socket's path may have 107 bytes at most, so it is bound relative to the open directory.
 fn bind_unix(tunnels: &Path, unborn: &str, path: &Path) -> io::Result<UnixListener> {
     let dir = std::fs::File::open(tunnels)?;
@@ -130,7 +163,7 @@ async fn probe(tunnels: &Path, path: &Path) -> io::Result<()> {
             let short = Path::new("/proc/self/fd").join(dir.as_raw_fd().to_string()).join(name);
             UnixStream::connect(short).await.map(drop)
         }
-        Some("addr") => {
+        Some("addr" | "api") => {
             let address: SocketAddr =
                 std::fs::read_to_string(path)?.trim().parse().map_err(io::Error::other)?;
             TcpStream::connect(address).await.map(drop)

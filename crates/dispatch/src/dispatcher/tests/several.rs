@@ -43,7 +43,10 @@ async fn a_supervisor_whose_record_is_over_is_told_to_stop_without_a_dispatcher(
     let mut end = site.connect_to(&second, uuid).await;
     end.tell(&running()).await;
     assert_eq!(end.hear().await, ToSupervisor::Ack { phase: Phase::Running });
-    site.store.end_container(uuid, &reconcile::lost(site.store.now())).await.unwrap();
+    site.store
+        .end_container(uuid, &reconcile::lost(site.store.now()), store::Leavings::default())
+        .await
+        .unwrap();
     assert!(matches!(end.hear().await, ToSupervisor::Stop { .. }));
 }
 
