@@ -16,6 +16,33 @@ pub enum BindMounts {
     Nobody,
 }
 
+/// How collections are kept, as clients are told of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CollectionsConfig {
+    /// Copies of each block.
+    pub replication: u32,
+    /// Whether locators of blocks are signed.
+    pub blob_signing: bool,
+    /// How long a signature holds.
+    pub signature_ttl: Duration,
+    /// How long what was trashed can be had back.
+    pub trash_lifetime: Duration,
+    /// Whether old versions are kept.
+    pub versioning: bool,
+}
+
+impl Default for CollectionsConfig {
+    fn default() -> Self {
+        Self {
+            replication: 1,
+            blob_signing: false,
+            signature_ttl: Duration::from_secs(14 * 24 * 3600),
+            trash_lifetime: Duration::from_secs(14 * 24 * 3600),
+            versioning: false,
+        }
+    }
+}
+
 /// The API's settings.
 #[derive(Debug, Clone)]
 pub struct ApiConfig {
@@ -41,6 +68,14 @@ pub struct ApiConfig {
     pub login_ttl: Duration,
     /// How long a dashboard session holds.
     pub session_ttl: Duration,
+    /// How long the token of a sign-in with a password holds.
+    pub password_ttl: Duration,
+    /// How collections are kept.
+    pub collections: CollectionsConfig,
+    /// Most sockets on which events are sent.
+    pub event_sockets_max: usize,
+    /// Most tries of a password for one user in a minute.
+    pub password_tries_per_minute: u32,
 }
 
 impl ApiConfig {
@@ -62,6 +97,10 @@ impl ApiConfig {
             handoff_ttl: Duration::from_secs(60),
             login_ttl: Duration::from_secs(600),
             session_ttl: Duration::from_secs(24 * 3600),
+            password_ttl: Duration::from_secs(24 * 3600),
+            collections: CollectionsConfig::default(),
+            event_sockets_max: 1000,
+            password_tries_per_minute: 10,
         }
     }
 }

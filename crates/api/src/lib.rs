@@ -9,18 +9,24 @@
 
 mod call;
 mod caller;
+mod caller_watch;
 mod config;
+mod discovery;
 mod error;
 mod images;
 mod logs;
 mod method_override;
 mod ours;
+mod password;
+mod public_url;
 mod render;
 mod request_id;
 mod resources;
 mod router;
+mod sign_in;
+mod websocket;
 
-pub use config::{ApiConfig, BindMounts};
+pub use config::{ApiConfig, BindMounts, CollectionsConfig};
 pub use error::ApiError;
 pub use images::{ByteStream, ImageFault, ImageSummary, Images, ResolvedImage};
 pub use logs::{LogQuery, LogSource, LogStream};

@@ -2,10 +2,13 @@
 
 mod container_requests;
 mod containers;
+mod empty;
 mod links;
+mod logs;
 mod site;
 mod tokens;
 mod users;
+mod workflows;
 
 use axum::Router;
 use axum::response::Response;
@@ -29,6 +32,9 @@ pub(crate) fn routes() -> Router<Api> {
         .merge(links::routes())
         .merge(users::routes())
         .merge(tokens::routes())
+        .merge(workflows::routes())
+        .merge(logs::routes())
+        .merge(empty::routes())
         .route("/arvados/v1/config", get(site::config))
         .route("/arvados/v1/vocabulary", get(site::vocabulary))
 }
@@ -67,6 +73,8 @@ pub(crate) fn what(resource: Resource) -> &'static str {
         Resource::Links => "link",
         Resource::Users => "user",
         Resource::Tokens => "token",
+        Resource::Workflows => "workflow",
+        Resource::Logs => "log entry",
     }
 }
 

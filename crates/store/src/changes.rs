@@ -26,6 +26,10 @@ pub enum ChangeKind {
     User,
     /// An API token.
     Token,
+    /// A registered workflow.
+    Workflow,
+    /// A log entry that a user wrote; those about changes come with the changes themselves.
+    Log,
 }
 
 impl ChangeKind {
@@ -37,14 +41,23 @@ impl ChangeKind {
             Self::Link => "link",
             Self::User => "user",
             Self::Token => "token",
+            Self::Workflow => "workflow",
+            Self::Log => "log",
         }
     }
 
     /// The kind with this word.
     pub(crate) fn parse(word: &str) -> Option<Self> {
-        [Self::Request, Self::Container, Self::Link, Self::User, Self::Token]
-            .into_iter()
-            .find(|kind| kind.as_str() == word)
+        let known = [
+            Self::Request,
+            Self::Container,
+            Self::Link,
+            Self::User,
+            Self::Token,
+            Self::Workflow,
+            Self::Log,
+        ];
+        known.into_iter().find(|kind| kind.as_str() == word)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use model::filter::{ListQuery, Schema};
 use model::{JsonMap, UserUuid};
-use sea_query::{Alias, Cond, Expr, ExprTrait as _, Order, Query, SelectStatement};
+use sea_query::{Alias, Cond, Expr, ExprTrait as _, Order, Query, SelectStatement, SimpleExpr};
 
 use crate::database::Store;
 use crate::error::StoreError;
@@ -146,21 +146,38 @@ fn visible(resource: Resource, reader: &Reader) -> Cond {
     match resource {
         // Active users see each other, as Arvados does unless told otherwise.
         Resource::Users => all,
-        Resource::ContainerRequests | Resource::Links | Resource::Tokens => {
+        Resource::ContainerRequests | Resource::Links | Resource::Tokens | Resource::Workflows => {
             all.add(owner(resource.schema().table))
         }
-        Resource::Containers => {
-            let requests = Alias::new("container_requests");
-            let mut pointing = Query::select();
-            pointing
-                .expr(Expr::val(1))
-                .from(requests.clone())
-                .and_where(
-                    Expr::col((requests, Alias::new("container_uuid")))
-                        .equals((Alias::new("containers"), Alias::new("uuid"))),
-                )
-                .and_where(owner("container_requests"));
-            all.add(Expr::exists(pointing))
+        Resource::Containers => all.add(has_request_of(&user, "containers", "uuid")),
+        // Those about what the reader may see; what the system wrote belongs to the system user, so the first
+        // one holds for what users wrote themselves.
+        Resource::Logs => {
+            let is_user = |column: &'static str| {
+                Expr::col((Alias::new("logs"), Alias::new(column))).eq(user.clone())
+            };
+            all.add(
+                Cond::any()
+                    .add(is_user("owner_uuid"))
+                    .add(is_user("object_owner_uuid"))
+                    .add(is_user("object_uuid"))
+                    .add(has_request_of(&user, "logs", "object_uuid")),
+            )
         }
     }
+}
+
+/// Whether a request of the user's points at the container that this column names.
+fn has_request_of(user: &str, table: &'static str, column: &'static str) -> SimpleExpr {
+    let requests = Alias::new("container_requests");
+    let mut pointing = Query::select();
+    pointing
+        .expr(Expr::val(1))
+        .from(requests.clone())
+        .and_where(
+            Expr::col((requests.clone(), Alias::new("container_uuid")))
+                .equals((Alias::new(table), Alias::new(column))),
+        )
+        .and_where(Expr::col((requests, Alias::new("owner_uuid"))).eq(user));
+    Expr::exists(pointing)
 }

@@ -15,9 +15,24 @@ pub enum Resource {
     Users,
     /// API tokens.
     Tokens,
+    /// Registered workflows.
+    Workflows,
+    /// What happened to records.
+    Logs,
 }
 
 impl Resource {
+    /// All of them.
+    pub const ALL: &[Self] = &[
+        Self::ContainerRequests,
+        Self::Containers,
+        Self::Links,
+        Self::Users,
+        Self::Tokens,
+        Self::Workflows,
+        Self::Logs,
+    ];
+
     /// Its attributes and table.
     pub fn schema(self) -> &'static Schema {
         match self {
@@ -26,6 +41,8 @@ impl Resource {
             Self::Links => &LINKS,
             Self::Users => &USERS,
             Self::Tokens => &TOKENS,
+            Self::Workflows => &WORKFLOWS,
+            Self::Logs => &LOGS,
         }
     }
 
@@ -37,6 +54,8 @@ impl Resource {
             Self::Links => "link",
             Self::Users => "user",
             Self::Tokens => "api_client_authorization",
+            Self::Workflows => "workflow",
+            Self::Logs => "log",
         }
     }
 
@@ -48,6 +67,8 @@ impl Resource {
             Self::Links => "arvados#link",
             Self::Users => "arvados#user",
             Self::Tokens => "arvados#apiClientAuthorization",
+            Self::Workflows => "arvados#workflow",
+            Self::Logs => "arvados#log",
         }
     }
 }
@@ -130,6 +151,27 @@ pub static TOKENS: Schema = Schema {
     attributes: attributes! {
         Time: "expires_at";
         Json: "scopes";
+    },
+    joins: &[],
+};
+
+/// Registered workflows.
+pub static WORKFLOWS: Schema = Schema {
+    table: "workflows",
+    attributes: attributes! {
+        Text: "name" "description" "definition" "collection_uuid";
+    },
+    joins: &[],
+};
+
+/// What happened to records.
+pub static LOGS: Schema = Schema {
+    table: "logs",
+    attributes: attributes! {
+        Integer: "id";
+        Text: "object_uuid" "object_owner_uuid" "event_type" "summary";
+        Time: "event_at";
+        Json: "properties";
     },
     joins: &[],
 };

@@ -8,9 +8,12 @@
 )]
 
 mod auth;
+mod events;
 mod fixture;
 mod handoff;
 mod links;
+mod passwords;
 mod requests;
+mod site;
 mod streams;
 mod wire;

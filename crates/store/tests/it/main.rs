@@ -7,6 +7,7 @@ mod containers;
 mod fixture;
 mod full_disk;
 mod lists;
+mod logs;
 mod names;
 mod requests;
 mod shared;
