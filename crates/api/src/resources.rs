@@ -3,11 +3,14 @@
 pub(crate) mod collections;
 mod container_requests;
 mod containers;
+mod empty;
 mod keep_services;
 mod links;
+mod logs;
 mod site;
 mod tokens;
 mod users;
+mod workflows;
 
 use axum::Router;
 use axum::response::Response;
@@ -33,6 +36,9 @@ pub(crate) fn routes() -> Router<Api> {
         .merge(links::routes())
         .merge(users::routes())
         .merge(tokens::routes())
+        .merge(workflows::routes())
+        .merge(logs::routes())
+        .merge(empty::routes())
         .route("/arvados/v1/config", get(site::config))
         .route("/arvados/v1/vocabulary", get(site::vocabulary))
 }
@@ -72,6 +78,8 @@ pub(crate) fn what(resource: Resource) -> &'static str {
         Resource::Users => "user",
         Resource::Tokens => "token",
         Resource::Collections => "collection",
+        Resource::Workflows => "workflow",
+        Resource::Logs => "log entry",
     }
 }
 

@@ -25,7 +25,9 @@ mod feed;
 mod filter_sql;
 pub mod links;
 pub mod list;
+pub mod logs;
 mod migrations;
+pub mod passwords;
 mod random;
 pub mod requests;
 mod reserve;
@@ -34,6 +36,7 @@ mod sql;
 pub mod targets;
 pub mod tokens;
 pub mod users;
+pub mod workflows;
 mod writer;
 
 pub use changes::{Change, ChangeKind, Changes, Notice};
@@ -44,6 +47,7 @@ pub use collections::{
 pub use database::{Clock, Store, StoreOptions};
 pub use error::StoreError;
 pub use list::{Page, Reader};
+pub use logs::{NewLog, etag};
 pub use schema::Resource;
 pub use targets::{TargetKey, TargetRecord};
 pub use tokens::{Identity, NewToken};

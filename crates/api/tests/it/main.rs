@@ -10,10 +10,13 @@
 mod auth;
 mod blocks;
 mod collections;
+mod events;
 mod fixture;
 mod handoff;
 mod links;
+mod passwords;
 mod requests;
+mod site;
 mod streams;
 mod webdav;
 mod wire;
