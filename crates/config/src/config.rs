@@ -7,7 +7,9 @@ use model::{ClusterId, ReservedNames, ServiceDomain};
 use serde_json::Value;
 
 use crate::raw::{Problem, Section};
-use crate::sections::{Api, Containers, Log, Proxy, Services, Sessions, Shutdown, Tunnels};
+use crate::sections::{
+    Api, AuditLogs, Containers, Log, Login, Proxy, Services, Sessions, Shutdown, Tunnels,
+};
 use crate::setting::{Line, Setting};
 
 /// What the program uses. Tests override fields of [`Config::local`] directly.
@@ -33,6 +35,10 @@ pub struct Config {
     pub tunnels: Tunnels,
     /// Lifetimes of sign-ins.
     pub sessions: Sessions,
+    /// Whom people who sign in are handed on to.
+    pub login: Login,
+    /// The log of what happened to records.
+    pub audit_logs: AuditLogs,
     /// How we come down.
     pub shutdown: Shutdown,
     /// What is logged.
@@ -58,6 +64,8 @@ impl Config {
             proxy: Proxy::default(),
             tunnels: Tunnels::default(),
             sessions: Sessions::default(),
+            login: Login::default(),
+            audit_logs: AuditLogs::default(),
             shutdown: Shutdown::default(),
             log: Log::default(),
         }
@@ -94,6 +102,8 @@ impl Config {
         within("Proxy", &mut |section, problems| self.proxy.overlay(section, problems));
         within("Tunnels", &mut |section, problems| self.tunnels.overlay(section, problems));
         within("Sessions", &mut |section, problems| self.sessions.overlay(section, problems));
+        within("Login", &mut |section, problems| self.login.overlay(section, problems));
+        within("AuditLogs", &mut |section, problems| self.audit_logs.overlay(section, problems));
         within("Shutdown", &mut |section, problems| self.shutdown.overlay(section, problems));
         within("Log", &mut |section, problems| self.log.overlay(section, problems));
         top.finish(problems);
@@ -128,6 +138,8 @@ impl Config {
             ("Proxy", self.proxy.describe()),
             ("Tunnels", self.tunnels.describe()),
             ("Sessions", self.sessions.describe()),
+            ("Login", self.login.describe()),
+            ("AuditLogs", self.audit_logs.describe()),
             ("Shutdown", self.shutdown.describe()),
             ("Log", self.log.describe()),
         ] {

@@ -24,6 +24,7 @@ mod httpbin;
 mod images;
 mod jupyter;
 mod links;
+mod official_clients;
 mod oracle;
 mod patience;
 mod protocols;
