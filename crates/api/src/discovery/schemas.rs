@@ -31,7 +31,7 @@ pub(super) fn describe(name: &str, resource: Resource) -> [(String, Value); 2] {
         properties.insert(attribute.name.to_owned(), described);
     }
     for attribute in render::computed(resource) {
-        properties.entry(*attribute).or_insert_with(|| json!({ "description": "Computed." }));
+        properties.entry(*attribute).or_insert_with(|| computed(attribute));
     }
     let record = json!({
         "id": name,
@@ -64,7 +64,20 @@ fn property(name: &str, kind: AttributeKind) -> Value {
         AttributeKind::Float => json!({ "type": "number" }),
         AttributeKind::Boolean => json!({ "type": "boolean" }),
         AttributeKind::Time => json!({ "type": "string", "format": "date-time" }),
-        AttributeKind::Json if LISTS.contains(&name) => json!({ "type": "array" }),
+        AttributeKind::Json if LISTS.contains(&name) => list_of_text(),
         AttributeKind::Json => json!({ "type": "object" }),
+    }
+}
+
+/// Clients read what is in a list before they show it to anybody.
+fn list_of_text() -> Value {
+    json!({ "type": "array", "items": { "type": "string" } })
+}
+
+fn computed(name: &str) -> Value {
+    match name {
+        name if LISTS.contains(&name) => list_of_text(),
+        name if name.starts_with("can_") || name.starts_with("is_") => json!({ "type": "boolean" }),
+        _ => json!({ "type": "string" }),
     }
 }

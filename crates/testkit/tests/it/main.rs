@@ -25,6 +25,7 @@ mod images;
 mod jupyter;
 mod keep;
 mod links;
+mod official_clients;
 mod oracle;
 mod patience;
 mod protocols;

@@ -62,6 +62,9 @@ pub(super) fn api(config: &Config) -> ApiConfig {
         handoff_ttl: config.sessions.handoff_code_lifetime,
         login_ttl: config.sessions.sign_in_link_lifetime,
         session_ttl: config.sessions.session_lifetime,
+        password_ttl: config.sessions.password_token_lifetime,
+        password_tries_per_minute: config.sessions.password_tries_per_minute,
+        event_sockets_max: config.api.event_sockets_max as usize,
         ..ApiConfig::new(
             config.services.controller_url.clone(),
             config.services.service_domain.clone(),
@@ -134,6 +137,13 @@ pub(super) fn dashboard(config: &Config, data: &DataDir, secrets: &Secrets) -> D
         service_domain: config.services.service_domain.clone(),
         api_host: format!("localhost:{}", config.listen.port()),
         ca_file: Some(data.path().join("ca.pem")),
+        controller_url: config.services.controller_url.clone(),
+        trusted_clients: config
+            .login
+            .trusted_clients
+            .iter()
+            .map(|it| it.as_str().to_owned())
+            .collect(),
     }
 }
 
