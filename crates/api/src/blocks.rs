@@ -4,6 +4,8 @@
 //! Answers are text, as they are upstream. What will not change by itself is no 5xx, which clients
 //! would ask for again for a quarter of an hour: a corrupt block is 422.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
@@ -20,6 +22,9 @@ use crate::caller::{Caller, authenticate};
 use crate::error::ApiError;
 use crate::router::Api;
 
+/// What is said to clients where nothing is signed: they read collections again after half of it.
+const UNSIGNED_TTL: Duration = Duration::from_secs(14 * 24 * 3600);
+
 /// Where blocks are, and who may read them.
 #[derive(Debug, Clone)]
 pub struct Blocks {
@@ -27,6 +32,13 @@ pub struct Blocks {
     pub keep: Keep,
     /// Signs permissions to read them; none where everybody with a token may.
     pub signer: Option<Signer>,
+}
+
+impl Blocks {
+    /// How long permissions hold; as long as upstream where none are needed.
+    pub(crate) fn signature_ttl(&self) -> Duration {
+        self.signer.as_ref().map_or(UNSIGNED_TTL, Signer::ttl)
+    }
 }
 
 /// Why a block was not given or taken.

@@ -78,6 +78,11 @@ impl Parameters {
         Ok(filter::parse_select(resource.schema(), &select)?)
     }
 
+    /// Rows of a list.
+    pub(crate) fn limit(&self) -> Result<u32, ApiError> {
+        Ok(self.number("limit")?.unwrap_or(LIMIT_DEFAULT).min(LIMIT_MAX))
+    }
+
     /// Everything a list understands.
     pub(crate) fn list_query(&self, resource: Resource) -> Result<ListQuery, ApiError> {
         let schema = resource.schema();
@@ -107,7 +112,7 @@ impl Parameters {
             order: filter::parse_order(schema, &order)?,
             select: self.select(resource)?,
             distinct: self.flag("distinct")?,
-            limit: self.number("limit")?.unwrap_or(LIMIT_DEFAULT).min(LIMIT_MAX),
+            limit: self.limit()?,
             offset: self.number("offset")?.unwrap_or(0),
             count,
             include_trash: self.flag("include_trash")?,

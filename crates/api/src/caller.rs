@@ -64,6 +64,19 @@ pub(crate) async fn authenticate(
 ) -> Result<Caller, ApiError> {
     let presented = presented(headers)
         .ok_or(ApiError::Unauthorized("not logged in: send Authorization: Bearer <token>"))?;
+    authenticate_token(store, presented, method, path).await
+}
+
+/// The same, for a token that came on another way.
+///
+/// # Errors
+/// As [`authenticate`].
+pub(crate) async fn authenticate_token(
+    store: &Store,
+    presented: &str,
+    method: &Method,
+    path: &str,
+) -> Result<Caller, ApiError> {
     let found = match ApiToken::parse(presented) {
         Ok(token) => store.authenticate(&token).await?.map(|found| (found, token)),
         // Arvados's v1 form: the secret alone.

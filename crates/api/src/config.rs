@@ -16,6 +16,27 @@ pub enum BindMounts {
     Nobody,
 }
 
+/// How collections are kept, as clients are told of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CollectionsConfig {
+    /// Copies of each block that clients are told to want.
+    pub replication: u32,
+    /// How long a collection lies in the trash before it is deleted.
+    pub trash_lifetime: Duration,
+    /// Which versions are kept.
+    pub versions: VersionPolicy,
+}
+
+impl Default for CollectionsConfig {
+    fn default() -> Self {
+        Self {
+            replication: 1,
+            trash_lifetime: Duration::from_secs(14 * 24 * 3600),
+            versions: VersionPolicy { is_enabled: true, idle: Duration::from_secs(10) },
+        }
+    }
+}
+
 /// The API's settings.
 #[derive(Debug, Clone)]
 pub struct ApiConfig {
@@ -35,16 +56,20 @@ pub struct ApiConfig {
     pub request_bytes_max: usize,
     /// Largest image archive.
     pub image_bytes_max: u64,
-    /// Which versions of collections are kept.
-    pub versions: VersionPolicy,
-    /// How long a collection lies in the trash before it is deleted.
-    pub trash_lifetime: Duration,
     /// How long a hand-off code holds: a browser follows the link at once.
     pub handoff_ttl: Duration,
     /// How long a sign-in link holds: a person copies it from a terminal.
     pub login_ttl: Duration,
     /// How long a dashboard session holds.
     pub session_ttl: Duration,
+    /// How long the token of a sign-in with a password holds.
+    pub password_ttl: Duration,
+    /// How collections are kept.
+    pub collections: CollectionsConfig,
+    /// Most sockets on which events are sent.
+    pub event_sockets_max: usize,
+    /// Most tries of a password for one user in a minute.
+    pub password_tries_per_minute: u32,
 }
 
 impl ApiConfig {
@@ -63,11 +88,13 @@ impl ApiConfig {
             bind_directories: vec![PathBuf::from("/")],
             request_bytes_max: 128 << 20,
             image_bytes_max: 64 << 30,
-            versions: VersionPolicy { is_enabled: true, idle: Duration::from_secs(10) },
-            trash_lifetime: Duration::from_secs(14 * 24 * 3600),
             handoff_ttl: Duration::from_secs(60),
             login_ttl: Duration::from_secs(600),
             session_ttl: Duration::from_secs(24 * 3600),
+            password_ttl: Duration::from_secs(24 * 3600),
+            collections: CollectionsConfig::default(),
+            event_sockets_max: 1000,
+            password_tries_per_minute: 10,
         }
     }
 }

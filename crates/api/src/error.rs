@@ -3,11 +3,14 @@
 //! Clients retry every status from 500 up, and 408, 409, 423, 429, for a quarter of an hour: what
 //! will not change by itself is 401, 403, 404, 405 or 422.
 
+use std::time::SystemTime;
+
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use model::FieldError;
-use serde_json::json;
+use ring::rand::{SecureRandom as _, SystemRandom};
+use serde_json::{Value, json};
 use store::StoreError;
 
 /// Seconds after which a client may try again what failed for a while.
@@ -34,6 +37,9 @@ pub enum ApiError {
     /// The body is larger than a named limit.
     #[error("{0}")]
     TooLarge(String),
+    /// Somebody asks too often; another try in a while is served.
+    #[error("{0}")]
+    TooMany(String),
     /// Something of ours failed; the words are safe to show.
     #[error("{0}")]
     Failed(String),
@@ -64,6 +70,7 @@ impl ApiError {
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Store(error) if error.is_temporary() => StatusCode::SERVICE_UNAVAILABLE,
             Self::Failed(_) | Self::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -106,14 +113,40 @@ impl From<StoreError> for ApiError {
     }
 }
 
+/// The texts of an error on its way out: where the request's id is known, it goes into them.
+#[derive(Debug, Clone)]
+pub(crate) struct ErrorTexts(Vec<String>);
+
+impl ErrorTexts {
+    /// The body, each text with the request's id behind it, as Arvados writes them: users report texts, not headers.
+    pub(crate) fn body(&self, request_id: Option<&str>) -> Value {
+        let texts: Vec<String> = match request_id {
+            None => self.0.clone(),
+            Some(id) => self.0.iter().map(|text| format!("{text} ({id})")).collect(),
+        };
+        json!({ "errors": texts, "error_token": error_token() })
+    }
+}
+
+/// `<seconds since 1970>+<8 hexadecimal digits>`, as Arvados marks each error.
+fn error_token() -> String {
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let mut bytes = [0; 4];
+    // Without random bytes the digits are zeroes: they tell errors of one second apart, nothing else.
+    let _unspecified = SystemRandom::new().fill(&mut bytes);
+    format!("{}+{:08x}", since_1970.as_secs(), u32::from_be_bytes(bytes))
+}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = self.status();
         if status.is_server_error() {
             tracing::error!(error = ?self, status = status.as_u16(), "a call failed");
         }
-        let mut response = (status, Json(json!({ "errors": self.texts() }))).into_response();
-        if status == StatusCode::SERVICE_UNAVAILABLE {
+        let texts = ErrorTexts(self.texts());
+        let mut response = (status, Json(texts.body(None))).into_response();
+        response.extensions_mut().insert(texts);
+        if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
         }
         response

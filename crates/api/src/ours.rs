@@ -5,4 +5,5 @@ pub(crate) mod handoff;
 pub(crate) mod images;
 pub(crate) mod login;
 pub(crate) mod logs;
+pub(crate) mod password;
 pub(crate) mod status;

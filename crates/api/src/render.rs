@@ -4,10 +4,9 @@ use axum::Json;
 use axum::response::{IntoResponse as _, Response};
 use model::JsonMap;
 use model::filter::ListQuery;
-use ring::digest;
 use serde::Serialize;
 use serde_json::{Value, json};
-use store::{Page, Resource};
+use store::{Page, Resource, etag};
 
 use crate::caller::Caller;
 use crate::error::ApiError;
@@ -21,7 +20,8 @@ pub(crate) fn computed(resource: Resource) -> &'static [&'static str] {
             &["api_token", "created_by_ip_address", "last_used_at", "last_used_by_ip_address"]
         }
         Resource::Collections => &["unsigned_manifest_text"],
-        Resource::ContainerRequests | Resource::Containers => &[],
+        Resource::Logs => &["object_kind"],
+        Resource::ContainerRequests | Resource::Containers | Resource::Workflows => &[],
     }
 }
 
@@ -41,7 +41,14 @@ pub(crate) fn object(resource: Resource, mut attributes: JsonMap, caller: &Calle
                 attributes.entry(*name).or_insert(Value::Null);
             }
         }
-        Resource::ContainerRequests | Resource::Containers | Resource::Collections => {}
+        Resource::Logs => {
+            let kind = attributes.get("object_uuid").and_then(Value::as_str).and_then(kind_of);
+            attributes.insert("object_kind".to_owned(), kind.into());
+        }
+        Resource::ContainerRequests
+        | Resource::Containers
+        | Resource::Collections
+        | Resource::Workflows => {}
     }
     let mut object = JsonMap::new();
     object.insert("kind".to_owned(), resource.kind().into());
@@ -117,7 +124,7 @@ fn add_to_user(user: &mut JsonMap, caller: &Caller) {
 }
 
 /// The kind of what an identifier identifies.
-fn kind_of(uuid: &str) -> Option<&'static str> {
+pub(crate) fn kind_of(uuid: &str) -> Option<&'static str> {
     Some(match uuid.get(6..11)? {
         "xvhdp" => "arvados#containerRequest",
         "dz642" => "arvados#container",
@@ -126,24 +133,8 @@ fn kind_of(uuid: &str) -> Option<&'static str> {
         "4zz18" => "arvados#collection",
         "o0j2j" => "arvados#link",
         "7fd4e" => "arvados#workflow",
+        "gj3su" => "arvados#apiClientAuthorization",
+        "57u5n" => "arvados#log",
         _ => return None,
     })
-}
-
-/// Changes whenever an attribute does: 25 digits of base 36 of a digest.
-fn etag(attributes: &JsonMap) -> String {
-    // A record read as a row and one in its own type have their attributes in another order.
-    let sorted: std::collections::BTreeMap<_, _> = attributes.iter().collect();
-    let text = serde_json::to_string(&sorted).unwrap_or_default();
-    let digest = digest::digest(&digest::SHA256, text.as_bytes());
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&digest.as_ref()[..16]);
-    let mut number = u128::from_be_bytes(bytes);
-    let mut digits = Vec::with_capacity(25);
-    while digits.len() < 25 {
-        let digit = u32::try_from(number % 36).unwrap_or(0);
-        digits.push(char::from_digit(digit, 36).unwrap_or('0'));
-        number /= 36;
-    }
-    digits.into_iter().collect()
 }

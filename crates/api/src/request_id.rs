@@ -1,11 +1,15 @@
-//! `X-Request-Id`: taken from the client where it sent a sound one, else made; on every answer.
+//! `X-Request-Id`: taken from the client where it sent a sound one, else made; on every answer, and behind the texts of
+//! errors.
 
+use axum::body::Body;
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
-use http::HeaderValue;
+use http::{HeaderValue, header};
 use ring::rand::{SecureRandom, SystemRandom};
 use tracing::Instrument as _;
+
+use crate::error::ErrorTexts;
 
 /// The header's name.
 const HEADER: &str = "x-request-id";
@@ -24,6 +28,12 @@ pub(crate) async fn layer(mut request: Request, next: Next) -> Response {
         path = request.uri().path(),
     );
     let mut response = next.run(request).instrument(span).await;
+    if let Some(texts) = response.extensions_mut().remove::<ErrorTexts>() {
+        let body = texts.body(id.to_str().ok()).to_string();
+        // It was that of the texts without the id.
+        response.headers_mut().remove(header::CONTENT_LENGTH);
+        *response.body_mut() = Body::from(body);
+    }
     response.headers_mut().insert(HEADER, id);
     response
 }

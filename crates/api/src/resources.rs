@@ -4,12 +4,15 @@ pub(crate) mod collections;
 mod commit;
 mod container_requests;
 mod containers;
+mod empty;
 mod keep_services;
 mod links;
 mod log_files;
+mod logs;
 mod site;
 mod tokens;
 mod users;
+mod workflows;
 
 use axum::Router;
 use axum::response::Response;
@@ -36,6 +39,9 @@ pub(crate) fn routes() -> Router<Api> {
         .merge(links::routes())
         .merge(users::routes())
         .merge(tokens::routes())
+        .merge(workflows::routes())
+        .merge(logs::routes())
+        .merge(empty::routes())
         .route("/arvados/v1/config", get(site::config))
         .route("/arvados/v1/vocabulary", get(site::vocabulary))
 }
@@ -75,6 +81,8 @@ pub(crate) fn what(resource: Resource) -> &'static str {
         Resource::Users => "user",
         Resource::Tokens => "token",
         Resource::Collections => "collection",
+        Resource::Workflows => "workflow",
+        Resource::Logs => "log entry",
     }
 }
 

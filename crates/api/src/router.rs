@@ -9,6 +9,7 @@ use axum::routing::{any, delete, get, post};
 use axum::{Router, body::Body};
 use http::{HeaderValue, Method, StatusCode, header};
 use store::Store;
+use tokio::sync::Semaphore;
 use tower::ServiceBuilder;
 
 use crate::blocks::Blocks;
@@ -16,10 +17,13 @@ use crate::config::ApiConfig;
 use crate::error::ApiError;
 use crate::images::Images;
 use crate::logs::LogSource;
-use crate::{method_override, ours, request_id, resources};
+use crate::sign_in::Passwords;
+use crate::{discovery, method_override, ours, request_id, resources, websocket};
 
 /// Where image archives are sent.
 pub(crate) const IMAGES: &str = "/wharf/v1/images";
+/// Where events are sent as they happen.
+pub(crate) const WEBSOCKET: &str = "/websocket";
 
 /// The API: records, and what it was given to serve the rest. Cheap to clone.
 #[derive(Clone)]
@@ -31,6 +35,8 @@ struct Inner {
     blocks: Blocks,
     images: Arc<dyn Images>,
     logs: Arc<dyn LogSource>,
+    passwords: Passwords,
+    sockets: Arc<Semaphore>,
 }
 
 impl std::fmt::Debug for Api {
@@ -48,7 +54,9 @@ impl Api {
         images: Arc<dyn Images>,
         logs: Arc<dyn LogSource>,
     ) -> Self {
-        Self(Arc::new(Inner { store, config, blocks, images, logs }))
+        let sockets = Arc::new(Semaphore::new(config.event_sockets_max));
+        let passwords = Passwords::default();
+        Self(Arc::new(Inner { store, config, blocks, images, logs, passwords, sockets }))
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -59,8 +67,19 @@ impl Api {
         &self.0.config
     }
 
+    /// Blocks, and who may read them.
     pub(crate) fn blocks(&self) -> &Blocks {
         &self.0.blocks
+    }
+
+    /// Who tries passwords, and how often.
+    pub(crate) fn passwords(&self) -> &Passwords {
+        &self.0.passwords
+    }
+
+    /// Places for sockets that events are sent on.
+    pub(crate) fn sockets(&self) -> &Arc<Semaphore> {
+        &self.0.sockets
     }
 
     pub(crate) fn images(&self) -> &dyn Images {
@@ -71,7 +90,7 @@ impl Api {
         &*self.0.logs
     }
 
-    /// All routes, under `/arvados`, `/discovery` and `/wharf` only, so that pages can be merged
+    /// All routes, under `/arvados`, `/discovery`, `/wharf` and at `/websocket` only, so that pages can be merged
     /// beside them.
     pub fn router(&self) -> Router {
         // Layers of an axum router run after routing; the method has to change before it. So the
@@ -84,18 +103,22 @@ impl Api {
         Router::new()
             .route_service("/arvados/{*path}", routes.clone())
             .route_service("/discovery/{*path}", routes.clone())
+            .route_service(WEBSOCKET, routes.clone())
             .route_service("/wharf/{*path}", routes)
     }
 
     fn routes(&self) -> Router {
         Router::new()
             .merge(resources::routes())
+            .route(discovery::PATH, get(discovery::document))
+            .route(WEBSOCKET, any(websocket::open))
             .route("/wharf/v1/healthz", get(ours::status::healthz))
             .route("/wharf/v1/status", get(ours::status::status))
             .route("/wharf/v1/events", get(ours::events::events))
             .route("/wharf/v1/handoff", post(ours::handoff::handoff))
             .route("/wharf/v1/login_links", post(ours::login::create))
             .route("/wharf/v1/login_links/redeem", post(ours::login::redeem))
+            .route("/wharf/v1/users/{uuid}/password", post(ours::password::set))
             .route(IMAGES, get(ours::images::list).post(ours::images::import))
             .route(IMAGES, delete(ours::images::remove))
             .route("/wharf/v1/logs/{uuid}", get(ours::logs::logs))
@@ -105,6 +128,15 @@ impl Api {
             .with_state(self.clone())
     }
 }
+
+/// One generous answer for records and for the WebDAV trees below them: a page that may not send `Cache-Control` or
+/// `PROPFIND` shows everything but logs.
+const CROSS_ORIGIN_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, PROPFIND, \
+    PROPPATCH, MKCOL, COPY, MOVE, LOCK, UNLOCK, REPORT";
+const CROSS_ORIGIN_HEADERS: &str = "Authorization, Cache-Control, Content-Range, Content-Type, \
+    Depth, Destination, If, Lock-Token, Overwrite, Range, Timeout, X-Http-Method-Override, \
+    X-Request-Id, X-Webdav-Depth, X-Webdav-Destination, X-Webdav-Overwrite, X-Webdav-Prefix, \
+    X-Webdav-Source";
 
 async fn unknown(State(api): State<Api>, request: Request) -> ApiError {
     let path = request.uri().path();
@@ -120,7 +152,7 @@ async fn unknown(State(api): State<Api>, request: Request) -> ApiError {
     }
     let shown: String = path.chars().take(100).collect();
     ApiError::NotFound(match path.strip_prefix("/arvados/v1/").and_then(|p| p.split('/').next()) {
-        Some(later @ ("groups" | "workflows" | "logs")) => {
+        Some(later @ "groups") => {
             format!("{later} are not supported yet by this version of Wharf")
         }
         _ => format!("there is nothing at {shown}"),
@@ -145,12 +177,12 @@ async fn cross_origin(request: Request, next: Next) -> Response {
         let headers = response.headers_mut();
         let mut set = |name, value| drop(headers.insert(name, HeaderValue::from_static(value)));
         set(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*");
-        set(header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+        set(header::ACCESS_CONTROL_ALLOW_METHODS, CROSS_ORIGIN_METHODS);
+        set(header::ACCESS_CONTROL_ALLOW_HEADERS, CROSS_ORIGIN_HEADERS);
         set(
-            header::ACCESS_CONTROL_ALLOW_HEADERS,
-            "Authorization, Content-Type, Range, X-Request-Id, X-Http-Method-Override",
+            header::ACCESS_CONTROL_EXPOSE_HEADERS,
+            "X-Request-Id, Accept-Ranges, Content-Length, Content-Range",
         );
-        set(header::ACCESS_CONTROL_EXPOSE_HEADERS, "X-Request-Id");
         set(header::ACCESS_CONTROL_MAX_AGE, "86400");
     }
     // Records are nobody's to keep: a cache between us and the caller least of all.

@@ -13,8 +13,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 pub use client_commands::ClientCommand;
 pub(crate) use client_commands::{
-    ConfigCommand, ForwardArgs, HostnameCommand, ImageCommand, LogsArgs, OpenArgs, PsArgs, RunArgs,
-    ShowArgs, StopArgs, TokenCommand, UrlArgs,
+    ConfigCommand, ForwardArgs, HostnameCommand, ImageCommand, LogsArgs, NewUserArgs, OpenArgs,
+    PsArgs, RunArgs, ShowArgs, StopArgs, TokenCommand, UrlArgs, UserCommand,
 };
 pub use roles::{
     ControllerArgs, DEFAULT_LISTEN, DemoAppArgs, DemoArgs, DispatchArgs, DoctorArgs, RoleCommand,

@@ -15,6 +15,7 @@ mod show;
 mod stop;
 mod token;
 mod url;
+mod user;
 
 use std::process::ExitCode;
 
@@ -48,7 +49,7 @@ pub(crate) async fn dispatch(
         C::Get(_) => later::refuse("get", later::Instead::Try("wharf run --mount"))?,
         C::Ls(_) => later::refuse("ls", later::Instead::Nothing)?,
         C::Cwl(_) => later::refuse("cwl", later::Instead::Nothing)?,
-        C::User(_) => later::refuse("user", later::Instead::Nothing)?,
+        C::User(command) => user::user(&context()?, command).await?,
     }
     Ok(ExitCode::SUCCESS)
 }

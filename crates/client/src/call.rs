@@ -259,7 +259,15 @@ pub(crate) async fn refuse_errors(
     let header = answer.headers().get("x-request-id").and_then(|id| id.to_str().ok());
     let request_id = header.map(str::to_owned);
     let body = read_all(what, answer.into_body()).await?;
-    Err(ClientError::Api { status, errors: error_texts(status, &body), request_id })
+    let mut errors = error_texts(status, &body);
+    if let Some(id) = &request_id {
+        // The API writes it behind each text, for people who see no headers.
+        let suffix = format!(" ({id})");
+        for text in &mut errors {
+            text.truncate(text.strip_suffix(&suffix).unwrap_or(text).len());
+        }
+    }
+    Err(ClientError::Api { status, errors, request_id })
 }
 
 /// `{"errors": […]}`, else the status in words: something between us and the API may answer.

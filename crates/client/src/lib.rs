@@ -37,4 +37,4 @@ pub use requests::NewRequest;
 pub use status::{QueueEntry, ServerStatus};
 pub use tcp::ByteStream;
 pub use transport::TlsTrust;
-pub use users::NewToken;
+pub use users::{NewToken, NewUser};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use model::{ApiToken, Timestamp, TokenRecord, TokenUuid, User};
+use model::{ApiToken, Timestamp, TokenRecord, TokenUuid, User, UserUuid};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -37,7 +37,79 @@ impl fmt::Debug for MadeToken {
     }
 }
 
+impl MadeToken {
+    fn into_token(self, what: &str) -> Result<(ApiToken, TokenRecord), ClientError> {
+        let record: TokenRecord =
+            serde_json::from_value(self.record).map_err(|source| not_understood(what, source))?;
+        // Arvados answers with the bare secret; the v2 form is put together by the client.
+        let text = self.api_token.ok_or_else(|| not_understood(what, "no api_token in it"))?;
+        let token = ApiToken::parse(&text)
+            .or_else(|_bare| ApiToken::parse(&format!("v2/{}/{text}", record.uuid)))
+            .map_err(|source| not_understood(what, source))?;
+        Ok((token, record))
+    }
+}
+
+/// A user to make, by an administrator.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct NewUser {
+    /// Unique short name.
+    pub username: String,
+    /// Address, may be empty.
+    pub email: String,
+    /// First name.
+    pub first_name: String,
+    /// Last name.
+    pub last_name: String,
+    /// Whether it may do everything.
+    pub is_admin: bool,
+}
+
+const USERS: &str = "/arvados/v1/users";
+
 impl Client {
+    /// Users, oldest first.
+    pub async fn list_users(&self) -> Result<Vec<User>, ClientError> {
+        let query = ListQuery::default().order("created_at asc").limit(1000);
+        let page: Page<User> = self.get(&query.path(USERS)).await?;
+        Ok(page.items)
+    }
+
+    /// The user with this short name.
+    pub async fn find_user(&self, username: &str) -> Result<Option<User>, ClientError> {
+        let query = ListQuery::default().filter("username", "=", username).limit(1);
+        let mut page: Page<User> = self.get(&query.path(USERS)).await?;
+        Ok(page.items.pop())
+    }
+
+    /// Makes a user, who is active at once.
+    pub async fn create_user(&self, new: &NewUser) -> Result<User, ClientError> {
+        self.post(USERS, &json!({ "user": new })).await
+    }
+
+    /// Sets a user's password, or takes it away.
+    pub async fn set_password(
+        &self,
+        user: UserUuid,
+        password: Option<&str>,
+    ) -> Result<(), ClientError> {
+        let path = format!("/wharf/v1/users/{user}/password");
+        let Ignored {} = self.post(&path, &json!({ "password": password })).await?;
+        Ok(())
+    }
+
+    /// A token for a name and a password; needs none itself. They do not fit: 401.
+    pub async fn sign_in(
+        &self,
+        username: &str,
+        password: &str,
+    ) -> Result<(ApiToken, TokenRecord), ClientError> {
+        let body = json!({ "username": username, "password": password });
+        let path = format!("{USERS}/authenticate");
+        let made: MadeToken = self.without_token().post(&path, &body).await?;
+        made.into_token("POST users/authenticate")
+    }
+
     /// The user that the token acts for.
     pub async fn current_user(&self) -> Result<User, ClientError> {
         self.get("/arvados/v1/users/current").await
@@ -62,15 +134,7 @@ impl Client {
     ) -> Result<(ApiToken, TokenRecord), ClientError> {
         let made: MadeToken =
             self.post(TOKENS, &json!({ "api_client_authorization": new })).await?;
-        let what = "POST api_client_authorizations";
-        let record: TokenRecord =
-            serde_json::from_value(made.record).map_err(|source| not_understood(what, source))?;
-        // Arvados answers with the bare secret; the v2 form is put together by the client.
-        let text = made.api_token.ok_or_else(|| not_understood(what, "no api_token in it"))?;
-        let token = ApiToken::parse(&text)
-            .or_else(|_bare| ApiToken::parse(&format!("v2/{}/{text}", record.uuid)))
-            .map_err(|source| not_understood(what, source))?;
-        Ok((token, record))
+        made.into_token("POST api_client_authorizations")
     }
 
     /// Revokes a token: open streams of its sessions end within a second.

@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use crate::raw::{Problem, Section};
 use crate::sections::{
-    Api, Collections, Containers, Log, Proxy, Services, Sessions, Shutdown, Tunnels,
+    Api, AuditLogs, Collections, Containers, Log, Login, Proxy, Services, Sessions, Shutdown,
+    Tunnels,
 };
 use crate::setting::{Line, Setting};
 
@@ -37,6 +38,10 @@ pub struct Config {
     pub tunnels: Tunnels,
     /// Lifetimes of sign-ins.
     pub sessions: Sessions,
+    /// Whom people who sign in are handed on to.
+    pub login: Login,
+    /// The log of what happened to records.
+    pub audit_logs: AuditLogs,
     /// How we come down.
     pub shutdown: Shutdown,
     /// What is logged.
@@ -63,6 +68,8 @@ impl Config {
             proxy: Proxy::default(),
             tunnels: Tunnels::default(),
             sessions: Sessions::default(),
+            login: Login::default(),
+            audit_logs: AuditLogs::default(),
             shutdown: Shutdown::default(),
             log: Log::default(),
         }
@@ -102,6 +109,8 @@ impl Config {
         within("Proxy", &mut |section, problems| self.proxy.overlay(section, problems));
         within("Tunnels", &mut |section, problems| self.tunnels.overlay(section, problems));
         within("Sessions", &mut |section, problems| self.sessions.overlay(section, problems));
+        within("Login", &mut |section, problems| self.login.overlay(section, problems));
+        within("AuditLogs", &mut |section, problems| self.audit_logs.overlay(section, problems));
         within("Shutdown", &mut |section, problems| self.shutdown.overlay(section, problems));
         within("Log", &mut |section, problems| self.log.overlay(section, problems));
         top.finish(problems);
@@ -137,6 +146,8 @@ impl Config {
             ("Proxy", self.proxy.describe()),
             ("Tunnels", self.tunnels.describe()),
             ("Sessions", self.sessions.describe()),
+            ("Login", self.login.describe()),
+            ("AuditLogs", self.audit_logs.describe()),
             ("Shutdown", self.shutdown.describe()),
             ("Log", self.log.describe()),
         ] {

@@ -22,7 +22,7 @@ pub use credentials::{AccessError, ApiAccess, Credentials};
 pub use environment::{Environment, default_data_dir};
 pub use raw::{ConfigError, Problem, RawConfig};
 pub use sections::{
-    Api, Collections, Containers, Log, LogFormat, Proxy, Services, Sessions, Shutdown,
+    Api, AuditLogs, Collections, Containers, Log, LogFormat, Proxy, Services, Sessions, Shutdown,
 };
 pub use units::{ByteSize, parse_duration, show_duration};
 pub use web_origin::WebOrigin;

@@ -68,6 +68,8 @@ settings! {
         "MaxOpenRequests" open_requests_max: u32 = 2000, 10 => 1_000_000;
         /// Calls and pages that one address may ask for in a second, with two seconds' worth at once; a laboratory's scripts behind one address stay far below. 0 is no limit.
         "RequestsPerSecond" requests_per_second: u32 = 2000;
+        /// Sockets on which clients are told of events at once; each costs some 50 KiB, and one query for each change while it is open. Pages and mounts have one each.
+        "MaxEventSockets" event_sockets_max: u32 = 1000, 1 => 100_000;
         /// Tokens and codes that do not hold, of one address, in a second, with ten seconds' worth at once; further ones are refused after Proxy.RefusalDelay. Scripts with an expired token try again less often. 0 is no limit.
         "MissesPerSecond" misses_per_second: u32 = 20;
     }
@@ -188,10 +190,32 @@ settings! {
     pub struct Sessions {
         /// A browser session with a service or the dashboard; a working day.
         "SessionLifetime" session_lifetime: Duration = 12 * HOUR, MINUTE => 365 * DAY;
+        /// The token that a client gets for a name and a password; a working day.
+        "PasswordTokenLifetime" password_token_lifetime: Duration = 12 * HOUR, MINUTE => 365 * DAY;
+        /// Tries of a password for one user in a minute, from all addresses together and all of them at once; people mistype twice, and guessing gets nowhere.
+        "PasswordTriesPerMinute" password_tries_per_minute: u32 = 10, 1 => 1000;
         /// A single-use code that opens a service; it is used by the very next click.
         "HandoffCodeLifetime" handoff_code_lifetime: Duration = MINUTE, SECOND => HOUR;
         /// The one-time link that signs in to the dashboard; time to copy it to another window.
         "SignInLinkLifetime" sign_in_link_lifetime: Duration = 10 * MINUTE, SECOND => DAY;
+    }
+}
+
+settings! {
+    /// Whom people who sign in are handed on to.
+    pub struct Login {
+        /// Origins (https://workbench.example.com) that may send people here to sign in and get a token of theirs back, as Workbench does; none by default, since such a page acts as whoever signs in.
+        "TrustedClients" trusted_clients: Vec<WebOrigin> = Vec::new();
+    }
+}
+
+settings! {
+    /// The log of what happened to records, as clients read it; not the process's own log.
+    pub struct AuditLogs {
+        /// How long entries are kept; Arvados's two weeks are enough to find out who changed what.
+        "MaxAge" age_max: Duration = 14 * DAY, HOUR => 100 * 365 * DAY;
+        /// Entries that are deleted in one step; nobody else can write meanwhile, and so many take some 20 ms.
+        "MaxDeleteBatch" delete_batch_max: u32 = 1000, 1 => 100_000;
     }
 }
 

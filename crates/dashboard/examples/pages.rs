@@ -94,6 +94,8 @@ async fn main() {
         service_domain: ServiceDomain::parse("http://*.containers.localhost:8000/").unwrap(),
         api_host: "localhost:8000".to_owned(),
         ca_file: Some("/var/lib/wharf/ca.pem".into()),
+        controller_url: "http://localhost:8000/".to_owned(),
+        trusted_clients: Vec::new(),
     };
     let client = client::Client::in_memory(api.router(), ApiToken::parse(fake_api::TOKEN).unwrap());
     println!("http://localhost:{}/sign-in?code=wc1_{}", address.port(), "e".repeat(43));

@@ -16,6 +16,10 @@ pub struct DashboardConfig {
     pub api_host: String,
     /// Certificate authority that clients need, shown on the account page.
     pub ca_file: Option<PathBuf>,
+    /// Where the API and the dashboard are, as browsers see them.
+    pub controller_url: String,
+    /// Origins whose pages may send people here to sign in, and get a token of theirs back.
+    pub trusted_clients: Vec<String>,
 }
 
 impl fmt::Debug for DashboardConfig {
@@ -24,6 +28,7 @@ impl fmt::Debug for DashboardConfig {
             .field("service_domain", &self.service_domain)
             .field("api_host", &self.api_host)
             .field("ca_file", &self.ca_file)
+            .field("trusted_clients", &self.trusted_clients)
             .finish_non_exhaustive()
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod account;
 pub(crate) mod events;
+pub(crate) mod hand_on;
 pub(crate) mod host_names;
 pub(crate) mod open;
 pub(crate) mod problem;

@@ -31,6 +31,13 @@ impl Rate {
         let interval = 1_000_000_000 / u64::from(per_second);
         Self { interval, burst: nanoseconds(burst).max(interval) }
     }
+
+    /// One token in each `interval`, of which those of `burst` may come at once, but at least one.
+    #[must_use]
+    pub fn one_every(interval: Duration, burst: Duration) -> Self {
+        let interval = nanoseconds(interval);
+        Self { interval, burst: nanoseconds(burst).max(interval) }
+    }
 }
 
 /// What is left of a rate. One that was never asked is full.

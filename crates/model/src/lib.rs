@@ -32,7 +32,7 @@ pub use launch::{
 pub use mounts::{CollectionMount, Content, MountPlan, MountProblem, SecretPlan, Stdin};
 pub use port::{Access, ContainerPort, PortError, PublishedPort, PublishedPorts};
 pub use records::{
-    Container, ContainerRequest, JsonMap, Link, RuntimeConstraints, TokenRecord, User,
+    Container, ContainerRequest, JsonMap, Link, RuntimeConstraints, TokenRecord, User, Workflow,
 };
 pub use service_domain::{ServiceDomain, ServiceDomainError, initial_url};
 pub use state::{ContainerState, RequestState};
@@ -40,5 +40,5 @@ pub use timestamp::Timestamp;
 pub use token::{ApiToken, TokenError, TokenHash};
 pub use uuid::{
     ClusterId, CollectionUuid, ContainerUuid, GroupUuid, LinkUuid, LogUuid, RequestUuid, TokenUuid,
-    UserUuid, Uuid, UuidError,
+    UserUuid, Uuid, UuidError, WorkflowUuid,
 };

@@ -5,7 +5,7 @@
 use crate::port::PublishedPorts;
 use crate::state::{ContainerState, RequestState};
 use crate::timestamp::Timestamp;
-use crate::uuid::{ContainerUuid, LinkUuid, RequestUuid, TokenUuid, UserUuid};
+use crate::uuid::{ContainerUuid, LinkUuid, RequestUuid, TokenUuid, UserUuid, WorkflowUuid};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -237,6 +237,29 @@ impl Link {
 /// Whether a link class names hosts; both share one name space.
 pub fn is_hostname_class(link_class: &str) -> bool {
     matches!(link_class, "hostname" | "published_port")
+}
+
+/// A workflow that users registered, to be started from a page or by its identifier.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Workflow {
+    /// Its identifier.
+    pub uuid: WorkflowUuid,
+    /// The user or project it belongs to.
+    pub owner_uuid: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub modified_at: Timestamp,
+    /// Who changed it last.
+    pub modified_by_user_uuid: UserUuid,
+    /// What people call it.
+    pub name: String,
+    /// Free text.
+    pub description: Option<String>,
+    /// The workflow itself, CWL as JSON or YAML text.
+    pub definition: Option<String>,
+    /// The collection that holds its files.
+    pub collection_uuid: Option<String>,
 }
 
 /// A person or program that acts.

@@ -42,6 +42,7 @@ kinds! {
     User, UserUuid, "tpzed", "arvados#user", "A user.";
     Group, GroupUuid, "j7d0g", "arvados#group", "A group or project.";
     Token, TokenUuid, "gj3su", "arvados#apiClientAuthorization", "An API token.";
+    Workflow, WorkflowUuid, "7fd4e", "arvados#workflow", "A registered workflow.";
     Log, LogUuid, "57u5n", "arvados#log", "A log entry.";
 }
 

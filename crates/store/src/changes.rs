@@ -28,6 +28,10 @@ pub enum ChangeKind {
     Token,
     /// A collection.
     Collection,
+    /// A registered workflow.
+    Workflow,
+    /// A log entry that a user wrote; those about changes come with the changes themselves.
+    Log,
 }
 
 impl ChangeKind {
@@ -40,14 +44,24 @@ impl ChangeKind {
             Self::User => "user",
             Self::Token => "token",
             Self::Collection => "collection",
+            Self::Workflow => "workflow",
+            Self::Log => "log",
         }
     }
 
     /// The kind with this word.
     pub(crate) fn parse(word: &str) -> Option<Self> {
-        [Self::Request, Self::Container, Self::Link, Self::User, Self::Token, Self::Collection]
-            .into_iter()
-            .find(|kind| kind.as_str() == word)
+        let known = [
+            Self::Request,
+            Self::Container,
+            Self::Link,
+            Self::User,
+            Self::Token,
+            Self::Collection,
+            Self::Workflow,
+            Self::Log,
+        ];
+        known.into_iter().find(|kind| kind.as_str() == word)
     }
 }
 

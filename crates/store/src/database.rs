@@ -15,6 +15,7 @@ use sqlx::sqlite::{
 use crate::changes::{Announcer, Changes};
 use crate::error::StoreError;
 use crate::feed::Feed;
+use crate::logs::Touched;
 use crate::migrations::{OpeningLock, migrate};
 use crate::reserve::Reserve;
 
@@ -131,9 +132,17 @@ impl Store {
                 .idle_timeout(None)
                 .max_lifetime(None)
         };
-        let writer =
-            pool().max_connections(1).connect_with(connect.clone()).await.map_err(opened)?;
+        let touched = Touched::default();
+        let noting = touched.clone();
+        let writer = pool()
+            .max_connections(1)
+            .after_connect(move |conn, _about| noting.clone().begin_on(conn))
+            // What the writer notes of a transaction (`logs::touched`) needs no disk.
+            .connect_with(connect.clone().pragma("temp_store", "MEMORY"))
+            .await
+            .map_err(opened)?;
         migrate(&writer).await?;
+        touched.begin(&mut *writer.acquire().await?).await?;
         let feed = Feed::begin(&writer, (!in_memory).then_some(path)).await?;
         let readers = if in_memory {
             writer.clone()

@@ -2,7 +2,7 @@
 
 use model::filter::{ListQuery, Schema};
 use model::{JsonMap, UserUuid};
-use sea_query::{Alias, Cond, Expr, ExprTrait as _, Order, Query, SelectStatement};
+use sea_query::{Alias, Cond, Expr, ExprTrait as _, Order, Query, SelectStatement, SimpleExpr};
 
 use crate::database::Store;
 use crate::error::StoreError;
@@ -152,19 +152,22 @@ fn visible(resource: Resource, reader: &Reader) -> Cond {
         Resource::ContainerRequests
         | Resource::Links
         | Resource::Tokens
-        | Resource::Collections => all.add(owner(resource.schema().table)),
-        Resource::Containers => {
-            let requests = Alias::new("container_requests");
-            let mut pointing = Query::select();
-            pointing
-                .expr(Expr::val(1))
-                .from(requests.clone())
-                .and_where(
-                    Expr::col((requests, Alias::new("container_uuid")))
-                        .equals((Alias::new("containers"), Alias::new("uuid"))),
-                )
-                .and_where(owner("container_requests"));
-            all.add(Expr::exists(pointing))
+        | Resource::Collections
+        | Resource::Workflows => all.add(owner(resource.schema().table)),
+        Resource::Containers => all.add(has_request_of(&user, "containers", "uuid")),
+        // Those about what the reader may see; what the system wrote belongs to the system user, so the first
+        // one holds for what users wrote themselves.
+        Resource::Logs => {
+            let is_user = |column: &'static str| {
+                Expr::col((Alias::new("logs"), Alias::new(column))).eq(user.clone())
+            };
+            all.add(
+                Cond::any()
+                    .add(is_user("owner_uuid"))
+                    .add(is_user("object_owner_uuid"))
+                    .add(is_user("object_uuid"))
+                    .add(has_request_of(&user, "logs", "object_uuid")),
+            )
         }
     }
 }
@@ -186,4 +189,19 @@ fn present(resource: Resource, trash: bool, old_versions: bool, now: &str) -> Co
         all = all.add(column("current_version_uuid").equals(own));
     }
     all
+}
+
+/// Whether a request of the user's points at the container that this column names.
+fn has_request_of(user: &str, table: &'static str, column: &'static str) -> SimpleExpr {
+    let requests = Alias::new("container_requests");
+    let mut pointing = Query::select();
+    pointing
+        .expr(Expr::val(1))
+        .from(requests.clone())
+        .and_where(
+            Expr::col((requests.clone(), Alias::new("container_uuid")))
+                .equals((Alias::new(table), Alias::new(column))),
+        )
+        .and_where(Expr::col((requests, Alias::new("owner_uuid"))).eq(user));
+    Expr::exists(pointing)
 }

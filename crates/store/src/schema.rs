@@ -17,9 +17,25 @@ pub enum Resource {
     Tokens,
     /// Collections.
     Collections,
+    /// Registered workflows.
+    Workflows,
+    /// What happened to records.
+    Logs,
 }
 
 impl Resource {
+    /// All of them.
+    pub const ALL: &[Self] = &[
+        Self::ContainerRequests,
+        Self::Containers,
+        Self::Links,
+        Self::Users,
+        Self::Tokens,
+        Self::Collections,
+        Self::Workflows,
+        Self::Logs,
+    ];
+
     /// Its attributes and table.
     pub fn schema(self) -> &'static Schema {
         match self {
@@ -29,6 +45,8 @@ impl Resource {
             Self::Users => &USERS,
             Self::Tokens => &TOKENS,
             Self::Collections => &COLLECTIONS,
+            Self::Workflows => &WORKFLOWS,
+            Self::Logs => &LOGS,
         }
     }
 
@@ -41,6 +59,8 @@ impl Resource {
             Self::Users => "user",
             Self::Tokens => "api_client_authorization",
             Self::Collections => "collection",
+            Self::Workflows => "workflow",
+            Self::Logs => "log",
         }
     }
 
@@ -53,6 +73,8 @@ impl Resource {
             Self::Users => "arvados#user",
             Self::Tokens => "arvados#apiClientAuthorization",
             Self::Collections => "arvados#collection",
+            Self::Workflows => "arvados#workflow",
+            Self::Logs => "arvados#log",
         }
     }
 }
@@ -149,6 +171,27 @@ pub static COLLECTIONS: Schema = Schema {
         Boolean: "is_trashed" "preserve_version";
         Time: "replication_confirmed_at" "storage_classes_confirmed_at" "trash_at" "delete_at";
         Json: "properties" "storage_classes_desired" "storage_classes_confirmed";
+    },
+    joins: &[],
+};
+
+/// Registered workflows.
+pub static WORKFLOWS: Schema = Schema {
+    table: "workflows",
+    attributes: attributes! {
+        Text: "name" "description" "definition" "collection_uuid";
+    },
+    joins: &[],
+};
+
+/// What happened to records.
+pub static LOGS: Schema = Schema {
+    table: "logs",
+    attributes: attributes! {
+        Integer: "id";
+        Text: "object_uuid" "object_owner_uuid" "event_type" "summary";
+        Time: "event_at";
+        Json: "properties";
     },
     joins: &[],
 };

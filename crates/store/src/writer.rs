@@ -17,6 +17,7 @@ use crate::changes::{ChangeKind, Pending, merged};
 use crate::database::{Store, StoreOptions};
 use crate::error::StoreError;
 use crate::feed;
+use crate::logs;
 
 impl Store {
     /// Runs `work` in the one write transaction there is, commits it, and tells the listeners.
@@ -108,8 +109,10 @@ impl Store {
         }
     }
 
-    /// Writes what the transaction changed, for other processes; our own listeners hear of it after the commit.
+    /// Writes what the transaction changed, as log entries and for other processes; our own listeners hear of it after
+    /// the commit.
     async fn note_changes(&self, tx: &mut Tx) -> Result<Vec<Pending>, StoreError> {
+        logs::write_entries(tx).await?;
         let changes = merged(std::mem::take(&mut tx.pending));
         feed::write(tx, &self.feed, &changes).await?;
         Ok(changes)

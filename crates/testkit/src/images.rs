@@ -31,6 +31,19 @@ pub fn protocols() -> PathBuf {
     present(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/protocols"))
 }
 
+/// A virtual environment with Arvados's own clients.
+#[must_use]
+pub fn clients() -> PathBuf {
+    let folder = from_environment("WHARF_TEST_CLIENTS");
+    present(folder.unwrap_or_else(|| build_folder().join("../test-clients")))
+}
+
+/// The folder of our scripts for those clients.
+#[must_use]
+pub fn client_scripts() -> PathBuf {
+    present(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/clients"))
+}
+
 /// The folder of a WebSocket library with its own tests, where its source could be had.
 #[must_use]
 pub fn suite(name: &str) -> Option<PathBuf> {

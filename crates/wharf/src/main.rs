@@ -14,6 +14,7 @@ mod dispatcher;
 mod doctor;
 mod edge;
 mod images;
+mod log_entries;
 mod log_files;
 mod machine;
 mod owner;

@@ -39,10 +39,14 @@ const BENCH_NODE_PACKAGE: &str = "configurable-http-proxy@5.3.0";
 pub(crate) const PYTHON_PACKAGES: [&str; 4] =
     ["grpcio==1.85.3", "gunicorn==27.0.1", "httpbin==0.10.4", "websockets==15.0.1"];
 
+/// Arvados's own clients, in an environment of their own: they pin many packages.
+const CLIENT_PACKAGES: [&str; 2] = ["arvados-python-client==3.2.1", "arvados-cwl-runner==3.2.1"];
+
 /// Installs what is missing; says what it does, since it can take a minute.
 pub(crate) fn install() -> Result<()> {
     debian(&PACKAGES)?;
-    python()?;
+    environment("test-venv", &PYTHON_PACKAGES)?;
+    environment("test-clients", &CLIENT_PACKAGES)?;
     node()
 }
 
@@ -100,14 +104,20 @@ pub(crate) fn python_path() -> PathBuf {
     target().join("test-venv/bin/python3")
 }
 
-fn python() -> Result<()> {
-    let folder = target().join("test-venv");
+/// The virtual environment of Arvados's clients.
+pub(crate) fn clients_path() -> PathBuf {
+    target().join("test-clients")
+}
+
+/// A virtual environment in the target folder, made anew where the packages are others.
+fn environment(name: &str, packages: &[&str]) -> Result<()> {
+    let folder = target().join(name);
     let done = folder.join(".done");
-    let wanted = PYTHON_PACKAGES.join("\n");
+    let wanted = packages.join("\n");
     if std::fs::read_to_string(&done).is_ok_and(|text| text == wanted) {
         return Ok(());
     }
-    println!("setup: Python environment with {}", PYTHON_PACKAGES.join(" "));
+    println!("setup: Python environment with {}", packages.join(" "));
     let folder_text = folder.to_str().context("the target folder's name is not UTF-8")?;
     let make = || run(&mut command("python3", &["-m", "venv", "--clear", folder_text]));
     make().or_else(|_| {
@@ -115,7 +125,7 @@ fn python() -> Result<()> {
         make()
     })?;
     let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-    run(command(python_path(), &pip).args(PYTHON_PACKAGES))?;
+    run(command(folder.join("bin/python3"), &pip).args(packages))?;
     std::fs::write(done, wanted).context("the mark of a finished environment can't be written")
 }
 

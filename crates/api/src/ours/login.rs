@@ -66,7 +66,7 @@ pub(crate) async fn redeem(State(api): State<Api>, body: Bytes) -> Result<Json<V
 }
 
 /// A time so long from now.
-pub(super) fn after(api: &Api, period: Duration) -> Timestamp {
+pub(crate) fn after(api: &Api, period: Duration) -> Timestamp {
     let now = api.store().now().as_jiff();
     Timestamp::from_jiff(now.checked_add(period).unwrap_or(now))
 }

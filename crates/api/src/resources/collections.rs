@@ -126,7 +126,7 @@ async fn write(
     if after == before {
         return Ok(before);
     }
-    let keep_version = api.config().versions.keeps(&before, &after, api.store().now());
+    let keep_version = api.config().collections.versions.keeps(&before, &after, api.store().now());
     if keep_version {
         // What was said of the version before does not hold for the next one.
         after.preserve_version = sent.preserve_version.unwrap_or(false);

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::ByUuid;
 use crate::error::ApiError;
+use crate::public_url::PublicUrl;
 use crate::router::Api;
 
 pub(super) fn routes() -> Router<Api> {
@@ -19,7 +20,7 @@ pub(super) fn routes() -> Router<Api> {
         .route("/arvados/v1/keep_services/{uuid}", get(read))
 }
 
-async fn list(State(api): State<Api>) -> Json<Value> {
+async fn list(State(api): State<Api>, public: PublicUrl) -> Json<Value> {
     Json(json!({
         "kind": "arvados#keepServiceList",
         "etag": "",
@@ -27,12 +28,16 @@ async fn list(State(api): State<Api>) -> Json<Value> {
         "offset": 0,
         "limit": 100,
         "items_available": 1,
-        "items": [ourselves(&api)],
+        "items": [ourselves(&api, &public)],
     }))
 }
 
-async fn read(State(api): State<Api>, Path(path): Path<ByUuid>) -> Result<Response, ApiError> {
-    let service = ourselves(&api);
+async fn read(
+    State(api): State<Api>,
+    Path(path): Path<ByUuid>,
+    public: PublicUrl,
+) -> Result<Response, ApiError> {
+    let service = ourselves(&api, &public);
     if service["uuid"] == path.uuid.as_str() {
         Ok(Json(service).into_response())
     } else {
@@ -40,10 +45,12 @@ async fn read(State(api): State<Api>, Path(path): Path<ByUuid>) -> Result<Respon
     }
 }
 
-fn ourselves(api: &Api) -> Value {
+/// At the address that the caller used.
+fn ourselves(api: &Api, public: &PublicUrl) -> Value {
     let cluster = api.store().cluster();
-    let uri: Uri = api.config().external_url.parse().unwrap_or_default();
-    let usual = if uri.scheme_str() == Some("https") { 443 } else { 80 };
+    let uri: Uri = public.0.parse().unwrap_or_default();
+    let is_tls = uri.scheme_str() == Some("https");
+    let usual = if is_tls { 443 } else { 80 };
     json!({
         "kind": "arvados#keepService",
         "etag": "",
@@ -54,9 +61,7 @@ fn ourselves(api: &Api) -> Value {
         "modified_by_user_uuid": null,
         "service_host": uri.host().unwrap_or("localhost").trim_matches(['[', ']']),
         "service_port": uri.port_u16().unwrap_or(usual),
-        // The clients that ask for this reached us by TLS: they know no other way. Both are served on
-        // one port.
-        "service_ssl_flag": true,
+        "service_ssl_flag": is_tls,
         "service_type": "disk",
         "read_only": false,
     })

@@ -3,16 +3,20 @@
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
+use bytes::Bytes;
+use http::{HeaderMap, header};
 use model::{FieldError, JsonMap, User, UserUuid};
 use serde_json::Value;
 use store::{NewUser, Resource, StoreError};
 
 use super::{TRIES_MAX, reads};
-use crate::call::Call;
+use crate::call::{Call, parse_body};
+use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::render;
 use crate::router::Api;
+use crate::sign_in::sign_in;
 
 const RESOURCE: Resource = Resource::Users;
 /// Longest name or address.
@@ -42,6 +46,7 @@ pub(super) fn routes() -> Router<Api> {
     Router::new()
         .route("/arvados/v1/users", get(list).post(create))
         .route("/arvados/v1/users/current", get(current))
+        .route("/arvados/v1/users/authenticate", post(authenticate))
         .route("/arvados/v1/users/{uuid}", get(read).put(update).patch(update))
 }
 
@@ -50,6 +55,32 @@ reads!(RESOURCE);
 async fn current(call: Call) -> Result<Response, ApiError> {
     let select = call.parameters.select(RESOURCE)?;
     render::record(RESOURCE, &call.caller.user, select.as_deref(), &call.caller)
+}
+
+/// Signs in with name and password, which come as JSON or as a form; no other credential. Answers a token's record
+/// with its secret.
+async fn authenticate(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    let is_form = headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(b"application/x-www-form-urlencoded"));
+    let body = parse_body(&body, is_form)?;
+    let text = |name: &str| {
+        let value = body.get(name).and_then(Value::as_str);
+        value.ok_or_else(|| ApiError::field(name, "must be sent, as text"))
+    };
+    let (user, token, record) = sign_in(&api, text("username")?, text("password")?).await?;
+    tracing::info!({ user.uuid = %user.uuid, token.uuid = %record.uuid }, "signed in with a password");
+    let mut attributes = match serde_json::to_value(&record) {
+        Ok(Value::Object(attributes)) => attributes,
+        _ => JsonMap::new(),
+    };
+    attributes.insert("api_token".to_owned(), token.secret().into());
+    let caller = Caller { user, token: record, presented: token };
+    render::record(Resource::Tokens, &attributes, None, &caller)
 }
 
 async fn create(State(api): State<Api>, call: Call) -> Result<Response, ApiError> {

@@ -181,7 +181,8 @@ async fn change(
             .map_err(|error| Refusal::Bad(error.to_string()))?;
         let mut after = before.clone();
         content.put_into(&mut after);
-        let keep_version = api.config().versions.keeps(&before, &after, api.store().now());
+        let keep_version =
+            api.config().collections.versions.keeps(&before, &after, api.store().now());
         let name_clash = NameClash::Refuse;
         let change = CollectionChange { before, after, keep_version, name_clash };
         match api.store().update_collection(change, caller.user.uuid).await {

@@ -67,7 +67,11 @@ impl Answer {
         assert_eq!(self.status.as_u16(), status, "{}", self.text);
         let body = self.json();
         let errors = body["errors"].as_array().expect("errors is a list");
-        errors.iter().map(|text| text.as_str().unwrap()).collect::<Vec<_>>().join("; ")
+        let id = self.headers.get("x-request-id").map_or("", |id| id.to_str().unwrap());
+        let suffix = format!(" ({id})");
+        // Behind each text; what the text says is asked here.
+        let text = |text: &Value| text.as_str().unwrap().trim_end_matches(&suffix).to_owned();
+        errors.iter().map(text).collect::<Vec<_>>().join("; ")
     }
 }
 

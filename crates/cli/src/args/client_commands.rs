@@ -58,6 +58,9 @@ pub enum ClientCommand {
     /// Make, list and revoke API tokens
     #[command(display_order = 30, subcommand)]
     Token(TokenCommand),
+    /// Make and list users, and set their passwords
+    #[command(display_order = 29, subcommand)]
+    User(UserCommand),
     /// Print shell exports that point Arvados clients here
     #[command(display_order = 31, after_help = "Example:\n  eval \"$(wharf env)\"")]
     Env,
@@ -76,8 +79,6 @@ pub enum ClientCommand {
     Ls(LaterArgs),
     #[command(hide = true)]
     Cwl(LaterArgs),
-    #[command(hide = true)]
-    User(LaterArgs),
 }
 
 /// Whatever was typed after a command that is not there yet.
@@ -319,6 +320,46 @@ pub enum TokenCommand {
     /// Say who you are and which token is in use
     #[command(after_help = "Example:\n  wharf token current")]
     Current(ListArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// Make a user; administrators only
+    #[command(after_help = "Example:\n  wharf user create ada --email ada@example.com --password")]
+    Create(NewUserArgs),
+    /// List users
+    #[command(after_help = "Example:\n  wharf user list")]
+    List(ListArgs),
+    /// Set a user's password: asked for at the terminal, or a line of standard input
+    #[command(after_help = "Examples:\n  wharf user passwd ada\n  wharf user passwd ada --remove")]
+    Passwd {
+        /// Short name
+        name: String,
+        /// Take the password away
+        #[arg(long)]
+        remove: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct NewUserArgs {
+    /// Short name: letters, digits, - and _
+    pub(crate) name: String,
+    /// Address
+    #[arg(long, value_name = "ADDRESS", default_value = "")]
+    pub(crate) email: String,
+    /// First name
+    #[arg(long, value_name = "NAME", default_value = "")]
+    pub(crate) first_name: String,
+    /// Last name
+    #[arg(long, value_name = "NAME", default_value = "")]
+    pub(crate) last_name: String,
+    /// May do everything
+    #[arg(long)]
+    pub(crate) admin: bool,
+    /// Set a password too: asked for at the terminal, or a line of standard input
+    #[arg(long)]
+    pub(crate) password: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -40,6 +40,10 @@ pub(crate) struct SignInForm {
     #[serde(default)]
     token: String,
     #[serde(default)]
+    username: String,
+    #[serde(default)]
+    password: String,
+    #[serde(default)]
     next: String,
 }
 
@@ -88,10 +92,12 @@ pub(crate) async fn submit(
     }
     let tls = transport.is_some_and(|Extension(transport)| transport.tls);
     let next = local_path(Some(&form.next));
-    let result = if form.code.is_empty() {
-        from_token(&app, form.token.trim()).await
-    } else {
+    let result = if !form.code.is_empty() {
         redeem(&app, &form.code).await
+    } else if !form.username.is_empty() {
+        from_password(&app, form.username.trim(), &form.password).await
+    } else {
+        from_token(&app, form.token.trim()).await
     };
     finish(&app, result, next, tls)
 }
@@ -127,6 +133,19 @@ const CODE_SPENT: &str = "This sign-in link was used already or is too old: each
 const TOKEN_WRONG: &str = "This token is not accepted. It may be mistyped, expired or revoked.";
 const TOKEN_LIMITED: &str = "This token is limited to some calls (it has scopes), and the \
     dashboard needs one without limits. `wharf token create` makes one.";
+
+const PASSWORD_WRONG: &str = "Name and password do not fit.";
+const PASSWORD_LIMITED: &str = "There were too many tries for this user. Try again in a minute.";
+
+async fn from_password(app: &App, username: &str, password: &str) -> SignInResult {
+    match app.0.client.sign_in(username, password).await {
+        Ok((token, record)) => new_session(token, record.expires_at),
+        Err(error) if error.status() == Some(StatusCode::TOO_MANY_REQUESTS) => {
+            Err(PASSWORD_LIMITED)
+        }
+        Err(error) => Err(why_not(&error.into(), PASSWORD_WRONG)),
+    }
+}
 
 async fn from_token(app: &App, text: &str) -> SignInResult {
     let token = ApiToken::parse(text).map_err(
@@ -169,14 +188,14 @@ fn finish(app: &App, result: SignInResult, next: &str, tls: bool) -> Response {
     }
 }
 
-/// Goes on to `next`. Where that leads to a service host, not by redirect: `form-action` covers the
-/// redirects that follow a form, and the service hosts are not in it.
+/// Goes on to `next`. Where that leads to a service host or another site, not by redirect: `form-action` covers the
+/// redirects that follow a form, and those are not in it.
 fn signed_in_page(cookie: HeaderValue, next: &str) -> Response {
-    let mut response = if next.starts_with("/open") {
+    let mut response = if next.starts_with("/open") || next.starts_with("/login") {
         let body = html! {
             div.narrow {
                 h1 { "Signed in" }
-                p.lead { a href=(next) { "Go on to the service" } }
+                p.lead { a href=(next) { "Go on" } }
             }
         };
         let refresh = HeaderValue::try_from(format!("0; url={next}"));
@@ -222,8 +241,16 @@ fn form_page(status: StatusCode, said: Option<&str>, next: &str) -> Response {
             (parts::command("wharf open"))
             form.stack method="post" action="/sign-in" {
                 input type="hidden" name="next" value=(next);
+                label for="username" { "Or with name and password, where you have one" }
+                input #username name="username" required autocomplete="username" spellcheck="false" placeholder="Name";
+                input name="password" type="password" required autocomplete="current-password"
+                    aria-label="Password" placeholder="Password";
+                button type="submit" { "Sign in" }
+            }
+            form.stack method="post" action="/sign-in" {
+                input type="hidden" name="next" value=(next);
                 label for="token" { "Or paste an API token" }
-                input #token name="token" type="password" required autocomplete="current-password"
+                input #token name="token" type="password" required autocomplete="off"
                     spellcheck="false" placeholder="v2/…" aria-describedby="token-help";
                 p.note #token-help { "It is changed for a session of its own and not kept." }
                 button type="submit" { "Sign in" }

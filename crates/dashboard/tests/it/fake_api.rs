@@ -71,6 +71,7 @@ impl FakeApi {
     pub(crate) fn router(&self) -> Router {
         Router::new()
             .route("/arvados/v1/users/current", get(current_user))
+            .route("/arvados/v1/users/authenticate", post(authenticate))
             .route("/arvados/v1/container_requests", get(list_requests))
             .route("/arvados/v1/container_requests/{uuid}", get(get_request).patch(patch_request))
             .route("/arvados/v1/containers", get(list_containers))
@@ -108,6 +109,14 @@ impl FakeApi {
             "expires_at": "2100-01-01T00:00:00.000000000Z", "api_token": "s".repeat(50),
         });
         (token, record)
+    }
+}
+
+async fn authenticate(State(api): State<FakeApi>, Json(body): Json<Value>) -> Answer {
+    match (body["username"].as_str(), body["password"].as_str()) {
+        (Some("ada"), Some("correct horse")) => Ok(Json(api.new_token().1)),
+        (Some("many"), _) => Err(refuse(StatusCode::TOO_MANY_REQUESTS, "too many tries")),
+        _ => Err(refuse(StatusCode::UNAUTHORIZED, "name and password do not fit")),
     }
 }
 

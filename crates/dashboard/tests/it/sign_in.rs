@@ -176,3 +176,60 @@ async fn over_tls_the_cookie_is_a_host_cookie() {
     let tls = site.get("/account").cookie(&answer.cookie()).tls().send().await;
     assert_eq!(tls.status, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn name_and_password_sign_in() {
+    let site = Site::new();
+    let form = |name, password| [("username", name), ("password", password)];
+    let wrong = site.post("/sign-in", &form("ada", "wrong horse")).send().await;
+    assert_eq!((wrong.status, wrong.header("set-cookie")), (StatusCode::FORBIDDEN, ""));
+    wrong.has("do not fit");
+    site.post("/sign-in", &form("many", "x")).send().await.has("There were too many tries");
+    let right = site.post("/sign-in", &form("ada", "correct horse")).send().await;
+    assert_eq!(right.status, StatusCode::SEE_OTHER, "{}", right.text);
+    site.get("/").cookie(&right.cookie()).send().await.has("Ada Lovelace");
+}
+
+const WORKBENCH: &str = "https%3A%2F%2Fworkbench.example.com%2Ftoken";
+
+#[tokio::test]
+async fn a_trusted_page_gets_a_token_of_whoever_signs_in_and_ends_it() {
+    let site = Site::new();
+    let login = format!("/login?return_to={WORKBENCH}");
+    let first = site.get(&login).send().await;
+    assert_eq!(first.status, StatusCode::SEE_OTHER);
+    assert!(first.header("location").starts_with("/sign-in?next=%2Flogin%3Freturn_to%3D"));
+    let form = [("token", TOKEN), ("next", login.as_str())];
+    let signed_in = site.post("/sign-in", &form).send().await;
+    assert_eq!(signed_in.header("refresh"), format!("0; url={login}"), "{}", signed_in.text);
+    let cookie = signed_in.cookie();
+    let n_before = site.api.records().tokens.len();
+    let back = site.get(&login).cookie(&cookie).send().await;
+    let to = back.header("location").to_owned();
+    let token = to.strip_prefix("https://workbench.example.com/token?api_token=").unwrap();
+    assert!(site.api.records().tokens.iter().any(|known| known == token), "{to}");
+    assert_eq!(site.api.records().tokens.len(), n_before + 1);
+    // Its own token signs the page out, and the dashboard with it.
+    let logout = format!("/logout?api_token={token}&return_to={WORKBENCH}");
+    let out = site.get(&logout).cookie(&cookie).send().await;
+    assert_eq!(out.header("location"), "https://workbench.example.com/token");
+    assert!(out.header("set-cookie").contains("Max-Age=0"), "{}", out.header("set-cookie"));
+    assert!(!site.api.records().tokens.iter().any(|known| known == token));
+    assert_eq!(site.api.records().tokens.len(), n_before - 1, "the session's is gone too");
+}
+
+#[tokio::test]
+async fn t08_no_other_page_gets_a_token_and_none_signs_people_out() {
+    let site = Site::new();
+    let cookie = site.sign_in().await;
+    let n_before = site.api.records().tokens.len();
+    let evil = "https%3A%2F%2Fevil.example%2F";
+    let refused = site.get(&format!("/login?return_to={evil}")).cookie(&cookie).send().await;
+    assert_eq!((refused.status, refused.header("location")), (StatusCode::FORBIDDEN, ""));
+    let out = site.get(&format!("/logout?return_to={evil}")).cookie(&cookie).send().await;
+    assert_eq!((out.header("location"), out.header("set-cookie")), ("/sign-in", ""));
+    let ahead = site.get(&format!("/login?return_to={WORKBENCH}")).cookie(&cookie);
+    let ahead = ahead.header("sec-purpose", "prefetch").send().await;
+    assert_eq!((ahead.status, ahead.header("location")), (StatusCode::NO_CONTENT, ""));
+    assert_eq!(site.api.records().tokens.len(), n_before);
+}

@@ -42,6 +42,8 @@ impl Site {
             service_domain: ServiceDomain::parse(domain).unwrap(),
             api_host: "localhost:8000".to_owned(),
             ca_file: None,
+            controller_url: "http://localhost:8000/".to_owned(),
+            trusted_clients: vec!["https://workbench.example.com".to_owned()],
         };
         let token = ApiToken::parse(TOKEN).unwrap();
         let client = client::Client::in_memory(api.router(), &token);

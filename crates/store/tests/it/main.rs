@@ -8,6 +8,7 @@ mod containers;
 mod fixture;
 mod full_disk;
 mod lists;
+mod logs;
 mod names;
 mod requests;
 mod results;

@@ -1,9 +1,9 @@
 //! The command line as a user types it.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use testkit::{Wharf, wait_for};
 
 fn with_image() -> Wharf {
@@ -206,6 +206,40 @@ fn env_and_token_serve_other_clients() {
     assert!(listed.contains(uuid) && !listed.contains(&token), "{listed}");
     let _revoked = wharf.cli(&["token", "revoke", uuid]).expect(0);
     let _refused = wharf.api_as(&token, "GET", current, None).expect(401);
+    wharf.finish();
+}
+
+#[test]
+fn users_are_made_and_sign_in_with_their_passwords() {
+    let wharf = Wharf::start();
+    let piped = |words: &[&str], input: &str| {
+        let mut child = wharf
+            .command()
+            .args(words)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("running wharf");
+        let mut stdin = child.stdin.take().expect("a pipe");
+        stdin.write_all(input.as_bytes()).expect("wharf reads");
+        drop(stdin);
+        let output = child.wait_with_output().expect("wharf ends");
+        assert!(output.status.success(), "{words:?}");
+        String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+    };
+    let made =
+        piped(&["user", "create", "ada", "--first-name", "Ada", "--password"], "correct horse\n");
+    assert!(wharf.cli(&["user", "list"]).expect(0).stdout.contains(&made));
+    let sign_in = |password: &str| {
+        let body = json!({"username": "ada", "password": password});
+        let path = "/arvados/v1/users/authenticate";
+        wharf.request(&wharf.api_host(), "POST", path).json(&body).send()
+    };
+    let token = sign_in("correct horse").expect(200).json();
+    assert_eq!(token["owner_uuid"], made.as_str());
+    let _none = piped(&["user", "passwd", "ada"], "another horse\n");
+    let _refused = sign_in("correct horse").expect(401);
+    let _accepted = sign_in("another horse").expect(200);
     wharf.finish();
 }
 

@@ -7,6 +7,7 @@ use crate::data_dir::DataDir;
 use crate::dial::AppDial;
 use crate::directory::RecordsDirectory;
 use crate::edge::Rooms;
+use crate::log_entries;
 use crate::log_files::LogFiles;
 use anyhow::{Context, Result};
 use api::Api;
@@ -76,6 +77,10 @@ impl Roles {
         let followed = store.clone();
         work.spawn_cancellable("other processes' changes", async move {
             followed.follow_changes().await;
+        });
+        let (logged, kept) = (store.clone(), config.audit_logs.clone());
+        work.spawn_cancellable("old log entries", async move {
+            log_entries::prune(&logged, &kept).await
         });
         let router_hsts = settings::router_hsts(config);
         let router_runtime = Handle::current();

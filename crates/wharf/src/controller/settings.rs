@@ -5,7 +5,7 @@ use crate::edge::{CallLimits, EdgeLimits, Http2Limits, PlaceLimits};
 use crate::machine;
 use crate::secrets::Secrets;
 use anyhow::{Context, Result};
-use api::{ApiConfig, BindMounts};
+use api::{ApiConfig, BindMounts, CollectionsConfig};
 use cli::DEFAULT_LISTEN;
 use config::Config;
 use dashboard::DashboardConfig;
@@ -52,14 +52,20 @@ pub(super) fn api(config: &Config) -> ApiConfig {
         bind_directories: containers.bind_mounts.clone(),
         request_bytes_max: config.api.body_bytes_max.as_usize(),
         image_bytes_max: config.api.image_bytes_max.get(),
-        versions: VersionPolicy {
-            is_enabled: config.collections.collection_versioning,
-            idle: config.collections.preserve_version_if_idle,
+        collections: CollectionsConfig {
+            trash_lifetime: config.collections.default_trash_lifetime,
+            versions: VersionPolicy {
+                is_enabled: config.collections.collection_versioning,
+                idle: config.collections.preserve_version_if_idle,
+            },
+            ..CollectionsConfig::default()
         },
-        trash_lifetime: config.collections.default_trash_lifetime,
         handoff_ttl: config.sessions.handoff_code_lifetime,
         login_ttl: config.sessions.sign_in_link_lifetime,
         session_ttl: config.sessions.session_lifetime,
+        password_ttl: config.sessions.password_token_lifetime,
+        password_tries_per_minute: config.sessions.password_tries_per_minute,
+        event_sockets_max: config.api.event_sockets_max as usize,
         ..ApiConfig::new(
             config.services.controller_url.clone(),
             config.services.service_domain.clone(),
@@ -132,6 +138,13 @@ pub(super) fn dashboard(config: &Config, data: &DataDir, secrets: &Secrets) -> D
         service_domain: config.services.service_domain.clone(),
         api_host: format!("localhost:{}", config.listen.port()),
         ca_file: Some(data.path().join("ca.pem")),
+        controller_url: config.services.controller_url.clone(),
+        trusted_clients: config
+            .login
+            .trusted_clients
+            .iter()
+            .map(|it| it.as_str().to_owned())
+            .collect(),
     }
 }
 

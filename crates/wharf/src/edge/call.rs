@@ -7,7 +7,8 @@ use super::upload::Upload;
 use http::header::{
     AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, RETRY_AFTER, STRICT_TRANSPORT_SECURITY,
 };
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http::uri::Scheme;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use limits::Tick;
 use tower::ServiceExt;
@@ -41,9 +42,9 @@ impl Connection {
         place: OpenCall,
     ) -> Result<Response<Content>, CallRefused> {
         place.count().await?;
-        let has_credentials = has_credentials(request.headers());
+        let shown = Shown::by(&request);
         let response = self.call_router(request).await;
-        if has_credentials && response.status() == StatusCode::UNAUTHORIZED {
+        if shown.was_wrong(response.status()) {
             place.count_miss().await?;
         }
         Ok(response.map(|body| Content::Router(RouterBody { body, _open: Some(place) })))
@@ -55,6 +56,8 @@ impl Connection {
         let bound = self.around.limits.stall_timeout;
         let mut request = request.map(|body| axum::body::Body::new(Upload::new(body, bound)));
         request.extensions_mut().insert(dashboard::Transport { tls: self.peer.is_tls() });
+        let scheme = if self.peer.is_tls() { Scheme::HTTPS } else { Scheme::HTTP };
+        request.extensions_mut().insert(scheme);
         let work = rooms.router_runtime.spawn(router.oneshot(request));
         let mut response = match work.await {
             Ok(Ok(response)) => response,
@@ -72,9 +75,37 @@ impl Connection {
     }
 }
 
-/// Whether somebody says who they are.
-fn has_credentials(headers: &HeaderMap) -> bool {
-    headers.contains_key(AUTHORIZATION) || headers.contains_key(COOKIE)
+/// How a caller says who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    /// Not at all.
+    Nothing,
+    /// By a header, or in the body or query of a call that takes it there.
+    Credentials,
+    /// By the form of the sign-in page, which is refused as a page.
+    SignInForm,
+}
+
+impl Shown {
+    fn by(request: &Request<Incoming>) -> Self {
+        let headers = request.headers();
+        match request.uri().path() {
+            "/sign-in" if request.method() == Method::POST => Self::SignInForm,
+            "/arvados/v1/users/authenticate" | "/websocket" => Self::Credentials,
+            _ if headers.contains_key(AUTHORIZATION) || headers.contains_key(COOKIE) => {
+                Self::Credentials
+            }
+            _ => Self::Nothing,
+        }
+    }
+
+    fn was_wrong(self, status: StatusCode) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Credentials => status == StatusCode::UNAUTHORIZED,
+            Self::SignInForm => status == StatusCode::FORBIDDEN,
+        }
+    }
 }
 
 /// RFC 6585 section 4.

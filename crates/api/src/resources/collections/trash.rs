@@ -32,7 +32,7 @@ impl Rules {
         let signer = api.blocks().signer.as_ref();
         Self {
             now: api.store().now(),
-            lifetime: api.config().trash_lifetime,
+            lifetime: api.config().collections.trash_lifetime,
             lifetime_min: signer.map_or(Duration::ZERO, keep::Signer::ttl),
         }
     }

@@ -1,0 +1,383 @@
+//! The methods of each resource and their parameters.
+
+use serde_json::{Map, Value, json};
+use store::Resource;
+
+/// A resource as clients name it.
+pub(super) struct Entry {
+    /// Plural, as in paths.
+    pub(super) name: &'static str,
+    /// Its type, singular.
+    pub(super) schema: &'static str,
+    /// The records behind it; none where there are none here.
+    pub(super) record: Option<Resource>,
+    /// The usual methods that it has.
+    verbs: &'static [Verb],
+    /// Parameters beside the usual ones, by method.
+    more: &'static [(Verb, &'static [Parameter])],
+    /// Methods of its own.
+    special: &'static [Special],
+}
+
+/// One of the methods that most resources have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verb {
+    Get,
+    List,
+    Create,
+    Update,
+    Delete,
+}
+use Verb::{Create, Delete, Get, List, Update};
+
+const ALL: &[Verb] = &[Get, List, Create, Update, Delete];
+const READ: &[Verb] = &[Get, List];
+
+/// A method beside the usual ones.
+struct Special {
+    name: &'static str,
+    http: &'static str,
+    /// Below `arvados/v1/`.
+    path: &'static str,
+    parameters: &'static [Parameter],
+    returns: Returns,
+}
+
+/// What a method answers with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Returns {
+    /// A record of the resource.
+    Record,
+    /// A list of them.
+    List,
+    /// Anything else that is JSON.
+    Object,
+}
+
+/// A parameter in the query, or in the path.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Parameter {
+    name: &'static str,
+    kind: &'static str,
+    default: Option<&'static str>,
+    is_required: bool,
+    is_in_path: bool,
+    description: &'static str,
+}
+
+const fn query(name: &'static str, kind: &'static str, description: &'static str) -> Parameter {
+    Parameter { name, kind, default: None, is_required: false, is_in_path: false, description }
+}
+
+const fn with_default(parameter: Parameter, default: &'static str) -> Parameter {
+    Parameter { default: Some(default), ..parameter }
+}
+
+const UUID: Parameter = Parameter {
+    is_required: true,
+    is_in_path: true,
+    ..query("uuid", "string", "The UUID of the object.")
+};
+const SELECT: Parameter = query("select", "array", "Attributes to return.");
+const CLUSTER: Parameter = query("cluster_id", "string", "Cluster to act on; only this one here.");
+const BYPASS: Parameter = with_default(
+    query("bypass_federation", "boolean", "Do not ask other clusters; there are none here."),
+    "false",
+);
+const UNIQUE: Parameter = with_default(
+    query("ensure_unique_name", "boolean", "Change the name where the owner has it already."),
+    "false",
+);
+const TRASH: Parameter =
+    with_default(query("include_trash", "boolean", "Also what is in the trash."), "false");
+const OLD_VERSIONS: Parameter = with_default(
+    query("include_old_versions", "boolean", "Also old versions of collections."),
+    "false",
+);
+const REPLACE_FILES: Parameter =
+    query("replace_files", "object", "Files to put into the collection, by path.");
+const LIST_PARAMETERS: &[Parameter] = &[
+    query("filters", "array", "Conditions: [attribute, operator, operand], …"),
+    query("where", "object", "Attributes and what they must equal."),
+    query("order", "array", "Attributes to order by, each with asc or desc."),
+    SELECT,
+    with_default(query("distinct", "boolean", "Return equal objects once."), "false"),
+    with_default(query("limit", "integer", "Most objects to return."), "100"),
+    with_default(query("offset", "integer", "Objects to leave out at the beginning."), "0"),
+    with_default(query("count", "string", "Count what matches: exact or none."), "exact"),
+    CLUSTER,
+    BYPASS,
+];
+
+const NONE: Entry =
+    Entry { name: "", schema: "", record: None, verbs: READ, more: &[], special: &[] };
+
+const fn special(
+    name: &'static str,
+    http: &'static str,
+    path: &'static str,
+    returns: Returns,
+) -> Special {
+    Special { name, http, path, parameters: &[], returns }
+}
+
+/// Everything under `/arvados/v1`.
+pub(super) const RESOURCES: &[Entry] = &[
+    Entry {
+        name: "api_client_authorizations",
+        schema: "ApiClientAuthorization",
+        record: Some(Resource::Tokens),
+        verbs: &[Get, List, Create, Delete],
+        special: &[special("current", "GET", "api_client_authorizations/current", Returns::Record)],
+        ..NONE
+    },
+    Entry { name: "authorized_keys", schema: "AuthorizedKey", ..NONE },
+    Entry {
+        name: "collections",
+        schema: "Collection",
+        record: Some(Resource::Collections),
+        verbs: ALL,
+        more: &[
+            (Get, &[TRASH]),
+            (List, &[TRASH, OLD_VERSIONS]),
+            (Create, &[REPLACE_FILES]),
+            (Update, &[TRASH, UNIQUE, REPLACE_FILES]),
+        ],
+        special: &[
+            Special {
+                parameters: &[UUID],
+                ..special("trash", "POST", "collections/{uuid}/trash", Returns::Record)
+            },
+            Special {
+                parameters: &[UUID, UNIQUE],
+                ..special("untrash", "POST", "collections/{uuid}/untrash", Returns::Record)
+            },
+        ],
+    },
+    Entry {
+        name: "configs",
+        schema: "Config",
+        verbs: &[],
+        special: &[special("get", "GET", "config", Returns::Object)],
+        ..NONE
+    },
+    Entry {
+        name: "container_requests",
+        schema: "ContainerRequest",
+        record: Some(Resource::ContainerRequests),
+        verbs: ALL,
+        more: &[(Get, &[TRASH]), (List, &[TRASH])],
+        special: &[Special {
+            parameters: &[UUID],
+            ..special(
+                "container_status",
+                "GET",
+                "container_requests/{uuid}/container_status",
+                Returns::Object,
+            )
+        }],
+    },
+    Entry {
+        name: "containers",
+        schema: "Container",
+        record: Some(Resource::Containers),
+        verbs: ALL,
+        special: &[special("current", "GET", "containers/current", Returns::Record)],
+        ..NONE
+    },
+    Entry { name: "credentials", schema: "Credential", ..NONE },
+    Entry {
+        name: "keep_services",
+        schema: "KeepService",
+        special: &[special("accessible", "GET", "keep_services/accessible", Returns::Object)],
+        ..NONE
+    },
+    Entry { name: "links", schema: "Link", record: Some(Resource::Links), verbs: ALL, ..NONE },
+    Entry {
+        name: "logs",
+        schema: "Log",
+        record: Some(Resource::Logs),
+        verbs: &[Get, List, Create],
+        ..NONE
+    },
+    Entry {
+        name: "user_agreements",
+        schema: "UserAgreement",
+        special: &[special("signatures", "GET", "user_agreements/signatures", Returns::Object)],
+        ..NONE
+    },
+    Entry {
+        name: "users",
+        schema: "User",
+        record: Some(Resource::Users),
+        verbs: &[Get, List, Create, Update],
+        special: &[
+            special("current", "GET", "users/current", Returns::Record),
+            Special {
+                parameters: &[
+                    query("username", "string", "Short name or address of the user."),
+                    query("password", "string", "The user's password."),
+                ],
+                ..special("authenticate", "POST", "users/authenticate", Returns::Object)
+            },
+        ],
+        ..NONE
+    },
+    Entry {
+        name: "virtual_machines",
+        schema: "VirtualMachine",
+        special: &[special(
+            "get_all_logins",
+            "GET",
+            "virtual_machines/get_all_logins",
+            Returns::Object,
+        )],
+        ..NONE
+    },
+    Entry {
+        name: "vocabularies",
+        schema: "Vocabulary",
+        verbs: &[],
+        special: &[special("get", "GET", "vocabulary", Returns::Object)],
+        ..NONE
+    },
+    Entry {
+        name: "workflows",
+        schema: "Workflow",
+        record: Some(Resource::Workflows),
+        verbs: ALL,
+        ..NONE
+    },
+];
+
+/// The resource as the document has it.
+pub(super) fn describe(entry: &Entry) -> Value {
+    let mut methods = Map::new();
+    for verb in entry.verbs {
+        methods.insert(verb.name().to_owned(), usual(entry, *verb));
+    }
+    for special in entry.special {
+        methods.insert(special.name.to_owned(), own(entry, special));
+    }
+    json!({ "methods": methods })
+}
+
+impl Verb {
+    fn name(self) -> &'static str {
+        match self {
+            Get => "get",
+            List => "list",
+            Create => "create",
+            Update => "update",
+            Delete => "delete",
+        }
+    }
+
+    fn http(self) -> &'static str {
+        match self {
+            Get | List => "GET",
+            Create => "POST",
+            Update => "PUT",
+            Delete => "DELETE",
+        }
+    }
+
+    fn parameters(self) -> &'static [Parameter] {
+        match self {
+            Get => &[UUID, SELECT, CLUSTER, BYPASS],
+            List => LIST_PARAMETERS,
+            Create => &[SELECT, UNIQUE, CLUSTER],
+            Update => &[UUID, SELECT, BYPASS],
+            Delete => &[UUID],
+        }
+    }
+
+    fn words(self, schema: &str) -> String {
+        match self {
+            Get => format!("Get a {schema} record by UUID."),
+            List => format!("Retrieve a {schema}List."),
+            Create => format!("Create a new {schema}."),
+            Update => format!("Update attributes of an existing {schema}."),
+            Delete => format!("Delete an existing {schema}."),
+        }
+    }
+}
+
+fn usual(entry: &Entry, verb: Verb) -> Value {
+    let more = entry.more.iter().filter(|(of, _)| *of == verb).flat_map(|(_, more)| *more);
+    let path = match verb {
+        Get | Update | Delete => format!("{}/{{uuid}}", entry.name),
+        List | Create => entry.name.to_owned(),
+    };
+    let mut method = json!({
+        "id": format!("arvados.{}.{}", entry.name, verb.name()),
+        "path": path,
+        "httpMethod": verb.http(),
+        "description": verb.words(entry.schema),
+        "parameters": parameters(verb.parameters().iter().chain(more)),
+        "response": response(entry, if verb == List { Returns::List } else { Returns::Record }),
+        "scopes": scopes(verb.http()),
+    });
+    if matches!(verb, Create | Update) {
+        method["request"] = request(entry);
+    }
+    method
+}
+
+fn own(entry: &Entry, special: &Special) -> Value {
+    let mut method = json!({
+        "id": format!("arvados.{}.{}", entry.name, special.name),
+        "path": special.path,
+        "httpMethod": special.http,
+        "description": format!("{} {}", special.http, special.path),
+        "parameters": parameters(special.parameters.iter()),
+        "response": response(entry, special.returns),
+        "scopes": scopes(special.http),
+    });
+    if special.http != "GET" {
+        // Without it clients refuse to send a body.
+        method["request"] = json!({});
+    }
+    method
+}
+
+fn parameters<'p>(all: impl Iterator<Item = &'p Parameter>) -> Value {
+    let described = |parameter: &Parameter| {
+        let mut described = json!({
+            "type": parameter.kind,
+            "description": parameter.description,
+            "required": parameter.is_required,
+            "location": if parameter.is_in_path { "path" } else { "query" },
+        });
+        if let Some(default) = parameter.default {
+            described["default"] = default.into();
+        }
+        (parameter.name.to_owned(), described)
+    };
+    all.map(described).collect::<Map<_, _>>().into()
+}
+
+/// The object under its own key, as bodies carry it.
+fn request(entry: &Entry) -> Value {
+    let Some(resource) = entry.record else { return json!({}) };
+    let properties = Map::from_iter([(
+        resource.singular().to_owned(),
+        json!({ "$ref": entry.schema, "required": true }),
+    )]);
+    json!({ "required": true, "properties": properties })
+}
+
+/// Never left out: without it clients hand back bytes. What it refers to must be among the schemas.
+fn response(entry: &Entry, returns: Returns) -> Value {
+    match (returns, entry.record) {
+        (Returns::Record, Some(_)) => json!({ "$ref": entry.schema }),
+        (Returns::List, Some(_)) => json!({ "$ref": format!("{}List", entry.schema) }),
+        (Returns::Object, _) | (_, None) => json!({}),
+    }
+}
+
+fn scopes(http: &str) -> Value {
+    const WRITE: &str = "https://api.arvados.org/auth/arvados";
+    const READ: &str = "https://api.arvados.org/auth/arvados.readonly";
+    if http == "GET" { json!([WRITE, READ]) } else { json!([WRITE]) }
+}

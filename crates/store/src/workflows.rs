@@ -1,0 +1,104 @@
+//! Registered workflows.
+
+use model::{UserUuid, Workflow, WorkflowUuid};
+
+use crate::changes::ChangeKind;
+use crate::database::{Store, owner_users};
+use crate::error::StoreError;
+use crate::links::later;
+use crate::random;
+use crate::schema::WORKFLOWS;
+use crate::sql;
+
+impl Store {
+    /// A new workflow's identifier.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub fn new_workflow_uuid(&self) -> Result<WorkflowUuid, StoreError> {
+        random::uuid(&self.options.cluster)
+    }
+
+    /// Keeps a new workflow.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn create_workflow(
+        &self,
+        mut workflow: Workflow,
+        by: UserUuid,
+    ) -> Result<Workflow, StoreError> {
+        self.write(move |tx| {
+            Box::pin(async move {
+                (workflow.created_at, workflow.modified_at) = (tx.now, tx.now);
+                workflow.modified_by_user_uuid = by;
+                sql::insert(&WORKFLOWS, &workflow, Vec::new())?.execute(tx.conn()).await?;
+                let owners = owner_users([workflow.owner_uuid.as_str()]);
+                tx.changed(ChangeKind::Workflow, &workflow.uuid, owners);
+                Ok(workflow)
+            })
+        })
+        .await
+    }
+
+    /// Replaces `before`, as it was read, by `after`.
+    ///
+    /// # Errors
+    /// [`StoreError::Changed`] where the workflow is not as it was read.
+    pub async fn update_workflow(
+        &self,
+        before: Workflow,
+        mut after: Workflow,
+        by: UserUuid,
+    ) -> Result<Workflow, StoreError> {
+        self.write(move |tx| {
+            Box::pin(async move {
+                let uuid = before.uuid;
+                let stored: Workflow = sql::by_uuid(tx.conn(), &WORKFLOWS, uuid.as_str())
+                    .await?
+                    .ok_or_else(|| StoreError::NotFound(format!("workflow {uuid}")))?;
+                if stored.modified_at != before.modified_at {
+                    return Err(StoreError::Changed(format!("workflow {uuid}")));
+                }
+                after.modified_at = later(tx.now, before.modified_at);
+                after.modified_by_user_uuid = by;
+                let statement = sql::update(&WORKFLOWS, uuid.as_str(), &after, Vec::new())?;
+                statement.execute(tx.conn()).await?;
+                let owners = owner_users([before.owner_uuid.as_str(), after.owner_uuid.as_str()]);
+                tx.changed(ChangeKind::Workflow, &uuid, owners);
+                Ok(after)
+            })
+        })
+        .await
+    }
+
+    /// The workflow with this identifier.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn workflow(&self, uuid: WorkflowUuid) -> Result<Option<Workflow>, StoreError> {
+        sql::by_uuid(&mut *self.reader().await?, &WORKFLOWS, uuid.as_str()).await
+    }
+
+    /// Deletes a workflow; false where there was none.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn delete_workflow(&self, uuid: WorkflowUuid) -> Result<bool, StoreError> {
+        self.write_ending(move |tx| {
+            Box::pin(async move {
+                let found: Option<Workflow> =
+                    sql::by_uuid(tx.conn(), &WORKFLOWS, uuid.as_str()).await?;
+                let Some(workflow) = found else { return Ok(false) };
+                sqlx::query("DELETE FROM workflows WHERE uuid = $1")
+                    .bind(uuid.to_string())
+                    .execute(tx.conn())
+                    .await?;
+                let owners = owner_users([workflow.owner_uuid.as_str()]);
+                tx.changed(ChangeKind::Workflow, &uuid, owners);
+                Ok(true)
+            })
+        })
+        .await
+    }
+}
