@@ -4,10 +4,13 @@
 
 mod codes;
 mod containers;
+mod contents;
 mod fixture;
 mod full_disk;
+mod groups;
 mod lists;
 mod names;
+mod permissions;
 mod requests;
 mod shared;
 mod tokens;
