@@ -16,6 +16,7 @@ use crate::error::ApiError;
 pub(crate) fn computed(resource: Resource) -> &'static [&'static str] {
     match resource {
         Resource::Users => &["full_name", "is_invited", "writable_by", "can_write", "can_manage"],
+        Resource::Groups => &["writable_by", "can_write", "can_manage"],
         Resource::Links => &["head_kind", "tail_kind"],
         Resource::Tokens => {
             &["api_token", "created_by_ip_address", "last_used_at", "last_used_by_ip_address"]
@@ -26,7 +27,7 @@ pub(crate) fn computed(resource: Resource) -> &'static [&'static str] {
 
 /// A record as the caller sees it.
 pub(crate) fn object(resource: Resource, mut attributes: JsonMap, caller: &Caller) -> Value {
-    let etag = etag(&attributes);
+    let etag = etag(resource, &attributes);
     match resource {
         Resource::Users => add_to_user(&mut attributes, caller),
         Resource::Links => {
@@ -40,7 +41,8 @@ pub(crate) fn object(resource: Resource, mut attributes: JsonMap, caller: &Calle
                 attributes.entry(*name).or_insert(Value::Null);
             }
         }
-        Resource::ContainerRequests | Resource::Containers => {}
+        // The rights on a group are looked up for a page at once (`rights`).
+        Resource::ContainerRequests | Resource::Containers | Resource::Groups => {}
     }
     let mut object = JsonMap::new();
     object.insert("kind".to_owned(), resource.kind().into());
@@ -98,31 +100,30 @@ fn add_to_user(user: &mut JsonMap, caller: &Caller) {
     let full_name = format!("{} {}", text("first_name"), text("last_name")).trim().to_owned();
     let own = text("uuid") == caller.user.uuid.as_str();
     let owner = user.get("owner_uuid").cloned().unwrap_or_default();
-    user.insert("full_name".to_owned(), full_name.into());
-    user.insert("is_invited".to_owned(), true.into());
-    user.insert("writable_by".to_owned(), json!([owner, user.get("uuid")]));
-    user.insert("can_write".to_owned(), (own || caller.user.is_admin).into());
-    user.insert("can_manage".to_owned(), (own || caller.user.is_admin).into());
+    let may = own || caller.user.is_admin;
+    let mut add = |name: &str, value: Value| {
+        user.insert(name.to_owned(), value);
+    };
+    add("full_name", full_name.into());
+    // An account is made by an administrator: whoever has one was invited.
+    add("is_invited", true.into());
+    add("can_write", may.into());
+    add("can_manage", may.into());
+    add("writable_by", if may { json!([owner, caller.user.uuid]) } else { json!([owner]) });
 }
 
 /// The kind of what an identifier identifies.
 fn kind_of(uuid: &str) -> Option<&'static str> {
-    Some(match uuid.get(6..11)? {
-        "xvhdp" => "arvados#containerRequest",
-        "dz642" => "arvados#container",
-        "tpzed" => "arvados#user",
-        "j7d0g" => "arvados#group",
-        "4zz18" => "arvados#collection",
-        "o0j2j" => "arvados#link",
-        "7fd4e" => "arvados#workflow",
-        _ => return None,
-    })
+    model::filter::kind_of_type_code(uuid.get(6..11)?)
 }
 
 /// Changes whenever an attribute does: 25 digits of base 36 of a digest.
-fn etag(attributes: &JsonMap) -> String {
-    // A record read as a row and one in its own type have their attributes in another order.
-    let sorted: std::collections::BTreeMap<_, _> = attributes.iter().collect();
+fn etag(resource: Resource, attributes: &JsonMap) -> String {
+    // What is computed is the caller's and not the record's; and a record read as a row and one in its own type have
+    // their attributes in another order.
+    let computed = computed(resource);
+    let sorted: std::collections::BTreeMap<_, _> =
+        attributes.iter().filter(|(name, _)| !computed.contains(&name.as_str())).collect();
     let text = serde_json::to_string(&sorted).unwrap_or_default();
     let digest = digest::digest(&digest::SHA256, text.as_bytes());
     let mut bytes = [0; 16];

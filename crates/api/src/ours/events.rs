@@ -55,8 +55,9 @@ impl Listener {
                     if self.is_about_caller(&change) {
                         self.refresh().await?;
                     }
-                    let user = &self.caller.user;
-                    if user.is_admin || change.owners.contains(&user.uuid) {
+                    // Unknown is not heard: the next look finds what changed.
+                    let reader = self.caller.reader();
+                    if self.api.store().may_hear(&change, &reader).await.unwrap_or(false) {
                         let data = json!({ "kind": change.kind.as_str(), "uuid": change.uuid });
                         return Some(Event::default().event("change").data(data.to_string()));
                     }
@@ -77,7 +78,9 @@ impl Listener {
         match change.kind {
             ChangeKind::User => change.uuid == self.caller.user.uuid.as_str(),
             ChangeKind::Token => change.uuid == self.caller.token.uuid.as_str(),
-            ChangeKind::Request | ChangeKind::Container | ChangeKind::Link => false,
+            ChangeKind::Request | ChangeKind::Container | ChangeKind::Link | ChangeKind::Group => {
+                false
+            }
         }
     }
 

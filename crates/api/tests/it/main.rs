@@ -8,9 +8,12 @@
 )]
 
 mod auth;
+mod contents;
 mod fixture;
+mod groups;
 mod handoff;
 mod links;
+mod permissions;
 mod requests;
 mod streams;
 mod wire;

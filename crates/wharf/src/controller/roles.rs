@@ -75,6 +75,8 @@ impl Roles {
         work.spawn_cancellable("other processes' changes", async move {
             followed.follow_changes().await;
         });
+        let swept = store.clone();
+        work.spawn_cancellable("trash", async move { swept.keep_trash().await });
         let router_hsts = settings::router_hsts(config);
         let router_runtime = Handle::current();
         let rooms = Arc::new(Rooms { proxy, router, router_hsts, router_runtime });
