@@ -302,3 +302,6 @@ async fn fetch(
     }
     Ok(keys.into_iter().filter_map(|(_, uuid)| found.remove(&uuid)).collect())
 }
+
+#[cfg(test)]
+mod plans;

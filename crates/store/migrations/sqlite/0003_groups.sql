@@ -23,10 +23,13 @@ CREATE UNIQUE INDEX groups_name ON groups (owner_uuid, name) WHERE NOT is_trashe
 CREATE INDEX groups_owner ON groups (owner_uuid, modified_at, uuid);
 CREATE INDEX groups_modified ON groups (modified_at, uuid);
 CREATE INDEX groups_created ON groups (created_at, uuid);
--- Few are trashed or frozen; every list asks which.
+-- Few are trashed, frozen or roles; every list asks which.
 CREATE INDEX groups_trash ON groups (trash_at) WHERE trash_at IS NOT NULL;
+CREATE INDEX groups_roles ON groups (uuid) WHERE group_class = 'role';
 CREATE INDEX groups_frozen ON groups (uuid) WHERE frozen_by_uuid IS NOT NULL;
 
 -- Permission links, from who holds a right to what it is about. The other direction is links_head.
-CREATE INDEX links_permission ON links (tail_uuid, name, head_uuid) WHERE link_class = 'permission';
+CREATE INDEX links_permission ON links (tail_uuid, name, head_uuid, uuid) WHERE link_class = 'permission';
 CREATE INDEX links_tail ON links (tail_uuid);
+-- How clients look for tags and images.
+CREATE INDEX links_name ON links (name, link_class);

@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 
 use model::Level;
-use sea_query::{Alias, Cond, Expr, ExprTrait as _, Query, SimpleExpr};
+use sea_query::{Alias, Cond, Expr, ExprTrait as _, Query, SelectStatement, SimpleExpr};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteConnection;
 
@@ -194,45 +194,61 @@ impl Sight {
         if self.reader.is_admin {
             return Cond::all();
         }
-        let user = self.reader.user.as_str();
         let is_permission = || column(links, "link_class").eq("permission");
         let owned = Cond::all()
             .add(is_in(column(links, "owner_uuid"), self.owners.keys()))
             .add(is_permission().not());
-        let ends = Cond::any()
-            .add(column(links, "tail_uuid").eq(user))
-            .add(column(links, "head_uuid").eq(user))
-            .add(self.managed_heads());
-        Cond::any().add(owned).add(Cond::all().add(is_permission()).add(ends))
+        // In a query of its own, which goes over permissions alone and only where one is met: both sides of the OR
+        // are then found by an index.
+        let seen = Cond::all()
+            .add(is_permission())
+            .add(column(links, "uuid").in_subquery(self.permissions_in_sight()));
+        Cond::any().add(owned).add(seen)
     }
 
-    /// Links whose head the reader manages: because a link says so, or because it is in what the reader manages.
-    fn managed_heads(&self) -> Cond {
+    /// Permission links whose tail or head the reader is, or whose head it manages: because a link says so, or because
+    /// it is in what the reader manages.
+    fn permissions_in_sight(&self) -> SelectStatement {
         let managed = |levels: &HashMap<String, Level>| -> Vec<String> {
             let managed = levels.iter().filter(|(_, level)| **level == Level::Manage);
             managed.map(|(uuid, _)| uuid.clone()).collect()
         };
         let (owners, heads) = (managed(&self.owners), managed(&self.heads));
-        // One's own account is not for oneself to share.
-        let users = heads.iter().filter(|uuid| {
-            uuid.as_str() != self.reader.user.as_str()
-                && Resource::of_uuid(uuid) == Some(Resource::Users)
+        let user = self.reader.user.as_str();
+        // Groups that one manages are all among these. One's own account is not for oneself to share.
+        let holders = owners.iter().chain(&heads).filter(|uuid| {
+            matches!(Resource::of_uuid(uuid), Some(Resource::Groups | Resource::Users))
+                && *uuid != user
         });
-        let head = || column(Resource::Links, "head_uuid");
-        let mut any = Cond::any().add(is_in(head(), users));
-        for resource in Resource::OWNED.iter().copied() {
+        let of_grant = |name: &'static str| Expr::col((Alias::new("grants"), Alias::new(name)));
+        let mut any = Cond::any()
+            .add(of_grant("tail_uuid").eq(user))
+            .add(of_grant("head_uuid").eq(user))
+            .add(is_in(of_grant("head_uuid"), holders));
+        for resource in Resource::OWNED.iter().copied().filter(|of| *of != Resource::Groups) {
             let table = Alias::new(resource.schema().table);
             let by_owner = is_in(column(resource, "owner_uuid"), owners.iter());
+            let managed = Cond::any().add(by_owner).add(self.linked(resource, heads.iter()));
             let mut owned = Query::select();
             owned
                 .column((table.clone(), Alias::new("uuid")))
                 .from(table)
-                .and_where(column(resource, "uuid").eq(head()))
-                .cond_where(Cond::all().add_option(self.not_trashed(resource)))
-                .cond_where(Cond::any().add(by_owner).add(self.linked(resource, heads.iter())));
-            any = any.add(Expr::exists(owned));
+                .and_where(column(resource, "uuid").eq(of_grant("head_uuid")))
+                .cond_where(Cond::all().add(managed).add_option(self.not_trashed(resource)));
+            let is_such = Expr::cust_with_exprs(
+                "substr(?, 7, 5) = ?",
+                [of_grant("head_uuid"), Expr::val(resource.type_code())],
+            );
+            any = any.add(Cond::all().add(is_such).add(Expr::exists(owned)));
         }
-        any
+        let mut grants = Query::select();
+        grants
+            .column((Alias::new("grants"), Alias::new("uuid")))
+            .from_as(Alias::new(Resource::Links.schema().table), Alias::new("grants"))
+            // As the index of permissions has it, to the letter.
+            .and_where(Expr::cust("\"grants\".\"link_class\" = 'permission'"))
+            .cond_where(any);
+        grants
     }
 
     /// What the reader may do with a group of this owner.
