@@ -11,6 +11,8 @@ use crate::error::ApiError;
 use crate::resources::what;
 use crate::router::Api;
 
+mod ports;
+
 /// What the caller may do with a record that it may see.
 ///
 /// # Errors
@@ -92,16 +94,25 @@ pub(crate) async fn check_owner(api: &Api, call: &Call, owner_uuid: &str) -> Res
     }
 }
 
-/// Adds `can_write`, `can_manage` and `writable_by` to groups.
+/// Makes records what this caller may see of them: groups with its rights on them, requests and containers without the
+/// secrets of ports that it may not open.
 pub(crate) async fn add(
     resource: Resource,
     api: &Api,
     call: &Call,
     items: &mut [JsonMap],
 ) -> Result<(), ApiError> {
-    if resource != Resource::Groups {
-        return Ok(());
+    match resource {
+        Resource::Groups => add_to_groups(api, call, items).await,
+        Resource::ContainerRequests | Resource::Containers => {
+            ports::cut_secrets(resource, api, call, items).await
+        }
+        Resource::Links | Resource::Users | Resource::Tokens => Ok(()),
     }
+}
+
+/// `can_write`, `can_manage` and `writable_by`.
+async fn add_to_groups(api: &Api, call: &Call, items: &mut [JsonMap]) -> Result<(), ApiError> {
     let uuids: Vec<String> = items.iter().filter_map(|item| text(item, "uuid")).collect();
     let uuids: Vec<&str> = uuids.iter().map(String::as_str).collect();
     if uuids.is_empty() {

@@ -24,6 +24,9 @@ pub const FILTERS_MAX: usize = 100;
 pub const FILTER_VALUES_MAX: usize = 10_000;
 /// Longest `like` pattern, in bytes: long patterns cost the database quadratic time.
 pub const FILTER_PATTERN_BYTES_MAX: usize = 1024;
+/// Attributes whose values may hold secrets that not every reader sees (`initial_path`): asked for being there only, since
+/// a pattern could find a secret out letter by letter.
+pub const FILTER_BY_EXISTENCE: &[&str] = &["published_ports"];
 /// Most terms in one `order`.
 pub const ORDER_TERMS_MAX: usize = 20;
 

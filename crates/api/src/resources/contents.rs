@@ -167,20 +167,17 @@ async fn objects(
     records: Vec<(Resource, JsonMap)>,
 ) -> Result<Vec<Value>, ApiError> {
     let (resources, mut records): (Vec<Resource>, Vec<JsonMap>) = records.into_iter().unzip();
-    if resources.contains(&Resource::Groups) {
-        // Identifiers of other records are no groups', and get nothing.
-        let mut groups: Vec<JsonMap> = Vec::new();
-        for (resource, record) in resources.iter().zip(&mut records) {
-            if *resource == Resource::Groups {
-                groups.push(std::mem::take(record));
-            }
+    for resource in Resource::ALL {
+        let places: Vec<usize> =
+            (0..records.len()).filter(|at| resources[*at] == *resource).collect();
+        if places.is_empty() {
+            continue;
         }
-        rights::add(Resource::Groups, api, call, &mut groups).await?;
-        let mut groups = groups.into_iter();
-        for (resource, record) in resources.iter().zip(&mut records) {
-            if *resource == Resource::Groups {
-                *record = groups.next().unwrap_or_default();
-            }
+        let mut of_type: Vec<JsonMap> =
+            places.iter().map(|at| std::mem::take(&mut records[*at])).collect();
+        rights::add(*resource, api, call, &mut of_type).await?;
+        for (at, record) in places.into_iter().zip(of_type) {
+            records[at] = record;
         }
     }
     let shown = resources.into_iter().zip(records);

@@ -106,3 +106,44 @@ async fn a_user_keeps_own_settings_and_is_activated_by_administrators() {
     let new = fixture.post(&fixture.admin, "/arvados/v1/users/setup", new).await.ok();
     assert_eq!(new["username"], "eve");
 }
+
+#[tokio::test]
+async fn t43_who_may_not_open_a_port_does_not_see_the_secret_in_its_path() {
+    let fixture = Fixture::new().await;
+    let project = fixture.project(&fixture.ada, json!({})).await;
+    let ports = json!({
+        "80": {"access": "private", "label": "A", "initial_path": "lab?token=hush#frag"},
+        "81": {"access": "public", "label": "B", "initial_path": "b?open=1"},
+    });
+    let body = json!({"owner_uuid": project, "published_ports": ports, "state": "Committed"});
+    let body = crate::fixture::attributes(body);
+    let made = fixture.post(&fixture.ada, "/arvados/v1/container_requests", body).await.ok();
+    let bob = fixture.bob.user.uuid.to_string();
+    fixture.grant(&fixture.ada, &bob, "can_read", &project).await.ok();
+    let (request, container) = (made["uuid"].as_str(), made["container_uuid"].as_str());
+    let paths = [
+        format!("/arvados/v1/container_requests/{}", request.unwrap()),
+        format!("/arvados/v1/containers/{}", container.unwrap()),
+        "/arvados/v1/container_requests".to_owned(),
+        "/arvados/v1/containers".to_owned(),
+        format!("/arvados/v1/groups/{project}/contents?include=container_uuid"),
+    ];
+    for path in &paths {
+        let seen = fixture.get(&fixture.bob, path).await;
+        seen.ok();
+        assert!(!seen.text.contains("hush") && !seen.text.contains("frag"), "{path}");
+        assert!(seen.text.contains("\"lab\"") && seen.text.contains("b?open=1"), "{path}");
+        let own = fixture.get(&fixture.ada, path).await;
+        assert!(own.text.contains("lab?token=hush#frag"), "{path}");
+    }
+    // Nor is it found out by asking.
+    for filter in [r#"["published_ports.80","like","%hush%"]"#, r#"["any","like","%hush%"]"#] {
+        let filters: String =
+            form_urlencoded::byte_serialize(format!("[{filter}]").as_bytes()).collect();
+        let asked = fixture.get(&fixture.bob, &format!("{}?filters={filters}", paths[2])).await;
+        assert!(!asked.text.contains("notebook"), "{filter}: {}", asked.text);
+    }
+    // Who may write a request may have it whole, to send it back.
+    fixture.grant(&fixture.ada, &bob, "can_write", &project).await.ok();
+    assert!(fixture.get(&fixture.bob, &paths[0]).await.text.contains("hush"));
+}

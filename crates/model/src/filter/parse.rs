@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use super::{
-    Attribute, AttributeKind, Comparison, Condition, FILTER_PATTERN_BYTES_MAX, FILTER_VALUES_MAX,
-    FILTERS_MAX, Filter, ORDER_TERMS_MAX, OrderTerm, Scalar, Schema, Target, Test, expression,
-    type_code_of_kind,
+    Attribute, AttributeKind, Comparison, Condition, FILTER_BY_EXISTENCE, FILTER_PATTERN_BYTES_MAX,
+    FILTER_VALUES_MAX, FILTERS_MAX, Filter, ORDER_TERMS_MAX, OrderTerm, Scalar, Schema, Target,
+    Test, expression, type_code_of_kind,
 };
 use crate::FieldError;
 
@@ -72,8 +72,10 @@ fn targets(
             Ok(schema
                 .attributes
                 .iter()
-                .filter(|a| {
-                    a.kind == AttributeKind::Text || (in_json && a.kind == AttributeKind::Json)
+                .filter(|a| match a.kind {
+                    AttributeKind::Text => true,
+                    AttributeKind::Json => in_json && !FILTER_BY_EXISTENCE.contains(&a.name),
+                    _ => false,
                 })
                 .map(|&attribute| Target { join: None, attribute, key: None })
                 .collect())
@@ -114,6 +116,10 @@ fn target(schema: &'static Schema, name: &str) -> Result<Target, String> {
 }
 
 fn condition(target: Target, operator: &str, operand: &Value) -> Result<Condition, String> {
+    let name = target.attribute.name;
+    if FILTER_BY_EXISTENCE.contains(&name) && operator != "exists" {
+        return Err(format!("asks for what is in {name}; ask whether a key of it exists"));
+    }
     let test = match operator {
         "=" => Test::Compare(Comparison::Equal, scalar(&target, operand)?),
         "!=" | "<>" => Test::Compare(Comparison::NotEqual, scalar(&target, operand)?),
