@@ -131,6 +131,8 @@ impl Parameters {
             limit: self.limit()?,
             offset: self.number("offset")?.unwrap_or(0),
             count: self.count()?,
+            include_trash: self.flag("include_trash")?,
+            include_old_versions: self.flag("include_old_versions")?,
         })
     }
 }
@@ -185,6 +187,19 @@ impl Call {
             Some(Value::String(text)) => serde_json::from_str(text)
                 .map_err(|error| ApiError::field(key, format!("must be a JSON object: {error}"))),
             Some(_) => Err(ApiError::field(key, "must be an object")),
+        }
+    }
+
+    /// An option that is JSON, beside the object in the body or in the query.
+    ///
+    /// # Errors
+    /// 422 where it is no JSON.
+    pub(crate) fn option(&self, name: &str) -> Result<Value, ApiError> {
+        match self.body.get(name) {
+            None => self.parameters.json(name),
+            Some(Value::String(text)) => serde_json::from_str(text)
+                .map_err(|error| ApiError::field(name, format!("is no JSON: {error}"))),
+            Some(value) => Ok(value.clone()),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use model::{ReservedNames, ServiceDomain};
+use model::{ReservedNames, ServiceDomain, VersionPolicy};
 
 /// Who may show paths of the host in containers (mounts of kind `bind`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +35,10 @@ pub struct ApiConfig {
     pub request_bytes_max: usize,
     /// Largest image archive.
     pub image_bytes_max: u64,
+    /// Which versions of collections are kept.
+    pub versions: VersionPolicy,
+    /// How long a collection lies in the trash before it is deleted.
+    pub trash_lifetime: Duration,
     /// How long a hand-off code holds: a browser follows the link at once.
     pub handoff_ttl: Duration,
     /// How long a sign-in link holds: a person copies it from a terminal.
@@ -59,6 +63,8 @@ impl ApiConfig {
             bind_directories: vec![PathBuf::from("/")],
             request_bytes_max: 128 << 20,
             image_bytes_max: 64 << 30,
+            versions: VersionPolicy { is_enabled: true, idle: Duration::from_secs(10) },
+            trash_lifetime: Duration::from_secs(14 * 24 * 3600),
             handoff_ttl: Duration::from_secs(60),
             login_ttl: Duration::from_secs(600),
             session_ttl: Duration::from_secs(24 * 3600),

@@ -3,15 +3,18 @@
 //! What it is for: translating HTTP to records and back: credentials, parameters, bodies, rules,
 //! errors, as Arvados's own clients expect them. What it does not do: SQL (that is `store`), the
 //! rules of records (`model`), who may do what (`store::permissions`; `rights` says it in statuses), traffic of services
-//! (`proxy`).
+//! (`proxy`), where blocks lie (`keep`).
 //!
 //! One call: request id → limits → method override → route → caller (token, scope) → resource →
 //! store → wire JSON. Start reading at [`Api`], then `call` and `resources`.
 
+mod blocks;
 mod call;
 mod caller;
 mod config;
 mod error;
+mod front;
+mod heavy;
 mod images;
 mod logs;
 mod method_override;
@@ -21,7 +24,9 @@ mod request_id;
 mod resources;
 mod rights;
 mod router;
+mod webdav;
 
+pub use blocks::Blocks;
 pub use config::{ApiConfig, BindMounts};
 pub use error::ApiError;
 pub use images::{ByteStream, ImageFault, ImageSummary, Images, ResolvedImage};

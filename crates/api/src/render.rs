@@ -21,6 +21,7 @@ pub(crate) fn computed(resource: Resource) -> &'static [&'static str] {
         Resource::Tokens => {
             &["api_token", "created_by_ip_address", "last_used_at", "last_used_by_ip_address"]
         }
+        Resource::Collections => &["unsigned_manifest_text"],
         Resource::ContainerRequests | Resource::Containers => &[],
     }
 }
@@ -42,7 +43,10 @@ pub(crate) fn object(resource: Resource, mut attributes: JsonMap, caller: &Calle
             }
         }
         // The rights on a group are looked up for a page at once (`rights`).
-        Resource::ContainerRequests | Resource::Containers | Resource::Groups => {}
+        Resource::ContainerRequests
+        | Resource::Containers
+        | Resource::Groups
+        | Resource::Collections => {}
     }
     let mut object = JsonMap::new();
     object.insert("kind".to_owned(), resource.kind().into());
@@ -81,6 +85,16 @@ pub(crate) fn selected(mut attributes: JsonMap, select: Option<&[&'static str]>)
 pub(crate) fn list(resource: Resource, query: &ListQuery, page: Page, caller: &Caller) -> Response {
     let items: Vec<Value> =
         page.items.into_iter().map(|item| object(resource, item, caller)).collect();
+    list_of(resource, query, &items, page.available)
+}
+
+/// A list of what was made ready.
+pub(crate) fn list_of(
+    resource: Resource,
+    query: &ListQuery,
+    items: &[Value],
+    available: Option<i64>,
+) -> Response {
     let mut list = json!({
         "kind": format!("{}List", resource.kind()),
         "etag": "",
@@ -89,7 +103,7 @@ pub(crate) fn list(resource: Resource, query: &ListQuery, page: Page, caller: &C
         "limit": query.limit,
         "items": items,
     });
-    if let Some(available) = page.available {
+    if let Some(available) = available {
         list["items_available"] = available.into();
     }
     Json(list).into_response()

@@ -1,9 +1,11 @@
 //! The Arvados resources: one file each, and what lists and reads have in common.
 
+pub(crate) mod collections;
 mod container_requests;
 mod containers;
 mod contents;
 mod groups;
+mod keep_services;
 mod links;
 mod permissions;
 mod site;
@@ -35,6 +37,8 @@ pub(crate) fn routes() -> Router<Api> {
         .merge(containers::routes())
         .merge(groups::routes())
         .merge(contents::routes())
+        .merge(collections::routes())
+        .merge(keep_services::routes())
         .merge(links::routes())
         .merge(permissions::routes())
         .merge(users::routes())
@@ -94,6 +98,7 @@ pub(crate) fn what(resource: Resource) -> &'static str {
         Resource::Users => "user",
         Resource::Tokens => "token",
         Resource::Groups => "group",
+        Resource::Collections => "collection",
     }
 }
 

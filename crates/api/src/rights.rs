@@ -107,7 +107,7 @@ pub(crate) async fn add(
         Resource::ContainerRequests | Resource::Containers => {
             ports::cut_secrets(resource, api, call, items).await
         }
-        Resource::Links | Resource::Users | Resource::Tokens => Ok(()),
+        Resource::Links | Resource::Users | Resource::Tokens | Resource::Collections => Ok(()),
     }
 }
 

@@ -11,6 +11,7 @@ use http::{HeaderValue, Method, StatusCode, header};
 use store::Store;
 use tower::ServiceBuilder;
 
+use crate::blocks::Blocks;
 use crate::config::ApiConfig;
 use crate::error::ApiError;
 use crate::images::Images;
@@ -27,6 +28,7 @@ pub struct Api(Arc<Inner>);
 struct Inner {
     store: Store,
     config: ApiConfig,
+    blocks: Blocks,
     images: Arc<dyn Images>,
     logs: Arc<dyn LogSource>,
 }
@@ -42,10 +44,11 @@ impl Api {
     pub fn new(
         store: Store,
         config: ApiConfig,
+        blocks: Blocks,
         images: Arc<dyn Images>,
         logs: Arc<dyn LogSource>,
     ) -> Self {
-        Self(Arc::new(Inner { store, config, images, logs }))
+        Self(Arc::new(Inner { store, config, blocks, images, logs }))
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -54,6 +57,10 @@ impl Api {
 
     pub(crate) fn config(&self) -> &ApiConfig {
         &self.0.config
+    }
+
+    pub(crate) fn blocks(&self) -> &Blocks {
+        &self.0.blocks
     }
 
     pub(crate) fn images(&self) -> &dyn Images {
@@ -113,7 +120,7 @@ async fn unknown(State(api): State<Api>, request: Request) -> ApiError {
     }
     let shown: String = path.chars().take(100).collect();
     ApiError::NotFound(match path.strip_prefix("/arvados/v1/").and_then(|p| p.split('/').next()) {
-        Some(later @ ("collections" | "workflows" | "logs" | "keep_services")) => {
+        Some(later @ ("workflows" | "logs")) => {
             format!("{later} are not supported yet by this version of Wharf")
         }
         _ => format!("there is nothing at {shown}"),

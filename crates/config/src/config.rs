@@ -7,7 +7,9 @@ use model::{ClusterId, ReservedNames, ServiceDomain};
 use serde_json::Value;
 
 use crate::raw::{Problem, Section};
-use crate::sections::{Api, Containers, Log, Proxy, Services, Sessions, Shutdown, Tunnels};
+use crate::sections::{
+    Api, Collections, Containers, Log, Proxy, Services, Sessions, Shutdown, Tunnels,
+};
 use crate::setting::{Line, Setting};
 
 /// What the program uses. Tests override fields of [`Config::local`] directly.
@@ -27,6 +29,8 @@ pub struct Config {
     pub containers: Containers,
     /// Limits of the API.
     pub api: Api,
+    /// Collections and blocks.
+    pub collections: Collections,
     /// Limits of the service hosts.
     pub proxy: Proxy,
     /// How supervisors reach us.
@@ -55,6 +59,7 @@ impl Config {
             reserved_hostnames: Vec::new(),
             containers,
             api: Api::default(),
+            collections: Collections::default(),
             proxy: Proxy::default(),
             tunnels: Tunnels::default(),
             sessions: Sessions::default(),
@@ -91,6 +96,9 @@ impl Config {
         };
         within("Containers", &mut |section, problems| self.containers.overlay(section, problems));
         within("API", &mut |section, problems| self.api.overlay(section, problems));
+        within("Collections", &mut |section, problems| {
+            self.collections.overlay(section, problems);
+        });
         within("Proxy", &mut |section, problems| self.proxy.overlay(section, problems));
         within("Tunnels", &mut |section, problems| self.tunnels.overlay(section, problems));
         within("Sessions", &mut |section, problems| self.sessions.overlay(section, problems));
@@ -125,6 +133,7 @@ impl Config {
         for (name, lines) in [
             ("Containers", self.containers.describe()),
             ("API", self.api.describe()),
+            ("Collections", self.collections.describe()),
             ("Proxy", self.proxy.describe()),
             ("Tunnels", self.tunnels.describe()),
             ("Sessions", self.sessions.describe()),

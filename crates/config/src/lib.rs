@@ -21,6 +21,8 @@ pub use config::Config;
 pub use credentials::{AccessError, ApiAccess, Credentials};
 pub use environment::{Environment, default_data_dir};
 pub use raw::{ConfigError, Problem, RawConfig};
-pub use sections::{Api, Containers, Log, LogFormat, Proxy, Services, Sessions, Shutdown};
+pub use sections::{
+    Api, Collections, Containers, Log, LogFormat, Proxy, Services, Sessions, Shutdown,
+};
 pub use units::{ByteSize, parse_duration, show_duration};
 pub use web_origin::WebOrigin;

@@ -72,6 +72,34 @@ settings! {
 }
 
 settings! {
+    /// Collections, and the blocks that they consist of.
+    pub struct Collections {
+        /// Whether blocks can be read only by whoever got a signed locator: from a collection that they may read, or by storing the block. Without it, who knows a block's hash may read it.
+        "BlobSigning" blob_signing: bool = true;
+        /// How long such a signature holds; a workflow may run for days between reading a collection and its files. Blocks that nothing refers to are kept as long.
+        "BlobSigningTTL" blob_signing_ttl: Duration = 14 * DAY, HOUR => 365 * DAY;
+        /// Time between sweeps of blocks that nothing refers to; one reads every manifest and lists every block.
+        "BlobSweepInterval" blob_sweep_interval: Duration = 6 * HOUR, MINUTE => 30 * DAY;
+        /// Time that swept blocks lie in the trash before they are deleted; time to notice that something is missing.
+        "BlobTrashLifetime" blob_trash_lifetime: Duration = 14 * DAY, Duration::ZERO => 365 * DAY;
+        /// Copies that a stored block counts as. One is kept; clients ask for two unless told otherwise, and refuse to go on with fewer, so say less only where they know.
+        "BlobReplication" blob_replication: u32 = 2, 1 => 10;
+        /// Blocks that are read and written at once, each with a buffer of 1 MiB; more than disks and cores can serve wait their turn.
+        "BlockBuffers" block_buffers: u32 = 128, 1 => 100_000;
+        /// How long a block waits for its buffer before its client is told to try again.
+        "BlockBufferTimeout" block_buffer_timeout: Duration = 30 * SECOND, SECOND => HOUR;
+        /// Whether old versions of collections are kept.
+        "CollectionVersioning" collection_versioning: bool = true;
+        /// A version that nobody changed for so long is kept when the next one comes; quick changes one after another are one.
+        "PreserveVersionIfIdle" preserve_version_if_idle: Duration = 10 * SECOND, Duration::ZERO => 365 * DAY;
+        /// Time that a collection lies in the trash before it is deleted, at least BlobSigningTTL; Arvados has two weeks too.
+        "DefaultTrashLifetime" default_trash_lifetime: Duration = 14 * DAY, Duration::ZERO => 10 * 365 * DAY;
+        /// Time between looks for collections whose time to go to the trash, or to be deleted, has come.
+        "TrashSweepInterval" trash_sweep_interval: Duration = MINUTE, SECOND => DAY;
+    }
+}
+
+settings! {
     /// Limits of the service hosts.
     pub struct Proxy {
         /// Addresses of proxies in front of us, which tell a client's address and scheme in X-Forwarded-For and X-Forwarded-Proto. All limits that go by address count those clients then, and not the proxy.

@@ -204,6 +204,10 @@ pub struct ListQuery {
     pub offset: u32,
     /// Also count all matching rows.
     pub count: bool,
+    /// Also what is in the trash.
+    pub include_trash: bool,
+    /// Also old versions of collections.
+    pub include_old_versions: bool,
 }
 
 impl ListQuery {
@@ -217,6 +221,8 @@ impl ListQuery {
             limit: 100,
             offset: 0,
             count: true,
+            include_trash: false,
+            include_old_versions: false,
         }
     }
 }

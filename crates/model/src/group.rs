@@ -133,17 +133,6 @@ impl WellKnownGroup {
     }
 }
 
-/// Characters of a name that are kept when it is made unique (Arvados).
-const NAME_CHARS_KEPT: usize = 237;
-
-/// The name that a record gets where its own is taken and the client asked for one that is not (Arvados's
-/// `ensure_unique_name`): the name's beginning and the last part of the record's identifier.
-pub fn unique_name(name: &str, uuid: &str) -> String {
-    let kept: String = name.chars().take(NAME_CHARS_KEPT).collect();
-    let last = uuid.rsplit('-').next().unwrap_or(uuid);
-    format!("{kept} ({last})")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,13 +142,6 @@ mod tests {
         let uuids = WellKnownGroup::ALL.map(|group| group.uuid(&ClusterId::default()).to_string());
         assert_eq!(uuids[0], "wharf-j7d0g-fffffffffffffff");
         assert_eq!(uuids[1], "wharf-j7d0g-anonymouspublic");
-    }
-
-    #[test]
-    fn a_taken_name_gets_the_identifier_s_last_part() {
-        assert_eq!(unique_name("Lab", "wharf-j7d0g-0123456789abcde"), "Lab (0123456789abcde)");
-        let long = unique_name(&"ä".repeat(300), "wharf-j7d0g-0123456789abcde");
-        assert_eq!(long.chars().count(), 237 + 18);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! What it does not do: no task, no socket, no clock, no randomness, no SQL. Callers bring those in as values.
 //! Where to start reading: [`records`], then [`port`] and [`service_domain`].
 
+pub mod collection;
 pub mod field_error;
 pub mod filter;
 pub mod group;
@@ -20,6 +21,7 @@ pub mod timestamp;
 pub mod token;
 pub mod uuid;
 
+pub use collection::{Collection, VersionPolicy};
 pub use field_error::FieldError;
 pub use group::{Group, GroupClass, WellKnownGroup};
 pub use host_label::{HostLabel, HostLabelError, ReservedNames};
@@ -37,6 +39,6 @@ pub use state::{ContainerState, RequestState};
 pub use timestamp::Timestamp;
 pub use token::{ApiToken, TokenError, TokenHash};
 pub use uuid::{
-    ClusterId, ContainerUuid, GroupUuid, LinkUuid, LogUuid, RequestUuid, TokenUuid, UserUuid, Uuid,
-    UuidError,
+    ClusterId, CollectionUuid, ContainerUuid, GroupUuid, LinkUuid, LogUuid, RequestUuid, TokenUuid,
+    UserUuid, Uuid, UuidError,
 };

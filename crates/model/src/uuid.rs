@@ -37,6 +37,7 @@ macro_rules! kinds {
 kinds! {
     Request, RequestUuid, "xvhdp", "arvados#containerRequest", "A container request.";
     Container, ContainerUuid, "dz642", "arvados#container", "A container.";
+    Collection, CollectionUuid, "4zz18", "arvados#collection", "A collection.";
     Link, LinkUuid, "o0j2j", "arvados#link", "A link.";
     User, UserUuid, "tpzed", "arvados#user", "A user.";
     Group, GroupUuid, "j7d0g", "arvados#group", "A group or project.";

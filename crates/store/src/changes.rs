@@ -27,6 +27,8 @@ pub enum ChangeKind {
     Token,
     /// A project, role or filter group.
     Group,
+    /// A collection.
+    Collection,
 }
 
 impl ChangeKind {
@@ -39,14 +41,23 @@ impl ChangeKind {
             Self::User => "user",
             Self::Token => "token",
             Self::Group => "group",
+            Self::Collection => "collection",
         }
     }
 
     /// The kind with this word.
     pub(crate) fn parse(word: &str) -> Option<Self> {
-        [Self::Request, Self::Container, Self::Link, Self::User, Self::Token, Self::Group]
-            .into_iter()
-            .find(|kind| kind.as_str() == word)
+        [
+            Self::Request,
+            Self::Container,
+            Self::Link,
+            Self::User,
+            Self::Token,
+            Self::Group,
+            Self::Collection,
+        ]
+        .into_iter()
+        .find(|kind| kind.as_str() == word)
     }
 }
 

@@ -48,14 +48,21 @@ pub enum StoreError {
     /// The owner has as many host names as one may have.
     #[error("the owner has {0} host names already, which is the most one may have: release one")]
     NamesMax(u32),
-    /// Another group of the same owner has the name.
-    #[error(
-        "the owner has another group with the name {0:?}: choose another, or send ensure_unique_name"
-    )]
-    GroupNameTaken(String),
     /// What was to be the owner cannot be it.
     #[error("{0}")]
     BadOwner(String),
+    /// The owner has another record of this kind with this name.
+    #[error(
+        "{owner} has a {what} named {name:?} already; send ensure_unique_name to get another name"
+    )]
+    NameInUse {
+        /// The kind of record, in words.
+        what: &'static str,
+        /// The owner.
+        owner: String,
+        /// The name.
+        name: String,
+    },
     /// The user name belongs to another user.
     #[error("the user name {0:?} is taken")]
     UsernameTaken(String),

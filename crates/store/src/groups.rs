@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use model::group::unique_name;
 use model::permission::PERMISSION_CLASS;
 use model::{
     Group, GroupClass, GroupUuid, JsonMap, Level, Link, Timestamp, UserUuid, WellKnownGroup,
@@ -11,6 +10,7 @@ use sqlx::Row as _;
 use sqlx::sqlite::SqliteConnection;
 
 use crate::changes::ChangeKind;
+use crate::collections::{NameClash, renamed};
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::links::{self, later};
@@ -21,15 +21,6 @@ use crate::users::system_user;
 use crate::writer::Tx;
 
 mod trash;
-
-/// What to do about a name that another group of the same owner has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NameClash {
-    /// Refuse.
-    Refuse,
-    /// Take another name made of it (`ensure_unique_name`).
-    Rename,
-}
 
 impl Store {
     /// A new group's identifier.
@@ -43,7 +34,7 @@ impl Store {
     /// Keeps a new group, checked by the caller. A role is managed by who made it.
     ///
     /// # Errors
-    /// [`StoreError::GroupNameTaken`], [`StoreError::BadOwner`], or when the database fails.
+    /// [`StoreError::NameInUse`], [`StoreError::BadOwner`], or when the database fails.
     pub async fn create_group(
         &self,
         mut group: Group,
@@ -187,13 +178,17 @@ async fn save(
         };
         match statement.execute(tx.conn()).await {
             Err(error) if error.is_unique_violation() && may_rename => {
-                group.name = unique_name(&group.name, group.uuid.as_str());
+                group.name = renamed(&group.name, group.uuid.as_str());
             }
             Err(error) if error.is_unique_violation() => break,
             other => return other.map(drop),
         }
     }
-    Err(StoreError::GroupNameTaken(group.name.clone()))
+    Err(StoreError::NameInUse {
+        what: "group",
+        owner: group.owner_uuid.clone(),
+        name: group.name.clone(),
+    })
 }
 
 /// A permission link of the system's, as all are.

@@ -17,6 +17,7 @@
 
 mod changes;
 pub mod codes;
+pub mod collections;
 pub mod containers;
 pub mod contents;
 mod database;
@@ -40,10 +41,12 @@ mod writer;
 
 pub use changes::{Change, ChangeKind, Changes, Notice};
 pub use codes::{CodeGrant, NewCode, Purpose};
+pub use collections::{
+    CollectionChange, CollectionContent, CollectionsSwept, NameClash, NewCollection,
+};
 pub use contents::{Contents, ContentsQuery, KindQuery, Scope};
 pub use database::{Clock, Store, StoreOptions};
 pub use error::StoreError;
-pub use groups::NameClash;
 pub use list::{Page, Reader};
 pub use permissions::Rights;
 pub use schema::Resource;

@@ -52,7 +52,10 @@ impl Store {
     ) -> Result<Page, StoreError> {
         let schema = resource.schema();
         let mut conn = self.reader().await?;
-        let sight = Sight::of(&mut conn, &Around::of(&self.options), reader).await?;
+        let include_trash = reader.include_trash || query.include_trash;
+        let reader = Reader { include_trash, ..*reader };
+        let mut sight = Sight::of(&mut conn, &Around::of(&self.options), &reader).await?;
+        sight.include_old_versions = query.include_old_versions;
         let items = if query.limit == 0 {
             Vec::new()
         } else {

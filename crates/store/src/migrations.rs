@@ -22,6 +22,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "records", include_str!("../migrations/sqlite/0001_records.sql")),
     (2, "changes", include_str!("../migrations/sqlite/0002_changes.sql")),
     (3, "groups", include_str!("../migrations/sqlite/0003_groups.sql")),
+    (4, "collections", include_str!("../migrations/sqlite/0004_collections.sql")),
 ];
 
 /// How long another process may take to open and migrate the same file.

@@ -187,7 +187,7 @@ pub(crate) async fn rights_on(
 ) -> Result<Option<Rights>, StoreError> {
     let user = reader.user.as_str();
     match resource {
-        Resource::Groups | Resource::ContainerRequests => {
+        Resource::Groups | Resource::ContainerRequests | Resource::Collections => {
             let is_trashed = found.trash_at.as_deref().is_some_and(|at| at <= around.now.as_str());
             if is_trashed && !reader.include_trash {
                 return Ok(None);

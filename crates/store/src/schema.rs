@@ -17,6 +17,8 @@ pub enum Resource {
     Tokens,
     /// Projects, roles and filter groups.
     Groups,
+    /// Collections.
+    Collections,
 }
 
 impl Resource {
@@ -28,11 +30,12 @@ impl Resource {
         Self::Users,
         Self::Tokens,
         Self::Groups,
+        Self::Collections,
     ];
 
     /// What homes and projects hold, in the order in which contents are listed. A record type that joins here can be
     /// owned by projects, shared, trashed with them and listed as contents.
-    pub const OWNED: &[Self] = &[Self::Groups, Self::ContainerRequests];
+    pub const OWNED: &[Self] = &[Self::Groups, Self::ContainerRequests, Self::Collections];
 
     /// The record type that an identifier is of.
     pub fn of_uuid(uuid: &str) -> Option<Self> {
@@ -54,6 +57,7 @@ impl Resource {
             Self::Users => &USERS,
             Self::Tokens => &TOKENS,
             Self::Groups => &GROUPS,
+            Self::Collections => &COLLECTIONS,
         }
     }
 
@@ -66,6 +70,7 @@ impl Resource {
             Self::Users => "user",
             Self::Tokens => "api_client_authorization",
             Self::Groups => "group",
+            Self::Collections => "collection",
         }
     }
 
@@ -78,6 +83,7 @@ impl Resource {
             Self::Users => "arvados#user",
             Self::Tokens => "arvados#apiClientAuthorization",
             Self::Groups => "arvados#group",
+            Self::Collections => "arvados#collection",
         }
     }
 }
@@ -172,6 +178,20 @@ pub static GROUPS: Schema = Schema {
         Time: "trash_at" "delete_at";
         Boolean: "is_trashed";
         Json: "properties";
+    },
+    joins: &[],
+};
+
+/// Collections.
+pub static COLLECTIONS: Schema = Schema {
+    table: "collections",
+    attributes: attributes! {
+        Text: "name" "description" "portable_data_hash" "manifest_text" "current_version_uuid";
+        Integer: "replication_desired" "replication_confirmed" "version" "file_count"
+            "file_size_total";
+        Boolean: "is_trashed" "preserve_version";
+        Time: "replication_confirmed_at" "storage_classes_confirmed_at" "trash_at" "delete_at";
+        Json: "properties" "storage_classes_desired" "storage_classes_confirmed";
     },
     joins: &[],
 };

@@ -11,6 +11,7 @@ mod roles;
 pub(crate) mod settings;
 mod sockets;
 
+use crate::blocks;
 use crate::data_dir::DataDir;
 use crate::dispatcher;
 use crate::edge::EdgeThread;
@@ -106,6 +107,7 @@ impl Controller {
                 (work.child("supervisor processes"), roles.registry.clone());
             let dispatcher = dispatcher::build(&data, &config, &keeping, registry, processes)?;
             dispatching.spawn("dispatcher", dispatcher.run(dispatching.token()));
+            blocks::start_sweeps(&config, &keeping.store, &keeping.keep, &dispatching);
         }
         let listeners = sockets.copies()?;
         Ok(Self {

@@ -1,5 +1,6 @@
 //! `wharf dispatch`: queue to supervisors, for data directories that are served by `wharf controller`.
 
+use crate::blocks;
 use crate::controller::{Keeping, settings};
 use crate::data_dir::DataDir;
 use crate::process::{print, runtime, start_logs, unless_stopped, write_ready_file};
@@ -58,6 +59,7 @@ fn start(work: &TaskScope, data: &DataDir, config: &Config, keeping: &Keeping) -
     let supervisors = work.child("supervisor processes");
     let dispatcher = build(data, config, keeping, Registry::new(), supervisors)?;
     work.spawn("dispatcher", dispatcher.run(work.token()));
+    blocks::start_sweeps(config, &keeping.store, &keeping.keep, work);
     Ok(())
 }
 

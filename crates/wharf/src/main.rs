@@ -3,6 +3,7 @@
 //! What it is for: reading flags and config, building roles, plugging their traits together, coming down in order.
 //! What it does not do: any role's own work. Start reading at [`controller`], then [`edge`].
 
+mod blocks;
 mod certificates;
 mod controller;
 mod data_dir;

@@ -14,11 +14,16 @@ use std::path::Path;
 pub(crate) struct Secrets {
     /// Seals the session cookies of service hosts and of the dashboard; 32 bytes.
     pub(crate) session_key: [u8; 32],
+    /// Signs permissions to read blocks; 32 bytes.
+    pub(crate) blob_signing_key: [u8; 32],
 }
 
 #[derive(Serialize, Deserialize)]
 struct SecretsFile {
     session_key: String,
+    /// Missing in files of versions that had no blocks.
+    #[serde(default)]
+    blob_signing_key: Option<String>,
 }
 
 impl std::fmt::Debug for Secrets {
@@ -28,21 +33,34 @@ impl std::fmt::Debug for Secrets {
 }
 
 impl Secrets {
-    /// Reads `secrets.json`, or makes it.
+    /// Reads `secrets.json`, or makes it, or what is missing in it.
     pub(crate) fn load_or_make(path: &Path) -> Result<Self> {
-        if let Some(text) = read_if_there(path)? {
-            let file: SecretsFile = serde_json::from_str(&text)
-                .with_context(|| format!("read {}: not the JSON it should be", path.display()))?;
-            let bytes = STANDARD.decode(file.session_key).context("session_key is no base64")?;
-            let session_key = bytes.try_into().map_err(|_other_length| {
-                anyhow!("{}: session_key has not 32 bytes", path.display())
-            })?;
-            return Ok(Self { session_key });
+        let known: Option<SecretsFile> = match read_if_there(path)? {
+            None => None,
+            Some(text) => serde_json::from_str(&text)
+                .with_context(|| format!("read {}: not the JSON it should be", path.display()))?,
+        };
+        let key = |name: &str, text: &str| -> Result<[u8; 32]> {
+            let bytes = STANDARD.decode(text).with_context(|| format!("{name} is no base64"))?;
+            let wrong = |_other_length| anyhow!("{}: {name} has not 32 bytes", path.display());
+            bytes.try_into().map_err(wrong)
+        };
+        let session_key = known.as_ref().map(|file| key("session_key", &file.session_key));
+        let signing_key = known.as_ref().and_then(|file| file.blob_signing_key.as_deref());
+        let signing_key = signing_key.map(|text| key("blob_signing_key", text));
+        let is_whole = session_key.is_some() && signing_key.is_some();
+        let secrets = Self {
+            session_key: session_key.unwrap_or_else(random_bytes)?,
+            blob_signing_key: signing_key.unwrap_or_else(random_bytes)?,
+        };
+        if !is_whole {
+            let file = SecretsFile {
+                session_key: STANDARD.encode(secrets.session_key),
+                blob_signing_key: Some(STANDARD.encode(secrets.blob_signing_key)),
+            };
+            write_private(path, serde_json::to_string_pretty(&file)?.as_bytes())?;
         }
-        let session_key = random_bytes()?;
-        let file = SecretsFile { session_key: STANDARD.encode(session_key) };
-        write_private(path, serde_json::to_string_pretty(&file)?.as_bytes())?;
-        Ok(Self { session_key })
+        Ok(secrets)
     }
 }
 
@@ -96,6 +114,20 @@ mod tests {
         let first = Secrets::load_or_make(&path).unwrap();
         let again = Secrets::load_or_make(&path).unwrap();
         assert_eq!(first.session_key, again.session_key);
+        assert_eq!(first.blob_signing_key, again.blob_signing_key);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn what_an_older_version_had_not_is_added_and_the_rest_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("secrets.json");
+        let first = Secrets::load_or_make(&path).unwrap();
+        let old = serde_json::json!({ "session_key": STANDARD.encode(first.session_key) });
+        fs::write(&path, old.to_string()).unwrap();
+        let added = Secrets::load_or_make(&path).unwrap();
+        assert_eq!(added.session_key, first.session_key);
+        assert_ne!(added.blob_signing_key, first.blob_signing_key);
+        assert_eq!(Secrets::load_or_make(&path).unwrap().blob_signing_key, added.blob_signing_key);
     }
 }

@@ -78,9 +78,11 @@ impl Listener {
         match change.kind {
             ChangeKind::User => change.uuid == self.caller.user.uuid.as_str(),
             ChangeKind::Token => change.uuid == self.caller.token.uuid.as_str(),
-            ChangeKind::Request | ChangeKind::Container | ChangeKind::Link | ChangeKind::Group => {
-                false
-            }
+            ChangeKind::Request
+            | ChangeKind::Container
+            | ChangeKind::Link
+            | ChangeKind::Group
+            | ChangeKind::Collection => false,
         }
     }
 

@@ -156,8 +156,16 @@ fn kind_queries(
     Ok(queries)
 }
 
+/// What of a type is answered. Manifests are not (Arvados): signing them for a page costs too much.
 fn select(call: &Call, resource: Resource) -> Result<Option<Vec<&'static str>>, ApiError> {
-    Ok(mixed::parse_select(resource.schema(), &call.parameters.texts("select")?)?)
+    let select = mixed::parse_select(resource.schema(), &call.parameters.texts("select")?)?;
+    if resource != Resource::Collections {
+        return Ok(select);
+    }
+    let all = || resource.schema().attributes.iter().map(|attribute| attribute.name).collect();
+    let mut names: Vec<&'static str> = select.unwrap_or_else(all);
+    names.retain(|name| *name != "manifest_text");
+    Ok(Some(names))
 }
 
 /// Records of several types as the caller sees them, in order.

@@ -26,8 +26,8 @@ pub(super) async fn config(State(api): State<Api>) -> Json<Value> {
             "Workbench2": { "ExternalURL": config.external_url },
             "Websocket": { "ExternalURL": "" },
             "Keepproxy": { "ExternalURL": "" },
-            "WebDAV": { "ExternalURL": "" },
-            "WebDAVDownload": { "ExternalURL": "" },
+            "WebDAV": { "ExternalURL": config.external_url },
+            "WebDAVDownload": { "ExternalURL": config.external_url },
             "ContainerWebServices": { "ExternalURL": services },
         },
         "Containers": {
@@ -38,7 +38,8 @@ pub(super) async fn config(State(api): State<Api>) -> Json<Value> {
         },
         "StorageClasses": { "default": { "Default": true, "Priority": 0 } },
         "Collections": {
-            "CollectionVersioning": false,
+            "BlobSigning": api.blocks().signer.is_some(),
+            "CollectionVersioning": config.versions.is_enabled,
             "DefaultReplication": 1,
             "ForwardSlashNameSubstitution": "",
         },

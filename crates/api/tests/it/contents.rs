@@ -57,6 +57,11 @@ async fn a_data_tab_s_query_is_understood() {
     let fixture = Fixture::new().await;
     let (project, made) = lab(&fixture).await;
     let path = format!("{project}/contents");
+    for (name, kind) in [("a log", "log"), ("data", "input")] {
+        let collection = json!({"name": name, "owner_uuid": project, "manifest_text": "",
+            "properties": {"type": kind}});
+        fixture.post(&fixture.ada, "/arvados/v1/collections", collection).await.ok();
+    }
     let filters = json!([
         ["uuid", "is_a", ["arvados#collection", "arvados#group", "arvados#containerRequest"]],
         ["collections.properties.type", "not in", ["log", "intermediate"]],
@@ -71,9 +76,12 @@ async fn a_data_tab_s_query_is_understood() {
         "include": ["owner_uuid", "container_uuid"],
     });
     let list = ask(&fixture, &fixture.ada, &path, asked).await;
-    assert_eq!(names(&list), ["Inner", "notebook"]);
+    assert_eq!(names(&list), ["Inner", "data", "notebook"]);
     assert!(list.get("items_available").is_none());
-    let (inner, request) = (&list["items"][0], &list["items"][1]);
+    let (inner, request) = (&list["items"][0], &list["items"][2]);
+    let data = &list["items"][1];
+    assert_eq!(data["kind"], "arvados#collection");
+    assert!(data.get("manifest_text").is_none());
     assert_eq!(
         (&inner["kind"], &inner["group_class"]),
         (&json!("arvados#group"), &json!("project"))
@@ -86,7 +94,10 @@ async fn a_data_tab_s_query_is_understood() {
     assert!(container.unwrap()["runtime_status"].is_object());
     let counted = json!({"limit": 0, "count": "exact", "filters": []});
     let counted = ask(&fixture, &fixture.ada, &path, counted).await;
-    assert_eq!((names(&counted).len(), &counted["items_available"]), (0, &json!(2)));
+    assert_eq!((names(&counted).len(), &counted["items_available"]), (0, &json!(4)));
+    let whole = ask(&fixture, &fixture.ada, &path, json!({"filters": [["name", "=", "data"]]}));
+    let whole = whole.await["items"][0].clone();
+    assert!(whole.get("manifest_text").is_none() && whole["portable_data_hash"].is_string());
 }
 
 #[tokio::test]

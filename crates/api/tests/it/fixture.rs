@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use api::{
-    Api, ApiConfig, ByteStream, ImageFault, ImageSummary, Images, LogQuery, LogSource, LogStream,
-    ResolvedImage,
+    Api, ApiConfig, Blocks, ByteStream, ImageFault, ImageSummary, Images, LogQuery, LogSource,
+    LogStream, ResolvedImage,
 };
 use axum::Router;
 use axum::body::Body;
@@ -15,6 +15,7 @@ use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
+use keep::{FileVolume, Keep, KeepOptions, Signer, Volume};
 use model::{ApiToken, ContainerUuid, ServiceDomain, User};
 use serde_json::{Value, json};
 use store::{NewToken, NewUser, Store, StoreOptions};
@@ -23,12 +24,17 @@ use tower::ServiceExt as _;
 pub(crate) const IMAGE_ID: &str =
     "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
+/// How long permissions on blocks hold.
+pub(crate) const SIGNATURES_HOLD: Duration = Duration::from_secs(1000);
+
 pub(crate) struct Fixture {
     pub(crate) router: Router,
     pub(crate) store: Store,
     pub(crate) admin: Person,
     pub(crate) ada: Person,
     pub(crate) bob: Person,
+    /// Where blocks are.
+    pub(crate) dir: tempfile::TempDir,
 }
 
 pub(crate) struct Person {
@@ -78,8 +84,14 @@ impl Fixture {
         let (ada, bob) = (person(&store, "ada", false).await, person(&store, "bob", false).await);
         let domain = ServiceDomain::parse("http://*.s.localhost:8000/").unwrap();
         let config = change(ApiConfig::new("http://localhost:8000", domain));
-        let api = Api::new(store.clone(), config, Arc::new(OneImage::default()), Arc::new(TwoLogs));
-        Self { router: api.router(), store, admin, ada, bob }
+        let dir = tempfile::tempdir().unwrap();
+        let volume = FileVolume::open(dir.path()).await.unwrap();
+        let keep = Keep::new(vec![Arc::new(volume) as Arc<dyn Volume>], KeepOptions::default());
+        let signer = Some(Signer::new(b"a key", SIGNATURES_HOLD));
+        let blocks = Blocks { keep, signer };
+        let images = Arc::new(OneImage::default());
+        let api = Api::new(store.clone(), config, blocks, images, Arc::new(TwoLogs));
+        Self { router: api.in_front_of(api.router()), store, admin, ada, bob, dir }
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Response<Body> {

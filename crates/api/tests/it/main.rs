@@ -8,6 +8,8 @@
 )]
 
 mod auth;
+mod blocks;
+mod collections;
 mod contents;
 mod fixture;
 mod groups;
@@ -16,4 +18,5 @@ mod links;
 mod permissions;
 mod requests;
 mod streams;
+mod webdav;
 mod wire;

@@ -3,14 +3,15 @@
 
 use std::time::Duration;
 
-use model::{ContainerRequest, Group, Link};
+use model::{Collection, ContainerRequest, Group, Link};
 
 use crate::changes::ChangeKind;
+use crate::collections;
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::links::{self, later};
 use crate::requests;
-use crate::schema::{CONTAINER_REQUESTS, GROUPS, LINKS, Resource};
+use crate::schema::{COLLECTIONS, CONTAINER_REQUESTS, GROUPS, LINKS, Resource};
 use crate::sql;
 use crate::writer::Tx;
 
@@ -122,6 +123,22 @@ async fn empty(tx: &mut Tx, group: &Group, left: &mut usize) -> Result<bool, Sto
                         return Ok(false);
                     }
                     requests::delete(tx, &request).await?;
+                    *left -= 1;
+                }
+            }
+            Resource::Collections => {
+                let owned: Vec<Collection> = sql::select_where(
+                    tx.conn(),
+                    &COLLECTIONS,
+                    "WHERE owner_uuid = $1 AND current_version_uuid = uuid LIMIT 100",
+                    &[&owner],
+                )
+                .await?;
+                for collection in owned {
+                    if *left == 0 {
+                        return Ok(false);
+                    }
+                    collections::delete(tx, collection.uuid).await?;
                     *left -= 1;
                 }
             }

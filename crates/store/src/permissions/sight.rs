@@ -27,6 +27,8 @@ pub(crate) struct Sight {
     heads: HashMap<String, Level>,
     /// Trashed projects and those in them; empty where the reader asks for trash.
     hidden: HashSet<String>,
+    /// Whether lists of collections hold old versions, too.
+    pub(crate) include_old_versions: bool,
 }
 
 /// `through` is 1 where rights go on from there: not from a user who is not managed. `linked` is 1 where a link led.
@@ -75,6 +77,7 @@ impl Sight {
             owners: HashMap::new(),
             heads: HashMap::new(),
             hidden: HashSet::new(),
+            include_old_versions: false,
         };
         if !reader.include_trash {
             let rows = sqlx::query(HIDDEN).bind(around.now.clone()).fetch_all(&mut *conn).await?;
@@ -113,6 +116,12 @@ impl Sight {
     pub(crate) fn of_records(&self, resource: Resource) -> Cond {
         match resource {
             Resource::Groups | Resource::ContainerRequests => self.of_owned(resource),
+            Resource::Collections => {
+                let uuid = column(resource, "uuid");
+                let is_newest = column(resource, "current_version_uuid").eq(uuid);
+                let newest = (!self.include_old_versions).then_some(is_newest);
+                self.of_owned(resource).add_option(newest)
+            }
             Resource::Containers => self.of_containers(),
             Resource::Links => self.of_links(),
             // Active users see each other, as Arvados does unless told otherwise.

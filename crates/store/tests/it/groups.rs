@@ -29,7 +29,7 @@ async fn a_name_is_one_among_an_owner_s_groups_in_sight() {
         fixture.store.create_group(group.clone(), clash, fixture.ada.uuid).await
     };
     let taken = create(&second, NameClash::Refuse).await;
-    assert!(matches!(taken, Err(StoreError::GroupNameTaken(_))), "{taken:?}");
+    assert!(matches!(taken, Err(StoreError::NameInUse { .. })), "{taken:?}");
     let renamed = create(&second, NameClash::Rename).await.unwrap();
     assert_eq!(renamed.name, format!("Lab ({})", &renamed.uuid.as_str()[12..]));
     // Elsewhere it is free, and here once the first is in the trash.
@@ -44,7 +44,7 @@ async fn a_name_is_one_among_an_owner_s_groups_in_sight() {
         fixture.store.update_group(trashed.clone(), back.clone(), clash, fixture.ada.uuid).await
     };
     let taken = update(NameClash::Refuse).await;
-    assert!(matches!(taken, Err(StoreError::GroupNameTaken(_))), "{taken:?}");
+    assert!(matches!(taken, Err(StoreError::NameInUse { .. })), "{taken:?}");
     assert!(update(NameClash::Rename).await.unwrap().name.starts_with("Lab ("));
 }
 

@@ -23,6 +23,7 @@ mod http2;
 mod httpbin;
 mod images;
 mod jupyter;
+mod keep;
 mod links;
 mod oracle;
 mod patience;

@@ -1,6 +1,7 @@
 //! What outlives every process: opened where it is there, made by the first who comes.
 
 use super::settings;
+use crate::blocks;
 use crate::certificates;
 use crate::data_dir::DataDir;
 use crate::images::LocalImages;
@@ -8,6 +9,7 @@ use crate::owner;
 use crate::secrets::Secrets;
 use anyhow::{Context, Result};
 use config::Config;
+use keep::Keep;
 use model::ApiToken;
 use runtime::images::ImageStore;
 use std::sync::Arc;
@@ -20,6 +22,8 @@ pub(crate) struct Keeping {
     pub(crate) store: Store,
     /// The images on this machine.
     pub(crate) images: LocalImages,
+    /// The blocks on this machine.
+    pub(crate) keep: Keep,
 }
 
 /// What those that serve have besides.
@@ -63,6 +67,7 @@ impl Keeping {
         let store = store.with_context(|| format!("open the records in {}", path.display()))?;
         store.ensure_system_user().await?;
         let images = ImageStore::open(data.path().join("images")).context("open the images")?;
-        Ok(Self { store, images: LocalImages(Arc::new(images)) })
+        let keep = blocks::open(config, data).await?;
+        Ok(Self { store, images: LocalImages(Arc::new(images)), keep })
     }
 }

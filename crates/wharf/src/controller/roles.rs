@@ -2,6 +2,7 @@
 
 use super::keeping::{Identity, Keeping};
 use super::settings;
+use crate::blocks;
 use crate::data_dir::DataDir;
 use crate::dial::AppDial;
 use crate::directory::RecordsDirectory;
@@ -45,12 +46,13 @@ impl Roles {
         let api = Api::new(
             store.clone(),
             settings::api(config),
+            blocks::served(config, &keeping.keep, &identity.secrets),
             Arc::new(keeping.images.clone()),
             Arc::new(logs.clone()),
         );
         let client = Client::in_memory(api.router(), identity.owner.clone());
         let pages = settings::dashboard(config, data, &identity.secrets);
-        let router = api.router().merge(dashboard::router(pages, client.clone()));
+        let router = api.in_front_of(api.router().merge(dashboard::router(pages, client.clone())));
 
         let registry = Registry::new();
         let directory = RecordsDirectory::new(store.clone(), logs);

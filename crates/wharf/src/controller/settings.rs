@@ -12,6 +12,7 @@ use dashboard::DashboardConfig;
 use dispatch::DispatchConfig;
 use http::HeaderValue;
 use limits::{FrameLimits, Rate};
+use model::VersionPolicy;
 use proxy::{ProxyConfig, ProxyLimits, SessionKey};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -50,6 +51,11 @@ pub(super) fn api(config: &Config) -> ApiConfig {
         bind_directories: containers.bind_mounts.clone(),
         request_bytes_max: config.api.body_bytes_max.as_usize(),
         image_bytes_max: config.api.image_bytes_max.get(),
+        versions: VersionPolicy {
+            is_enabled: config.collections.collection_versioning,
+            idle: config.collections.preserve_version_if_idle,
+        },
+        trash_lifetime: config.collections.default_trash_lifetime,
         handoff_ttl: config.sessions.handoff_code_lifetime,
         login_ttl: config.sessions.sign_in_link_lifetime,
         session_ttl: config.sessions.session_lifetime,

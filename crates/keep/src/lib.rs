@@ -1,0 +1,44 @@
+//! Keep: content-addressed blocks on volumes, permissions to read them, trees of files in them.
+//!
+//! What it is for: a block that was acknowledged is on disk under the MD5 of its bytes, and comes
+//! back as those bytes or not at all; what nothing refers to goes to the trash, and later for good.
+//! What it does not do: it knows no collections, users or HTTP. Whoever has those says which blocks
+//! are referred to, and who may read them.
+//!
+//! ```text
+//! Upload ─► Draft (temporary file, hashed as it is written) ─fsync, rename, fsync─► stored ◄─┐
+//!                                                 stored ──sweep: unreferenced, old──► trash ─┘ untrash
+//!                                                 trash ───sweep: there long enough──► gone
+//! ```
+//!
+//! Start reading at [`Keep`]; [`Volume`] is where blocks are, [`tree`] writes and reads files.
+
+mod error;
+mod file_volume;
+mod open_block;
+mod signer;
+mod site;
+mod sweep;
+pub mod tree;
+mod upload;
+mod volume;
+
+pub use error::KeepError;
+pub use file_volume::FileVolume;
+pub use open_block::OpenBlock;
+pub use signer::{PermissionFault, Signer};
+pub use site::{Keep, KeepOptions};
+pub use sweep::{SweepRules, Swept};
+pub use upload::Upload;
+pub use volume::{Block, BlockStatus, Draft, FOLDERS, StoredBlock, Volume};
+
+/// What a transfer holds of a block at a time, in bytes: large enough that hashing and writing it
+/// is worth a trip to another thread, small enough that hundreds of transfers fit in memory.
+pub const BUFFER_BYTES: usize = 1 << 20;
+
+/// Runs what blocks on a thread where that may be.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, KeepError> + Send + 'static,
+) -> Result<T, KeepError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_going_down| KeepError::Interrupted)?
+}

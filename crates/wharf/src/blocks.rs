@@ -1,0 +1,171 @@
+//! The blocks of a data directory, who may read them, and the sweep of what nothing refers to.
+
+use crate::data_dir::DataDir;
+use crate::secrets::Secrets;
+use anyhow::{Context, Result};
+use api::Blocks;
+use config::Config;
+use keep::{FileVolume, Keep, KeepOptions, Signer, SweepRules, Swept, Volume};
+use lifecycle::TaskScope;
+use model::Timestamp;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use store::Store;
+
+/// From a start to the first sweep: whoever starts again and again still sweeps.
+const FIRST_SWEEP_MAX: Duration = Duration::from_secs(60);
+/// A block that nobody has written to for so long has lost its writer.
+const DRAFT_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+
+/// How long things are kept for.
+#[derive(Debug, Clone, Copy)]
+struct Lifetimes {
+    signature: Duration,
+    trash: Duration,
+}
+
+/// Opens the blocks, which all processes on a data directory share.
+pub(crate) async fn open(config: &Config, data: &DataDir) -> Result<Keep> {
+    let path = data.path().join("keep");
+    let volume = FileVolume::open(&path).await;
+    let volume = volume.with_context(|| format!("open the blocks in {}", path.display()))?;
+    let collections = &config.collections;
+    let options = KeepOptions {
+        buffers: collections.block_buffers,
+        buffer_timeout: collections.block_buffer_timeout,
+        replication: collections.blob_replication,
+        ..KeepOptions::default()
+    };
+    Ok(Keep::new(vec![Arc::new(volume) as Arc<dyn Volume>], options))
+}
+
+/// The blocks as the API serves them.
+pub(crate) fn served(config: &Config, keep: &Keep, secrets: &Secrets) -> Blocks {
+    let collections = &config.collections;
+    let signer = collections
+        .blob_signing
+        .then(|| Signer::new(&secrets.blob_signing_key, collections.blob_signing_ttl));
+    Blocks { keep: keep.clone(), signer }
+}
+
+/// Starts both sweeps: of collections whose time has come, and of blocks that nothing refers to.
+pub(crate) fn start_sweeps(config: &Config, store: &Store, keep: &Keep, scope: &TaskScope) {
+    let collections = &config.collections;
+    let (records, period) = (store.clone(), collections.trash_sweep_interval);
+    scope.spawn_cancellable("sweep of collections", async move {
+        loop {
+            match records.sweep_collections().await {
+                Ok(swept) if swept == store::CollectionsSwept::default() => {}
+                Ok(swept) => tracing::info!(?swept, "collections swept"),
+                Err(error) => tracing::error!(error = ?error, "collections cannot be swept"),
+            }
+            tokio::time::sleep(period).await;
+        }
+    });
+    let lifetimes = Lifetimes {
+        signature: collections.blob_signing_ttl,
+        trash: collections.blob_trash_lifetime,
+    };
+    let (store, keep, period) = (store.clone(), keep.clone(), collections.blob_sweep_interval);
+    scope.spawn_cancellable("sweep of blocks", async move {
+        tokio::time::sleep(period.min(FIRST_SWEEP_MAX)).await;
+        loop {
+            match sweep_blocks(&store, &keep, lifetimes).await {
+                Ok(swept) => tracing::info!(?swept, "blocks swept"),
+                Err(error) => tracing::error!(error = ?error, "blocks cannot be swept"),
+            }
+            tokio::time::sleep(period).await;
+        }
+    });
+}
+
+/// Sweeps once. The order matters: the times are taken before the records are read, so that what
+/// comes in between is newer than they are.
+async fn sweep_blocks(store: &Store, keep: &Keep, lifetimes: Lifetimes) -> Result<Swept> {
+    let now = SystemTime::now();
+    let ago = |wait| now.checked_sub(wait).unwrap_or(SystemTime::UNIX_EPOCH);
+    let written_before = ago(lifetimes.signature);
+    let age = written_before.duration_since(SystemTime::UNIX_EPOCH)?;
+    let released_before = jiff::Timestamp::from_duration(age.try_into()?)?;
+    store.forget_released(Timestamp::from_jiff(released_before)).await?;
+    let rules = SweepRules {
+        referenced: store.referenced_blocks().await?,
+        written_before,
+        trashed_before: ago(lifetimes.trash),
+        drafts_before: ago(DRAFT_LIFETIME),
+    };
+    Ok(keep.sweep(&rules).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use manifest::Locator;
+    use store::{CollectionContent, NewCollection, StoreOptions};
+
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+
+    struct Site {
+        keep: Keep,
+        store: Store,
+        dir: tempfile::TempDir,
+    }
+
+    impl Site {
+        async fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let volume = FileVolume::open(dir.path()).await.unwrap();
+            let volumes = vec![Arc::new(volume) as Arc<dyn Volume>];
+            let keep = Keep::new(volumes, KeepOptions::default());
+            let options = StoreOptions::default();
+            let store = Store::open(std::path::Path::new(":memory:"), options).await.unwrap();
+            Self { keep, store, dir }
+        }
+
+        /// A block written thirty days ago.
+        async fn old_block(&self, text: &'static str) -> Locator {
+            let locator = self.keep.put(Bytes::from_static(text.as_bytes())).await.unwrap();
+            let name = locator.hash().to_string();
+            let path = self.dir.path().join(&name[..3]).join(name);
+            let file = std::fs::File::options().write(true).open(path).unwrap();
+            file.set_modified(SystemTime::now() - 30 * DAY).unwrap();
+            locator
+        }
+
+        async fn has(&self, locator: &Locator) -> bool {
+            self.keep.open(locator.hash()).await.unwrap().is_some()
+        }
+
+        async fn sweep(&self) -> Swept {
+            let lifetimes = Lifetimes { signature: 14 * DAY, trash: 14 * DAY };
+            sweep_blocks(&self.store, &self.keep, lifetimes).await.unwrap()
+        }
+    }
+
+    #[tokio::test]
+    async fn blocks_of_collections_stay_and_others_go() {
+        let site = Site::new().await;
+        let (used, unused) = (site.old_block("used").await, site.old_block("unused").await);
+        let by = site.store.ensure_system_user().await.unwrap().uuid;
+        let content = CollectionContent::parse(&format!(". {used} 0:4:x\n")).unwrap();
+        let new = NewCollection::named(by.to_string(), "kept", content);
+        let mut collection = site.store.create_collection(new, by).await.unwrap();
+        let swept = site.sweep().await;
+        assert_eq!((swept.n_kept, swept.n_trashed), (1, 1));
+        assert!(site.has(&used).await);
+        assert!(!site.has(&unused).await);
+        // What a collection consisted of until a moment ago, somebody may have permission for.
+        let before = collection.clone();
+        CollectionContent::parse("").unwrap().put_into(&mut collection);
+        let change = store::CollectionChange {
+            before,
+            after: collection,
+            keep_version: false,
+            name_clash: store::NameClash::Refuse,
+        };
+        site.store.update_collection(change, by).await.unwrap();
+        assert_eq!(site.sweep().await.n_trashed, 0);
+        assert!(site.has(&used).await);
+    }
+}
