@@ -106,6 +106,8 @@ impl From<StoreError> for ApiError {
             StoreError::NameTaken(_) | StoreError::NameResting(..) | StoreError::NamesMax(_) => {
                 Self::Unprocessable(vec![format!("name: {error}")])
             }
+            StoreError::GroupNameTaken(_) => Self::Unprocessable(vec![format!("name: {error}")]),
+            StoreError::BadOwner(why) => Self::Unprocessable(vec![format!("owner_uuid: {why}")]),
             StoreError::UsernameTaken(_) => Self::Unprocessable(vec![format!("username: {error}")]),
             other => Self::Store(other),
         }

@@ -144,7 +144,7 @@ async fn unknown(State(api): State<Api>, request: Request) -> ApiError {
     }
     let shown: String = path.chars().take(100).collect();
     ApiError::NotFound(match path.strip_prefix("/arvados/v1/").and_then(|p| p.split('/').next()) {
-        Some(later @ ("groups" | "collections" | "keep_services")) => {
+        Some(later @ ("collections" | "keep_services")) => {
             format!("{later} are not supported yet by this version of Wharf")
         }
         _ => format!("there is nothing at {shown}"),

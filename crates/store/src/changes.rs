@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use model::UserUuid;
 use tokio::sync::broadcast;
 
 /// Changes a slow listener may be behind before it is told to look at everything. A start of a
@@ -30,6 +29,8 @@ pub enum ChangeKind {
     Workflow,
     /// A log entry that a user wrote; those about changes come with the changes themselves.
     Log,
+    /// A project, role or filter group.
+    Group,
 }
 
 impl ChangeKind {
@@ -43,6 +44,7 @@ impl ChangeKind {
             Self::Token => "token",
             Self::Workflow => "workflow",
             Self::Log => "log",
+            Self::Group => "group",
         }
     }
 
@@ -56,6 +58,7 @@ impl ChangeKind {
             Self::Token,
             Self::Workflow,
             Self::Log,
+            Self::Group,
         ];
         known.into_iter().find(|kind| kind.as_str() == word)
     }
@@ -70,8 +73,9 @@ pub struct Change {
     pub uuid: String,
     /// Rises with each change in this process; starts at 1.
     pub seq: u64,
-    /// The users who may know of it, besides administrators.
-    pub owners: Arc<[UserUuid]>,
+    /// The users, projects and roles that it belongs or belonged to. Who may know of it is asked when it is told
+    /// ([`crate::Store::may_hear`]): who may read a project's records changes by itself.
+    pub owners: Arc<[String]>,
 }
 
 /// What a listener hears.
@@ -103,7 +107,7 @@ impl Changes {
 pub(crate) struct Pending {
     pub(crate) kind: ChangeKind,
     pub(crate) uuid: String,
-    pub(crate) owners: Vec<UserUuid>,
+    pub(crate) owners: Vec<String>,
 }
 
 /// Each record once, with all its owners in order.

@@ -48,6 +48,14 @@ pub enum StoreError {
     /// The owner has as many host names as one may have.
     #[error("the owner has {0} host names already, which is the most one may have: release one")]
     NamesMax(u32),
+    /// Another group of the same owner has the name.
+    #[error(
+        "the owner has another group with the name {0:?}: choose another, or send ensure_unique_name"
+    )]
+    GroupNameTaken(String),
+    /// What was to be the owner cannot be it.
+    #[error("{0}")]
+    BadOwner(String),
     /// The user name belongs to another user.
     #[error("the user name {0:?} is taken")]
     UsernameTaken(String),

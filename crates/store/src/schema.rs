@@ -1,6 +1,6 @@
 //! The record types and their columns: the allow-list from which every dynamic query is made.
 
-use model::filter::{Attribute, AttributeKind, Join, Schema};
+use model::filter::{Attribute, AttributeKind, Join, Schema, type_code_of_kind};
 
 /// A record type that can be listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -15,6 +15,8 @@ pub enum Resource {
     Users,
     /// API tokens.
     Tokens,
+    /// Projects, roles and filter groups.
+    Groups,
     /// Registered workflows.
     Workflows,
     /// What happened to records.
@@ -22,16 +24,32 @@ pub enum Resource {
 }
 
 impl Resource {
-    /// All of them.
+    /// All record types.
     pub const ALL: &[Self] = &[
         Self::ContainerRequests,
         Self::Containers,
         Self::Links,
         Self::Users,
         Self::Tokens,
+        Self::Groups,
         Self::Workflows,
         Self::Logs,
     ];
+
+    /// What homes and projects hold, in the order in which contents are listed. A record type that joins here can be
+    /// owned by projects, shared, trashed with them and listed as contents.
+    pub const OWNED: &[Self] = &[Self::Groups, Self::ContainerRequests, Self::Workflows];
+
+    /// The record type that an identifier is of.
+    pub fn of_uuid(uuid: &str) -> Option<Self> {
+        let code = uuid.get(6..11)?;
+        Self::ALL.iter().copied().find(|resource| resource.type_code() == code)
+    }
+
+    /// The five characters in the middle of its identifiers.
+    pub fn type_code(self) -> &'static str {
+        type_code_of_kind(self.kind()).unwrap_or_default()
+    }
 
     /// Its attributes and table.
     pub fn schema(self) -> &'static Schema {
@@ -43,6 +61,7 @@ impl Resource {
             Self::Tokens => &TOKENS,
             Self::Workflows => &WORKFLOWS,
             Self::Logs => &LOGS,
+            Self::Groups => &GROUPS,
         }
     }
 
@@ -56,6 +75,7 @@ impl Resource {
             Self::Tokens => "api_client_authorization",
             Self::Workflows => "workflow",
             Self::Logs => "log",
+            Self::Groups => "group",
         }
     }
 
@@ -69,6 +89,7 @@ impl Resource {
             Self::Tokens => "arvados#apiClientAuthorization",
             Self::Workflows => "arvados#workflow",
             Self::Logs => "arvados#log",
+            Self::Groups => "arvados#group",
         }
     }
 }
@@ -171,6 +192,18 @@ pub static LOGS: Schema = Schema {
         Integer: "id";
         Text: "object_uuid" "object_owner_uuid" "event_type" "summary";
         Time: "event_at";
+        Json: "properties";
+    },
+    joins: &[],
+};
+
+/// Projects, roles and filter groups.
+pub static GROUPS: Schema = Schema {
+    table: "groups",
+    attributes: attributes! {
+        Text: "name" "group_class" "description" "frozen_by_uuid";
+        Time: "trash_at" "delete_at";
+        Boolean: "is_trashed";
         Json: "properties";
     },
     joins: &[],

@@ -8,11 +8,14 @@
 )]
 
 mod auth;
+mod contents;
 mod events;
 mod fixture;
+mod groups;
 mod handoff;
 mod links;
 mod passwords;
+mod permissions;
 mod requests;
 mod site;
 mod streams;
