@@ -7,8 +7,11 @@
 pub mod collection;
 pub mod field_error;
 pub mod filter;
+pub mod group;
+pub mod group_rules;
 pub mod host_label;
 pub mod launch;
+pub mod permission;
 pub mod port;
 pub mod records;
 pub mod request_rules;
@@ -20,11 +23,13 @@ pub mod uuid;
 
 pub use collection::{Collection, VersionPolicy};
 pub use field_error::FieldError;
+pub use group::{Group, GroupClass, WellKnownGroup};
 pub use host_label::{HostLabel, HostLabelError, ReservedNames};
 pub use launch::{
     BindMount, ContainerEnd, ImageConfig, Outcome, Phase, SuperviseSpec, SupervisorState,
     ToController, ToSupervisor,
 };
+pub use permission::Level;
 pub use port::{Access, ContainerPort, PortError, PublishedPort, PublishedPorts};
 pub use records::{
     Container, ContainerRequest, JsonMap, Link, RuntimeConstraints, TokenRecord, User, Workflow,

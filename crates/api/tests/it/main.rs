@@ -10,11 +10,14 @@
 mod auth;
 mod blocks;
 mod collections;
+mod contents;
 mod events;
 mod fixture;
+mod groups;
 mod handoff;
 mod links;
 mod passwords;
+mod permissions;
 mod requests;
 mod site;
 mod streams;
