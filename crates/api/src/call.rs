@@ -7,7 +7,7 @@ use http::header;
 use model::JsonMap;
 use model::filter::{self, ListQuery};
 use serde_json::Value;
-use store::Resource;
+use store::{Reader, Resource};
 
 use crate::caller::{Caller, authenticate};
 use crate::error::ApiError;
@@ -35,7 +35,7 @@ impl Parameters {
     }
 
     /// A parameter that is JSON.
-    fn json(&self, name: &str) -> Result<Value, ApiError> {
+    pub(crate) fn json(&self, name: &str) -> Result<Value, ApiError> {
         match self.text(name) {
             None => Ok(Value::Null),
             Some(text) => serde_json::from_str(text)
@@ -62,15 +62,36 @@ impl Parameters {
         }
     }
 
+    /// A parameter that is JSON text, or text alone with commas.
+    pub(crate) fn texts(&self, name: &str) -> Result<Value, ApiError> {
+        match self.text(name) {
+            Some(text) if !text.trim_start().starts_with(['[', '"']) => {
+                Ok(text.split(',').map(|name| Value::from(name.trim())).collect())
+            }
+            _ => match self.json(name)? {
+                Value::String(text) => Ok(Value::Array(vec![text.into()])),
+                other => Ok(other),
+            },
+        }
+    }
+
+    /// Whether all that match shall be counted.
+    pub(crate) fn count(&self) -> Result<bool, ApiError> {
+        match self.text("count") {
+            None | Some("exact") => Ok(true),
+            Some("none") => Ok(false),
+            Some(_) => Err(ApiError::field("count", "must be exact or none")),
+        }
+    }
+
+    /// How many records to answer.
+    pub(crate) fn limit(&self) -> Result<u32, ApiError> {
+        Ok(self.number("limit")?.unwrap_or(LIMIT_DEFAULT).min(LIMIT_MAX))
+    }
+
     /// The `select` parameter, without the names that are always answered.
     pub(crate) fn select(&self, resource: Resource) -> Result<Option<Vec<&'static str>>, ApiError> {
-        let mut select = match self.text("select") {
-            // Also one name, or several with commas.
-            Some(text) if !text.trim_start().starts_with('[') => {
-                text.split(',').map(|name| Value::from(name.trim())).collect()
-            }
-            _ => self.json("select")?,
-        };
+        let mut select = self.texts("select")?;
         if let Value::Array(names) = &mut select {
             let computed = crate::render::computed(resource);
             names.retain(|name| !name.as_str().is_some_and(|name| computed.contains(&name)));
@@ -78,17 +99,17 @@ impl Parameters {
         Ok(filter::parse_select(resource.schema(), &select)?)
     }
 
-    /// Rows of a list.
-    pub(crate) fn limit(&self) -> Result<u32, ApiError> {
-        Ok(self.number("limit")?.unwrap_or(LIMIT_DEFAULT).min(LIMIT_MAX))
-    }
-
     /// Everything a list understands.
     pub(crate) fn list_query(&self, resource: Resource) -> Result<ListQuery, ApiError> {
         let schema = resource.schema();
         let mut filters = match self.json("filters")? {
             Value::Null => Vec::new(),
-            filters => filter::parse_filters(schema, &filters)?,
+            mut filters => {
+                if resource == Resource::Links {
+                    kinds_to_codes(&mut filters);
+                }
+                filter::parse_filters(schema, &filters)?
+            }
         };
         if let Value::Object(equal) = self.json("where")? {
             let equal: Value = equal
@@ -102,11 +123,6 @@ impl Parameters {
             Some(text) if !text.trim_start().starts_with(['[', '"']) => text.into(),
             _ => self.json("order")?,
         };
-        let count = match self.text("count") {
-            None | Some("exact") => true,
-            Some("none") => false,
-            Some(_) => return Err(ApiError::field("count", "must be exact or none")),
-        };
         Ok(ListQuery {
             filters,
             order: filter::parse_order(schema, &order)?,
@@ -114,10 +130,28 @@ impl Parameters {
             distinct: self.flag("distinct")?,
             limit: self.limit()?,
             offset: self.number("offset")?.unwrap_or(0),
-            count,
+            count: self.count()?,
             include_trash: self.flag("include_trash")?,
             include_old_versions: self.flag("include_old_versions")?,
         })
+    }
+}
+
+/// `head_kind` and `tail_kind` of links are no columns: what they ask is what `is_a` asks of the identifier.
+fn kinds_to_codes(filters: &mut Value) {
+    for filter in filters.as_array_mut().into_iter().flatten() {
+        let parts = filter.as_array().map(Vec::as_slice);
+        let Some([Value::String(name), Value::String(operator), operand]) = parts else {
+            continue;
+        };
+        let uuid = match name.as_str() {
+            "head_kind" => "head_uuid",
+            "tail_kind" => "tail_uuid",
+            _ => continue,
+        };
+        if matches!(operator.as_str(), "=" | "in") {
+            *filter = Value::from(vec![uuid.into(), "is_a".into(), operand.clone()]);
+        }
     }
 }
 
@@ -131,6 +165,15 @@ pub(crate) struct Call {
 }
 
 impl Call {
+    /// Whom this call reads for: with trash, where it asks for it.
+    ///
+    /// # Errors
+    /// 422 where `include_trash` is neither true nor false.
+    pub(crate) fn reader(&self) -> Result<Reader, ApiError> {
+        let include_trash = self.parameters.flag("include_trash")?;
+        Ok(Reader { include_trash, ..self.caller.reader() })
+    }
+
     /// The attributes of an object: under its own key where that is present, else the whole body.
     ///
     /// # Errors
@@ -185,7 +228,7 @@ impl FromRequest<Api> for Call {
         });
         let body = parse_body(&bytes, is_form)?;
         // Options also come beside the object in the body.
-        for name in ["select", "ensure_unique_name"] {
+        for name in ["select", "ensure_unique_name", "include_trash"] {
             if let (Some(value), None) = (body.get(name), parameters.text(name)) {
                 let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
                 parameters.0.insert(name.to_owned(), text);

@@ -53,6 +53,12 @@ impl CallerWatch {
         }
     }
 
+    /// Whether the caller may know of a change. Unknown is not heard: the next look finds what changed.
+    pub(crate) async fn may_hear(&self, change: &Change) -> bool {
+        let reader = self.caller.reader();
+        self.api.store().may_hear(change, &reader).await.unwrap_or(false)
+    }
+
     /// How long the token holds for certain; none once it does not.
     fn until_expiry(&self) -> Option<Duration> {
         let Some(at) = self.caller.token.expires_at else { return Some(EXPIRY_CHECK_MAX) };

@@ -106,6 +106,7 @@ impl From<StoreError> for ApiError {
             StoreError::NameTaken(_) | StoreError::NameResting(..) | StoreError::NamesMax(_) => {
                 Self::Unprocessable(vec![format!("name: {error}")])
             }
+            StoreError::BadOwner(why) => Self::Unprocessable(vec![format!("owner_uuid: {why}")]),
             StoreError::NameInUse { .. } => Self::Unprocessable(vec![format!("name: {error}")]),
             StoreError::UsernameTaken(_) => Self::Unprocessable(vec![format!("username: {error}")]),
             other => Self::Store(other),

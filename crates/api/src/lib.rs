@@ -2,8 +2,8 @@
 //!
 //! What it is for: translating HTTP to records and back: credentials, parameters, bodies, rules,
 //! errors, as Arvados's own clients expect them. What it does not do: SQL (that is `store`), the
-//! rules of container requests (`model::request_rules`), traffic of services (`proxy`), where blocks
-//! lie (`keep`).
+//! rules of records (`model`), who may do what (`store::permissions`; `rights` says it in statuses), traffic of services
+//! (`proxy`), where blocks lie (`keep`).
 //!
 //! One call: request id → limits → method override → route → caller (token, scope) → resource →
 //! store → wire JSON. Start reading at [`Api`], then `call` and `resources`.
@@ -26,6 +26,7 @@ mod public_url;
 mod render;
 mod request_id;
 mod resources;
+mod rights;
 mod router;
 mod sign_in;
 mod webdav;

@@ -15,6 +15,7 @@ use crate::error::ApiError;
 pub(crate) fn computed(resource: Resource) -> &'static [&'static str] {
     match resource {
         Resource::Users => &["full_name", "is_invited", "writable_by", "can_write", "can_manage"],
+        Resource::Groups => &["writable_by", "can_write", "can_manage"],
         Resource::Links => &["head_kind", "tail_kind"],
         Resource::Tokens => {
             &["api_token", "created_by_ip_address", "last_used_at", "last_used_by_ip_address"]
@@ -27,7 +28,7 @@ pub(crate) fn computed(resource: Resource) -> &'static [&'static str] {
 
 /// A record as the caller sees it.
 pub(crate) fn object(resource: Resource, mut attributes: JsonMap, caller: &Caller) -> Value {
-    let etag = etag(&attributes);
+    let etag = own_etag(resource, &attributes);
     match resource {
         Resource::Users => add_to_user(&mut attributes, caller),
         Resource::Links => {
@@ -45,8 +46,10 @@ pub(crate) fn object(resource: Resource, mut attributes: JsonMap, caller: &Calle
             let kind = attributes.get("object_uuid").and_then(Value::as_str).and_then(kind_of);
             attributes.insert("object_kind".to_owned(), kind.into());
         }
+        // The rights on a group are looked up for a page at once (`rights`).
         Resource::ContainerRequests
         | Resource::Containers
+        | Resource::Groups
         | Resource::Collections
         | Resource::Workflows => {}
     }
@@ -116,25 +119,30 @@ fn add_to_user(user: &mut JsonMap, caller: &Caller) {
     let full_name = format!("{} {}", text("first_name"), text("last_name")).trim().to_owned();
     let own = text("uuid") == caller.user.uuid.as_str();
     let owner = user.get("owner_uuid").cloned().unwrap_or_default();
-    user.insert("full_name".to_owned(), full_name.into());
-    user.insert("is_invited".to_owned(), true.into());
-    user.insert("writable_by".to_owned(), json!([owner, user.get("uuid")]));
-    user.insert("can_write".to_owned(), (own || caller.user.is_admin).into());
-    user.insert("can_manage".to_owned(), (own || caller.user.is_admin).into());
+    let may = own || caller.user.is_admin;
+    let mut add = |name: &str, value: Value| {
+        user.insert(name.to_owned(), value);
+    };
+    add("full_name", full_name.into());
+    // An account is made by an administrator: whoever has one was invited.
+    add("is_invited", true.into());
+    add("can_write", may.into());
+    add("can_manage", may.into());
+    add("writable_by", if may { json!([owner, caller.user.uuid]) } else { json!([owner]) });
 }
 
 /// The kind of what an identifier identifies.
 pub(crate) fn kind_of(uuid: &str) -> Option<&'static str> {
-    Some(match uuid.get(6..11)? {
-        "xvhdp" => "arvados#containerRequest",
-        "dz642" => "arvados#container",
-        "tpzed" => "arvados#user",
-        "j7d0g" => "arvados#group",
-        "4zz18" => "arvados#collection",
-        "o0j2j" => "arvados#link",
-        "7fd4e" => "arvados#workflow",
-        "gj3su" => "arvados#apiClientAuthorization",
-        "57u5n" => "arvados#log",
-        _ => return None,
-    })
+    model::filter::kind_of_type_code(uuid.get(6..11)?)
+}
+
+/// The etag of what the record itself has: what is computed is the caller's.
+fn own_etag(resource: Resource, attributes: &JsonMap) -> String {
+    let computed = computed(resource);
+    if attributes.keys().any(|name| computed.contains(&name.as_str())) {
+        let mut own = attributes.clone();
+        own.retain(|name, _| !computed.contains(&name.as_str()));
+        return etag(&own);
+    }
+    etag(attributes)
 }

@@ -4,11 +4,14 @@ pub(crate) mod collections;
 mod commit;
 mod container_requests;
 mod containers;
+mod contents;
 mod empty;
+mod groups;
 mod keep_services;
 mod links;
 mod log_files;
 mod logs;
+mod permissions;
 mod site;
 mod tokens;
 mod users;
@@ -17,13 +20,17 @@ mod workflows;
 use axum::Router;
 use axum::response::Response;
 use axum::routing::get;
+use model::filter::ListQuery;
 use serde::Deserialize;
-use store::Resource;
+use store::{Page, Resource};
 
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::render;
+use crate::rights;
 use crate::router::Api;
+
+pub(crate) use crate::rights::check_owner;
 
 /// How often a write is tried again when somebody else wrote the same record in between.
 pub(crate) const TRIES_MAX: u32 = 8;
@@ -34,9 +41,12 @@ pub(crate) fn routes() -> Router<Api> {
         .merge(container_requests::routes())
         .merge(containers::routes())
         .merge(log_files::routes())
+        .merge(groups::routes())
+        .merge(contents::routes())
         .merge(collections::routes())
         .merge(keep_services::routes())
         .merge(links::routes())
+        .merge(permissions::routes())
         .merge(users::routes())
         .merge(tokens::routes())
         .merge(workflows::routes())
@@ -55,8 +65,21 @@ pub(crate) struct ByUuid {
 /// A page of a resource.
 pub(crate) async fn list(resource: Resource, api: &Api, call: &Call) -> Result<Response, ApiError> {
     let query = call.parameters.list_query(resource)?;
-    let page = api.store().list(resource, &query, &call.caller.reader()).await?;
-    Ok(render::list(resource, &query, page, &call.caller))
+    let page = api.store().list(resource, &query, &call.reader()?).await?;
+    list_of_page(resource, api, call, &query, page).await
+}
+
+/// A page as it is answered.
+pub(crate) async fn list_of_page(
+    resource: Resource,
+    api: &Api,
+    call: &Call,
+    query: &ListQuery,
+    page: Page,
+) -> Result<Response, ApiError> {
+    let mut items = page.items;
+    rights::add(resource, api, call, &mut items).await?;
+    Ok(render::list(resource, query, Page { items, ..page }, &call.caller))
 }
 
 /// One record of a resource.
@@ -67,9 +90,12 @@ pub(crate) async fn read(
     uuid: &str,
 ) -> Result<Response, ApiError> {
     let select = call.parameters.select(resource)?;
-    let found = api.store().get(resource, uuid, &call.caller.reader()).await?;
+    let found = api.store().get(resource, uuid, &call.reader()?).await?;
     let record = found.ok_or_else(|| ApiError::no_such(what(resource), uuid))?;
-    render::record(resource, &record, select.as_deref(), &call.caller)
+    let mut items = [render::selected(record, select.as_deref())];
+    rights::add(resource, api, call, &mut items).await?;
+    let [record] = items;
+    render::record(resource, &record, None, &call.caller)
 }
 
 /// The resource in words.
@@ -80,31 +106,10 @@ pub(crate) fn what(resource: Resource) -> &'static str {
         Resource::Links => "link",
         Resource::Users => "user",
         Resource::Tokens => "token",
+        Resource::Groups => "group",
         Resource::Collections => "collection",
         Resource::Workflows => "workflow",
         Resource::Logs => "log entry",
-    }
-}
-
-/// The owner a new or changed record shall have.
-///
-/// # Errors
-/// 422 where there is no such user; 403 where the caller may not give it to them.
-pub(crate) async fn check_owner(api: &Api, call: &Call, owner_uuid: &str) -> Result<(), ApiError> {
-    if owner_uuid == call.caller.user.uuid.as_str() {
-        return Ok(());
-    }
-    let Ok(owner) = model::UserUuid::parse(owner_uuid) else {
-        let problem = format!("{owner_uuid:?} is no user; projects are not supported yet");
-        return Err(ApiError::field("owner_uuid", problem));
-    };
-    if !call.caller.user.is_admin {
-        let words = format!("owner_uuid: you may not make or give records to {owner}");
-        return Err(ApiError::Forbidden(words));
-    }
-    match api.store().user(owner).await? {
-        Some(_) => Ok(()),
-        None => Err(ApiError::field("owner_uuid", format!("{owner} does not exist"))),
     }
 }
 

@@ -151,12 +151,7 @@ async fn unknown(State(api): State<Api>, request: Request) -> ApiError {
         return error;
     }
     let shown: String = path.chars().take(100).collect();
-    ApiError::NotFound(match path.strip_prefix("/arvados/v1/").and_then(|p| p.split('/').next()) {
-        Some(later @ "groups") => {
-            format!("{later} are not supported yet by this version of Wharf")
-        }
-        _ => format!("there is nothing at {shown}"),
-    })
+    ApiError::NotFound(format!("there is nothing at {shown}"))
 }
 
 async fn wrong_method(request: Request) -> ApiError {

@@ -5,9 +5,13 @@
 //! that came from outside as anything but a bound value. Start at [`parse_filters`].
 //!
 //! Operators: `=`, `!=`, `<>`, `<`, `<=`, `>`, `>=`, `in`, `not in`, `like`, `ilike`, `exists`,
-//! `contains`, `is_a`. `!=` and `not in` also match a missing value, as in Arvados. Not here:
-//! integer expressions (`["(a < b)", "=", true]`) and full text search (`@@`).
+//! `contains`, `is_a`; and comparisons of two numbers of a record, `"(lock_count < priority)"`. `!=` and `not in` also
+//! match a missing value, as in Arvados. Not here: full text search (`@@`), which Arvados took out.
+//!
+//! [`mixed`] has the same for lists of several record types at once.
 
+mod expression;
+pub mod mixed;
 mod parse;
 #[cfg(test)]
 mod tests;
@@ -20,6 +24,9 @@ pub const FILTERS_MAX: usize = 100;
 pub const FILTER_VALUES_MAX: usize = 10_000;
 /// Longest `like` pattern, in bytes: long patterns cost the database quadratic time.
 pub const FILTER_PATTERN_BYTES_MAX: usize = 1024;
+/// Attributes whose values may hold secrets that not every reader sees (`initial_path`): asked for being there only, since
+/// a pattern could find a secret out letter by letter.
+pub const FILTER_BY_EXISTENCE: &[&str] = &["published_ports"];
 /// Most terms in one `order`.
 pub const ORDER_TERMS_MAX: usize = 20;
 
@@ -147,8 +154,10 @@ pub enum Test {
     },
     /// The key exists in the JSON attribute.
     Exists(bool),
-    /// The JSON array has all of these, or the JSON text is this.
-    Contains(Vec<String>),
+    /// The JSON array has all of these, or the JSON value is this.
+    Contains(Vec<Scalar>),
+    /// A comparison with another numeric attribute of the same record.
+    CompareTo(Comparison, Attribute),
     /// The identifier has one of these type codes (`xvhdp`).
     IsA(Vec<String>),
 }
@@ -218,24 +227,32 @@ impl ListQuery {
     }
 }
 
-/// The type code inside identifiers of a kind (`arvados#containerRequest` → `xvhdp`); the
-/// digits are fixed by Arvados for each record type.
+/// The kinds of records and the type codes inside their identifiers; the digits are fixed by Arvados.
+const KINDS: [(&str, &str); 14] = [
+    ("arvados#collection", "4zz18"),
+    ("arvados#container", "dz642"),
+    ("arvados#containerRequest", "xvhdp"),
+    ("arvados#link", "o0j2j"),
+    ("arvados#group", "j7d0g"),
+    ("arvados#user", "tpzed"),
+    ("arvados#workflow", "7fd4e"),
+    ("arvados#log", "57u5n"),
+    ("arvados#keepService", "bi6l4"),
+    ("arvados#apiClientAuthorization", "gj3su"),
+    ("arvados#credential", "oss07"),
+    ("arvados#authorizedKey", "fngyi"),
+    ("arvados#virtualMachine", "2x53u"),
+    ("arvados#userAgreement", "gv0sa"),
+];
+
+/// The type code inside identifiers of a kind (`arvados#containerRequest` → `xvhdp`).
 pub fn type_code_of_kind(kind: &str) -> Option<&'static str> {
-    Some(match kind.strip_prefix("arvados#").unwrap_or(kind) {
-        "collection" => "4zz18",
-        "container" => "dz642",
-        "containerRequest" => "xvhdp",
-        "link" => "o0j2j",
-        "group" => "j7d0g",
-        "user" => "tpzed",
-        "workflow" => "7fd4e",
-        "log" => "57u5n",
-        "keepService" => "bi6l4",
-        "apiClientAuthorization" => "gj3su",
-        "credential" => "oss07",
-        "authorizedKey" => "fngyi",
-        "virtualMachine" => "2x53u",
-        "userAgreement" => "gv0sa",
-        _ => return None,
-    })
+    let name = kind.strip_prefix("arvados#").unwrap_or(kind);
+    let found = KINDS.iter().find(|(kind, _)| kind.strip_prefix("arvados#") == Some(name));
+    found.map(|(_, code)| *code)
+}
+
+/// The kind of what has this type code in its identifier (`xvhdp` → `arvados#containerRequest`).
+pub fn kind_of_type_code(code: &str) -> Option<&'static str> {
+    KINDS.iter().find(|(_, known)| *known == code).map(|(kind, _)| *kind)
 }

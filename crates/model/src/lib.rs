@@ -9,9 +9,12 @@ pub mod container_rules;
 pub mod field_error;
 pub mod filter;
 pub mod glob;
+pub mod group;
+pub mod group_rules;
 pub mod host_label;
 pub mod launch;
 pub mod mounts;
+pub mod permission;
 pub mod port;
 pub mod records;
 pub mod request_rules;
@@ -24,12 +27,14 @@ pub mod uuid;
 pub use collection::{Collection, VersionPolicy};
 pub use field_error::FieldError;
 pub use glob::Glob;
+pub use group::{Group, GroupClass, WellKnownGroup};
 pub use host_label::{HostLabel, HostLabelError, ReservedNames};
 pub use launch::{
     ApiAccess, BindMount, BlockStore, ContainerEnd, ImageConfig, LaunchSecrets, Outcome, Phase,
     SuperviseSpec, SupervisorState, ToController, ToSupervisor,
 };
 pub use mounts::{CollectionMount, Content, MountPlan, MountProblem, SecretPlan, Stdin};
+pub use permission::Level;
 pub use port::{Access, ContainerPort, PortError, PublishedPort, PublishedPorts};
 pub use records::{
     Container, ContainerRequest, JsonMap, Link, RuntimeConstraints, TokenRecord, User, Workflow,

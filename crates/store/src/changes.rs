@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use model::UserUuid;
 use tokio::sync::broadcast;
 
 /// Changes a slow listener may be behind before it is told to look at everything. A start of a
@@ -26,6 +25,8 @@ pub enum ChangeKind {
     User,
     /// An API token.
     Token,
+    /// A project, role or filter group.
+    Group,
     /// A collection.
     Collection,
     /// A registered workflow.
@@ -43,6 +44,7 @@ impl ChangeKind {
             Self::Link => "link",
             Self::User => "user",
             Self::Token => "token",
+            Self::Group => "group",
             Self::Collection => "collection",
             Self::Workflow => "workflow",
             Self::Log => "log",
@@ -57,9 +59,11 @@ impl ChangeKind {
             Self::Link,
             Self::User,
             Self::Token,
+            Self::Group,
             Self::Collection,
             Self::Workflow,
             Self::Log,
+            Self::Group,
         ];
         known.into_iter().find(|kind| kind.as_str() == word)
     }
@@ -74,8 +78,9 @@ pub struct Change {
     pub uuid: String,
     /// Rises with each change in this process; starts at 1.
     pub seq: u64,
-    /// The users who may know of it, besides administrators.
-    pub owners: Arc<[UserUuid]>,
+    /// The users, projects and roles that it belongs or belonged to. Who may know of it is asked when it is told
+    /// ([`crate::Store::may_hear`]): who may read a project's records changes by itself.
+    pub owners: Arc<[String]>,
 }
 
 /// What a listener hears.
@@ -107,7 +112,7 @@ impl Changes {
 pub(crate) struct Pending {
     pub(crate) kind: ChangeKind,
     pub(crate) uuid: String,
-    pub(crate) owners: Vec<UserUuid>,
+    pub(crate) owners: Vec<String>,
 }
 
 /// Each record once, with all its owners in order.

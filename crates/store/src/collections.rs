@@ -4,8 +4,9 @@ use manifest::{Manifest, ManifestError, portable_data_hash, strip};
 use model::{Collection, CollectionUuid, JsonMap, Timestamp, UserUuid};
 
 use crate::changes::ChangeKind;
-use crate::database::{Store, owner_users};
+use crate::database::Store;
 use crate::error::StoreError;
+use crate::groups;
 use crate::links::later;
 use crate::random;
 use crate::schema::COLLECTIONS;
@@ -16,6 +17,7 @@ mod blocks;
 mod trash;
 
 pub use trash::CollectionsSwept;
+pub(crate) use trash::delete;
 
 /// Characters of a name that stay when the end of the identifier is put behind it (Arvados).
 const RENAMED_CHARS_MAX: usize = 237;
@@ -147,7 +149,7 @@ impl Store {
     /// Keeps a new collection.
     ///
     /// # Errors
-    /// [`StoreError::NameInUse`], or when the database fails.
+    /// [`StoreError::NameInUse`], [`StoreError::BadOwner`], or when the database fails.
     pub async fn create_collection(
         &self,
         new: NewCollection,
@@ -185,6 +187,7 @@ pub(crate) async fn create(
     new: NewCollection,
     by: UserUuid,
 ) -> Result<Collection, StoreError> {
+    groups::check_owner(tx.conn(), &new.owner_uuid, None).await?;
     trash::mark_due(tx).await?;
     let uuid = random::uuid(&tx.options.cluster)?;
     let mut classes = new.storage_classes_desired;
@@ -240,6 +243,9 @@ pub(crate) async fn update(
     if stored.modified_at != before.modified_at {
         return Err(StoreError::Changed(format!("collection {uuid}")));
     }
+    if after.owner_uuid != before.owner_uuid {
+        groups::check_owner(tx.conn(), &after.owner_uuid, None).await?;
+    }
     trash::mark_due(tx).await?;
     after.modified_at = later(tx.now, before.modified_at);
     after.modified_by_user_uuid = by;
@@ -290,5 +296,5 @@ pub(crate) fn renamed(name: &str, uuid: &str) -> String {
 
 fn changed(tx: &mut Tx, collection: &Collection, other_owners: &[&str]) {
     let owners = other_owners.iter().copied().chain([collection.owner_uuid.as_str()]);
-    tx.changed(ChangeKind::Collection, &collection.uuid, owner_users(owners));
+    tx.changed(ChangeKind::Collection, &collection.uuid, owners);
 }

@@ -14,7 +14,7 @@ use sqlx::Row as _;
 use sqlx::sqlite::SqliteConnection;
 
 use crate::changes::ChangeKind;
-use crate::database::{Store, owner_users};
+use crate::database::Store;
 use crate::error::StoreError;
 use crate::links::later;
 use crate::schema::{CONTAINER_REQUESTS, CONTAINERS};
@@ -377,7 +377,7 @@ pub(crate) async fn announce(tx: &mut Tx, uuid: ContainerUuid) -> Result<(), Sto
             .fetch_all(tx.conn())
             .await?;
     let owners: Vec<String> = owners.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
-    tx.changed(ChangeKind::Container, &uuid, owner_users(owners.iter().map(String::as_str)));
+    tx.changed(ChangeKind::Container, &uuid, owners);
     Ok(())
 }
 

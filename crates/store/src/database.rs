@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{ClusterId, Timestamp, UserUuid};
+use model::{ClusterId, Timestamp};
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{
     Sqlite, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
@@ -66,6 +66,8 @@ pub struct StoreOptions {
     /// Changes kept for other processes to hear of; one that falls further behind looks at
     /// everything. A hundred bytes each.
     pub changes_kept: u32,
+    /// How long after it was trashed a project is deleted for good, unless it says when.
+    pub trash_lifetime: Duration,
     /// The clock.
     pub clock: Clock,
 }
@@ -78,6 +80,8 @@ impl Default for StoreOptions {
             tombstone: Duration::ZERO,
             names_per_user_max: 100,
             changes_kept: 10_000,
+            // Two weeks, as Arvados has it.
+            trash_lifetime: Duration::from_secs(336 * 3600),
             clock: Clock::default(),
         }
     }
@@ -215,9 +219,4 @@ fn ensure_private_file(path: &Path) -> std::io::Result<()> {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),
     }
-}
-
-/// The users among owner identifiers (projects are for a later issue).
-pub(crate) fn owner_users<'o>(owners: impl IntoIterator<Item = &'o str>) -> Vec<UserUuid> {
-    owners.into_iter().filter_map(|owner| UserUuid::parse(owner).ok()).collect()
 }

@@ -48,6 +48,9 @@ pub enum StoreError {
     /// The owner has as many host names as one may have.
     #[error("the owner has {0} host names already, which is the most one may have: release one")]
     NamesMax(u32),
+    /// What was to be the owner cannot be it.
+    #[error("{0}")]
+    BadOwner(String),
     /// The owner has another record of this kind with this name.
     #[error(
         "{owner} has a {what} named {name:?} already; send ensure_unique_name to get another name"

@@ -14,13 +14,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use model::UserUuid;
 use sqlx::Row as _;
 use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
 use tokio::sync::Mutex;
 
 use crate::changes::{ChangeKind, Pending};
-use crate::database::{Store, owner_users};
+use crate::database::Store;
 use crate::error::StoreError;
 use crate::random;
 use crate::writer::Tx;
@@ -95,7 +94,7 @@ impl Feed {
 pub(crate) async fn write(tx: &mut Tx, feed: &Feed, changes: &[Pending]) -> Result<(), StoreError> {
     let mut newest = 0;
     for change in changes {
-        let owners = serde_json::Value::from_iter(change.owners.iter().map(UserUuid::as_str));
+        let owners = serde_json::Value::from_iter(change.owners.iter().map(String::as_str));
         newest =
             sqlx::query("INSERT INTO changes (origin, kind, uuid, owners) VALUES ($1, $2, $3, $4)")
                 .bind(feed.origin)
@@ -208,9 +207,9 @@ fn follows(last: i64, first: Option<i64>) -> bool {
 /// Who wrote a row, and what it says; none where we do not understand it.
 fn change_of(row: &SqliteRow) -> Option<(i64, Pending)> {
     let kind = ChangeKind::parse(row.try_get("kind").ok()?)?;
-    let owners: Vec<&str> = serde_json::from_str(row.try_get("owners").ok()?).ok()?;
+    let owners = serde_json::from_str(row.try_get("owners").ok()?).ok()?;
     let uuid = row.try_get("uuid").ok()?;
-    Some((row.try_get("origin").ok()?, Pending { kind, uuid, owners: owner_users(owners) }))
+    Some((row.try_get("origin").ok()?, Pending { kind, uuid, owners }))
 }
 
 /// The number of the newest row, 0 where there is none.

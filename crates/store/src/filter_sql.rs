@@ -69,6 +69,10 @@ fn condition(schema: &'static Schema, condition: &Condition) -> SimpleExpr {
             if *wanted { found.is_not_null() } else { found.is_null() }
         }
         Test::Contains(members) => contains(&column, target.key.as_deref(), members),
+        Test::CompareTo(comparison, other) => {
+            let other = Target { join: None, attribute: *other, key: None };
+            compare_columns(operand, *comparison, self::column(schema, &other))
+        }
         Test::IsA(codes) => {
             // Characters 7 to 11 of an identifier are its type code.
             let code = call("substr", [operand, Expr::val(7), Expr::val(5)]);
@@ -91,6 +95,17 @@ fn compare(operand: SimpleExpr, comparison: Comparison, scalar: &Scalar) -> Simp
     }
 }
 
+fn compare_columns(left: SimpleExpr, comparison: Comparison, right: SimpleExpr) -> SimpleExpr {
+    match comparison {
+        Comparison::Equal => left.eq(right),
+        Comparison::NotEqual => left.ne(right),
+        Comparison::Less => left.lt(right),
+        Comparison::LessOrEqual => left.lte(right),
+        Comparison::Greater => left.gt(right),
+        Comparison::GreaterOrEqual => left.gte(right),
+    }
+}
+
 fn membership(operand: SimpleExpr, values: &[Scalar], negated: bool) -> SimpleExpr {
     let with_null = values.contains(&Scalar::Null);
     let present: Vec<Value> = values.iter().filter_map(value).collect();
@@ -102,12 +117,12 @@ fn membership(operand: SimpleExpr, values: &[Scalar], negated: bool) -> SimpleEx
     }
 }
 
-fn contains(column: &SimpleExpr, key: Option<&str>, members: &[String]) -> SimpleExpr {
-    let has = |member: &String| {
+fn contains(column: &SimpleExpr, key: Option<&str>, members: &[Scalar]) -> SimpleExpr {
+    let has = |member: &Scalar| {
         let place = key.map_or_else(|| Expr::val("$"), path);
         Expr::cust_with_exprs(
             "EXISTS (SELECT 1 FROM json_each(?, ?) WHERE value = ?)",
-            [column.clone(), place, Expr::val(member.as_str())],
+            [column.clone(), place, Expr::val(or_null(value(member)))],
         )
     };
     // An empty list is contained in everything.

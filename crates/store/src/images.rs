@@ -8,7 +8,7 @@ use model::{Collection, JsonMap, Link, UserUuid};
 
 use crate::changes::ChangeKind;
 use crate::collections::{self, CollectionContent, NameClash, NewCollection};
-use crate::database::{Store, owner_users};
+use crate::database::Store;
 use crate::error::StoreError;
 use crate::list::Reader;
 use crate::random;
@@ -258,7 +258,7 @@ async fn insert_link(
         properties,
     };
     sql::insert(&LINKS, &link, Vec::new())?.execute(tx.conn()).await?;
-    tx.changed(ChangeKind::Link, &link.uuid, owner_users([link.owner_uuid.as_str()]));
+    tx.changed(ChangeKind::Link, &link.uuid, [&link.owner_uuid]);
     Ok(())
 }
 

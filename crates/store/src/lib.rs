@@ -1,11 +1,11 @@
 //! The records, in SQLite: migrations, queries, change events. The only crate that knows SQL.
 //!
-//! What it is for: keeping requests, containers, links, users, tokens and single-use codes so that
+//! What it is for: keeping requests, containers, groups, links, users, tokens and single-use codes so that
 //! nothing acknowledged is lost, and telling whoever asks what changed. Constraints live in the
 //! database; a step that touches several records is one transaction.
 //!
-//! What it does not do: decide what users may ask for (that is `model::request_rules` and `api`),
-//! or start containers (`dispatch`).
+//! What it does not do: decide what a record may say (that is `model`'s rules and `api`), or start containers
+//! (`dispatch`). Who may see and write what is [`permissions`].
 //!
 //! ```text
 //! readers (pool) ──► SQLite, WAL ◄── one writer ──► commit ──► Change to everybody listening
@@ -19,16 +19,19 @@ mod changes;
 pub mod codes;
 pub mod collections;
 pub mod containers;
+pub mod contents;
 mod database;
 mod error;
 mod feed;
 mod filter_sql;
+pub mod groups;
 pub mod images;
 pub mod links;
 pub mod list;
 pub mod logs;
 mod migrations;
 pub mod passwords;
+pub mod permissions;
 mod random;
 pub mod requests;
 mod reserve;
@@ -46,11 +49,13 @@ pub use collections::{
     CollectionChange, CollectionContent, CollectionsSwept, NameClash, NewCollection,
 };
 pub use containers::{ContainerToken, Leavings};
+pub use contents::{Contents, ContentsQuery, KindQuery, Scope};
 pub use database::{Clock, Store, StoreOptions};
 pub use error::StoreError;
 pub use images::{NewImage, StoredImage};
 pub use list::{Page, Reader};
 pub use logs::{NewLog, etag};
+pub use permissions::Rights;
 pub use requests::Resolved;
 pub use schema::Resource;
 pub use targets::{TargetKey, TargetRecord};

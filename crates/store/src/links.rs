@@ -4,8 +4,9 @@ use model::{ContainerRequest, Link, LinkUuid, RequestUuid, Timestamp, UserUuid};
 use sqlx::Row as _;
 
 use crate::changes::ChangeKind;
-use crate::database::{Store, owner_users};
+use crate::database::Store;
 use crate::error::StoreError;
+use crate::groups;
 use crate::random;
 use crate::schema::{CONTAINER_REQUESTS, LINKS};
 use crate::sql;
@@ -25,18 +26,19 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NameTaken`], [`StoreError::NameResting`], [`StoreError::NamesMax`],
-    /// [`StoreError::NotFound`] where the request of a host name is gone.
+    /// [`StoreError::NotFound`] where the request of a host name is gone, [`StoreError::BadOwner`].
     pub async fn create_link(&self, mut link: Link, by: UserUuid) -> Result<Link, StoreError> {
         self.write(move |tx| {
             Box::pin(async move {
                 (link.created_at, link.modified_at) = (tx.now, tx.now);
                 link.modified_by_user_uuid = by;
+                groups::check_owner(tx.conn(), &link.owner_uuid, None).await?;
                 if link.is_hostname() {
                     check_hostname(tx, &link, true).await?;
                 }
                 let statement = sql::insert(&LINKS, &link, Vec::new())?;
                 claimed(statement.execute(tx.conn()).await, &link)?;
-                tx.changed(ChangeKind::Link, &link.uuid, owner_users([link.owner_uuid.as_str()]));
+                tx.changed(ChangeKind::Link, &link.uuid, audience(&link));
                 Ok(link)
             })
         })
@@ -63,6 +65,9 @@ impl Store {
                 }
                 after.modified_at = later(tx.now, before.modified_at);
                 after.modified_by_user_uuid = by;
+                if after.owner_uuid != before.owner_uuid {
+                    groups::check_owner(tx.conn(), &after.owner_uuid, None).await?;
+                }
                 let renamed = before.name != after.name || !before.is_hostname();
                 if after.is_hostname() {
                     check_hostname(tx, &after, renamed).await?;
@@ -72,7 +77,7 @@ impl Store {
                 }
                 let statement = sql::update(&LINKS, after.uuid.as_str(), &after, Vec::new())?;
                 claimed(statement.execute(tx.conn()).await, &after)?;
-                let owners = owner_users([before.owner_uuid.as_str(), after.owner_uuid.as_str()]);
+                let owners = audience(&before).chain(audience(&after));
                 tx.changed(ChangeKind::Link, &after.uuid, owners);
                 Ok(after)
             })
@@ -136,8 +141,16 @@ pub(crate) async fn delete(tx: &mut Tx, link: &Link) -> Result<(), StoreError> {
     if link.is_hostname() {
         rest_name(tx, link).await?;
     }
-    tx.changed(ChangeKind::Link, &link.uuid, owner_users([link.owner_uuid.as_str()]));
+    tx.changed(ChangeKind::Link, &link.uuid, audience(link));
     Ok(())
+}
+
+/// Who hears of a link: its owner, and for a permission those at both its ends.
+pub(crate) fn audience(link: &Link) -> impl Iterator<Item = String> + use<> {
+    let gives = link.link_class == model::permission::PERMISSION_CLASS;
+    let ends = [link.tail_uuid.clone(), link.head_uuid.clone()];
+    let ends = ends.into_iter().flatten().filter(move |_| gives);
+    std::iter::once(link.owner_uuid.clone()).chain(ends)
 }
 
 fn claimed(written: Result<u64, StoreError>, link: &Link) -> Result<(), StoreError> {

@@ -1,12 +1,14 @@
 //! Lists: any record type, filtered, ordered, selected, seen by one reader.
 
-use model::filter::{ListQuery, Schema};
+use model::filter::{Filter, ListQuery, Schema};
 use model::{JsonMap, UserUuid};
-use sea_query::{Alias, Cond, Expr, ExprTrait as _, Order, Query, SelectStatement, SimpleExpr};
+use sea_query::{Alias, Cond, Expr, ExprTrait as _, Order, Query, SelectStatement};
 
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::filter_sql;
+use crate::permissions::sight::{Sight, column, is_in};
+use crate::permissions::{Around, Found, rights_on};
 use crate::schema::Resource;
 use crate::sql;
 
@@ -17,6 +19,15 @@ pub struct Reader {
     pub user: UserUuid,
     /// Administrators see everything.
     pub is_admin: bool,
+    /// Whether what is trashed exists, too.
+    pub include_trash: bool,
+}
+
+impl Reader {
+    /// A reader who does not ask for trash.
+    pub fn new(user: UserUuid, is_admin: bool) -> Self {
+        Self { user, is_admin, include_trash: false }
+    }
 }
 
 /// One page of a list.
@@ -40,12 +51,15 @@ impl Store {
         reader: &Reader,
     ) -> Result<Page, StoreError> {
         let schema = resource.schema();
-        let now = self.now().to_string();
         let mut conn = self.reader().await?;
+        let include_trash = reader.include_trash || query.include_trash;
+        let reader = Reader { include_trash, ..*reader };
+        let mut sight = Sight::of(&mut conn, &Around::of(&self.options), &reader).await?;
+        sight.include_old_versions = query.include_old_versions;
         let items = if query.limit == 0 {
             Vec::new()
         } else {
-            let page = sql::build(&page(resource, query, reader, &now));
+            let page = sql::build(&page(resource, query, &sight, None));
             page.fetch_all(&mut conn)
                 .await?
                 .iter()
@@ -53,7 +67,7 @@ impl Store {
                 .collect::<Result<_, _>>()?
         };
         let available = if query.count {
-            let count = sql::build(&count(resource, query, reader, &now));
+            let count = sql::build(&count(resource, &query.filters, &sight, None));
             Some(count.fetch_count(&mut conn).await?)
         } else {
             None
@@ -74,134 +88,138 @@ impl Store {
         let schema = resource.schema();
         let statement = {
             let mut statement = sql::select_all(schema);
-            statement
-                .cond_where(visible(resource, reader))
-                .cond_where(present(resource, false, true, &self.now().to_string()))
-                .and_where(Expr::col((Alias::new(schema.table), Alias::new("uuid"))).eq(uuid));
+            statement.and_where(column(resource, "uuid").eq(uuid));
             sql::build(&statement)
         };
-        let rows = statement.fetch_all(&mut *self.reader().await?).await?;
-        rows.first().map(|row| sql::row_to_json(schema, None, row)).transpose()
+        let mut conn = self.reader().await?;
+        let rows = statement.fetch_all(&mut conn).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let record = sql::row_to_json(schema, None, row)?;
+        let text = |name: &str| record.get(name).and_then(|value| value.as_str());
+        let found = Found {
+            uuid: uuid.to_owned(),
+            owner_uuid: text("owner_uuid").unwrap_or_default().to_owned(),
+            trash_at: text("trash_at").map(str::to_owned),
+        };
+        let around = Around::of(&self.options);
+        let rights = rights_on(&mut conn, &around, reader, resource, &found).await?;
+        Ok(rights.map(|_| record))
+    }
+
+    /// Those of these records that the reader may see, by identifier, with the selected attributes.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn list_by_uuids(
+        &self,
+        resource: Resource,
+        uuids: &[&str],
+        select: Option<&[&'static str]>,
+        reader: &Reader,
+    ) -> Result<Vec<JsonMap>, StoreError> {
+        if uuids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut conn = self.reader().await?;
+        let sight = Sight::of(&mut conn, &Around::of(&self.options), reader).await?;
+        let statement = {
+            let mut statement = select_of(resource, select);
+            statement
+                .and_where(is_in(column(resource, "uuid"), uuids.iter()))
+                .cond_where(visible(resource, &sight))
+                .order_by((Alias::new(resource.schema().table), Alias::new("uuid")), Order::Asc);
+            sql::build(&statement)
+        };
+        let rows = statement.fetch_all(&mut conn).await?;
+        rows.iter().map(|row| sql::row_to_json(resource.schema(), select, row)).collect()
     }
 }
 
-fn page(resource: Resource, query: &ListQuery, reader: &Reader, now: &str) -> SelectStatement {
+/// `SELECT` of the selected attributes, `FROM` the record's table.
+pub(crate) fn select_of(resource: Resource, select: Option<&[&'static str]>) -> SelectStatement {
     let schema = resource.schema();
-    let mut statement = matching(resource, query, reader, now);
-    let selected = |name: &str| query.select.as_ref().is_none_or(|names| names.contains(&name));
+    let mut statement = Query::select();
+    let selected = |name: &str| select.is_none_or(|names| names.contains(&name));
     for attribute in schema.attributes.iter().filter(|a| selected(a.name)) {
         statement.column((Alias::new(schema.table), Alias::new(attribute.name)));
     }
-    if query.select.as_ref().is_some_and(Vec::is_empty) {
+    if select.is_some_and(<[&str]>::is_empty) {
         // Only kind and etag were asked: rows still count.
         statement.expr(Expr::val(1));
     }
+    statement.from(Alias::new(schema.table));
+    statement
+}
+
+pub(crate) fn page(
+    resource: Resource,
+    query: &ListQuery,
+    sight: &Sight,
+    also: Option<Cond>,
+) -> SelectStatement {
+    let mut statement = select_of(resource, query.select.as_deref());
     if query.distinct {
-        statement.distinct();
+        narrow(&mut statement, resource, &query.filters, sight);
+        statement.distinct().cond_where(also.unwrap_or_else(Cond::all));
+        order(&mut statement, resource, query);
+        statement.limit(query.limit.into()).offset(query.offset.into());
+        return statement;
     }
+    // Which records are on the page is found by what indexes hold; whole rows are read for these alone.
+    let mut on_page = Query::select();
+    on_page.expr(column(resource, "uuid")).from(Alias::new(resource.schema().table));
+    narrow(&mut on_page, resource, &query.filters, sight);
+    on_page.cond_where(also.unwrap_or_else(Cond::all));
+    order(&mut on_page, resource, query);
+    on_page.limit(query.limit.into()).offset(query.offset.into());
+    statement.and_where(column(resource, "uuid").in_subquery(on_page));
+    order(&mut statement, resource, query);
+    statement
+}
+
+fn order(statement: &mut SelectStatement, resource: Resource, query: &ListQuery) {
+    let selected = |name: &str| query.select.as_ref().is_none_or(|names| names.contains(&name));
     for term in &query.order {
         // What is not selected cannot order distinct rows.
         if query.distinct && !selected(term.attribute.name) {
             continue;
         }
         let direction = if term.descending { Order::Desc } else { Order::Asc };
-        let column = (Alias::new(schema.table), Alias::new(term.attribute.name));
-        statement.order_by(column, direction);
+        statement.order_by_expr(column(resource, term.attribute.name), direction);
     }
-    statement.limit(query.limit.into()).offset(query.offset.into());
-    statement
 }
 
-fn count(resource: Resource, query: &ListQuery, reader: &Reader, now: &str) -> SelectStatement {
-    let mut statement = matching(resource, query, reader, now);
-    statement.expr(Expr::cust("COUNT(*)"));
-    statement
-}
-
-/// `FROM`, joins and conditions.
-fn matching(resource: Resource, query: &ListQuery, reader: &Reader, now: &str) -> SelectStatement {
-    let schema: &'static Schema = resource.schema();
+pub(crate) fn count(
+    resource: Resource,
+    filters: &[Filter],
+    sight: &Sight,
+    also: Option<Cond>,
+) -> SelectStatement {
     let mut statement = Query::select();
-    statement.from(Alias::new(schema.table));
-    for join in filter_sql::joins_used(&query.filters).iter().filter_map(|p| schema.join(p)) {
+    statement.expr(Expr::cust("COUNT(*)")).from(Alias::new(resource.schema().table));
+    narrow(&mut statement, resource, filters, sight);
+    statement.cond_where(also.unwrap_or_else(Cond::all));
+    statement
+}
+
+/// Joins and conditions.
+pub(crate) fn narrow(
+    statement: &mut SelectStatement,
+    resource: Resource,
+    filters: &[Filter],
+    sight: &Sight,
+) {
+    let schema: &'static Schema = resource.schema();
+    for join in filter_sql::joins_used(filters).iter().filter_map(|p| schema.join(p)) {
         let other = Alias::new(join.schema.table);
         let on = Expr::col((other.clone(), Alias::new("uuid")))
             .equals((Alias::new(schema.table), Alias::new(join.via)));
         statement.left_join(other, on);
     }
-    statement
-        .cond_where(visible(resource, reader))
-        .cond_where(present(resource, query.include_trash, query.include_old_versions, now))
-        .cond_where(filter_sql::all_of(schema, &query.filters));
-    statement
+    statement.cond_where(visible(resource, sight)).cond_where(filter_sql::all_of(schema, filters));
 }
 
-/// Which records exist for the reader.
-fn visible(resource: Resource, reader: &Reader) -> Cond {
-    let all = Cond::all();
-    if reader.is_admin {
-        return all;
-    }
-    let user = reader.user.to_string();
-    let owner = |table: &'static str| {
-        Expr::col((Alias::new(table), Alias::new("owner_uuid"))).eq(user.clone())
-    };
-    match resource {
-        // Active users see each other, as Arvados does unless told otherwise.
-        Resource::Users => all,
-        Resource::ContainerRequests
-        | Resource::Links
-        | Resource::Tokens
-        | Resource::Collections
-        | Resource::Workflows => all.add(owner(resource.schema().table)),
-        Resource::Containers => all.add(has_request_of(&user, "containers", "uuid")),
-        // Those about what the reader may see; what the system wrote belongs to the system user, so the first
-        // one holds for what users wrote themselves.
-        Resource::Logs => {
-            let is_user = |column: &'static str| {
-                Expr::col((Alias::new("logs"), Alias::new(column))).eq(user.clone())
-            };
-            all.add(
-                Cond::any()
-                    .add(is_user("owner_uuid"))
-                    .add(is_user("object_owner_uuid"))
-                    .add(is_user("object_uuid"))
-                    .add(has_request_of(&user, "logs", "object_uuid")),
-            )
-        }
-    }
-}
-
-/// Which records are there: not in the trash, and the newest of their versions, unless those are
-/// asked for too. `now` decides about what is due and not yet marked.
-fn present(resource: Resource, trash: bool, old_versions: bool, now: &str) -> Cond {
-    let mut all = Cond::all();
-    if resource != Resource::Collections {
-        return all;
-    }
-    let column = |name: &'static str| Expr::col((Alias::new("collections"), Alias::new(name)));
-    if !trash {
-        let not_due = column("trash_at").is_null().or(column("trash_at").gt(now));
-        all = all.add(column("is_trashed").eq(false)).add(not_due);
-    }
-    if !old_versions {
-        let own = (Alias::new("collections"), Alias::new("uuid"));
-        all = all.add(column("current_version_uuid").equals(own));
-    }
-    all
-}
-
-/// Whether a request of the user's points at the container that this column names.
-fn has_request_of(user: &str, table: &'static str, column: &'static str) -> SimpleExpr {
-    let requests = Alias::new("container_requests");
-    let mut pointing = Query::select();
-    pointing
-        .expr(Expr::val(1))
-        .from(requests.clone())
-        .and_where(
-            Expr::col((requests.clone(), Alias::new("container_uuid")))
-                .equals((Alias::new(table), Alias::new(column))),
-        )
-        .and_where(Expr::col((requests, Alias::new("owner_uuid"))).eq(user));
-    Expr::exists(pointing)
+/// Which records exist for the reader; the rules are [`crate::permissions`]'s.
+fn visible(resource: Resource, sight: &Sight) -> Cond {
+    sight.of_records(resource)
 }

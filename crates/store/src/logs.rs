@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use sqlx::Row as _;
 
 use crate::changes::ChangeKind;
-use crate::database::{Store, owner_users};
+use crate::database::Store;
 use crate::error::StoreError;
 use crate::random;
 use crate::schema::Resource;
@@ -69,8 +69,7 @@ impl Store {
                 };
                 let uuid = entry.insert(tx).await?;
                 let owners = [Some(by.to_string()), new.object_owner_uuid];
-                let owners = owner_users(owners.iter().flatten().map(String::as_str));
-                tx.changed(ChangeKind::Log, &uuid, owners);
+                tx.changed(ChangeKind::Log, &uuid, owners.into_iter().flatten());
                 Ok(uuid)
             })
         })

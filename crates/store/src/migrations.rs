@@ -21,6 +21,7 @@ use crate::error::StoreError;
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "records", include_str!("../migrations/sqlite/0001_records.sql")),
     (2, "changes", include_str!("../migrations/sqlite/0002_changes.sql")),
+    (3, "groups", include_str!("../migrations/sqlite/0003_groups.sql")),
     (4, "collections", include_str!("../migrations/sqlite/0004_collections.sql")),
     (5, "logs and workflows", include_str!("../migrations/sqlite/0005_logs_workflows.sql")),
     (6, "containers", include_str!("../migrations/sqlite/0006_containers.sql")),

@@ -10,9 +10,10 @@ use sqlx::sqlite::SqliteConnection;
 
 use crate::changes::ChangeKind;
 use crate::containers;
-use crate::database::{Store, owner_users};
+use crate::database::Store;
 use crate::error::StoreError;
-use crate::links::later;
+use crate::groups;
+use crate::links::{self, later};
 use crate::random;
 use crate::schema::{CONTAINER_REQUESTS, LINKS};
 use crate::sql::{self, Hidden};
@@ -50,7 +51,7 @@ impl Store {
     /// program makes has that container's priority.
     ///
     /// # Errors
-    /// When the database fails.
+    /// [`StoreError::BadOwner`], or when the database fails.
     pub async fn create_request(
         &self,
         mut request: ContainerRequest,
@@ -61,6 +62,7 @@ impl Store {
             Box::pin(async move {
                 (request.created_at, request.modified_at) = (tx.now, tx.now);
                 request.modified_by_user_uuid = by;
+                groups::check_owner(tx.conn(), &request.owner_uuid, None).await?;
                 if let Some(parent) = request.requesting_container_uuid {
                     request.priority = containers::priority::inherited(tx, parent).await?;
                 }
@@ -98,6 +100,9 @@ impl Store {
                 let stored = load(tx.conn(), uuid).await?.ok_or_else(|| not_found(uuid))?;
                 if stored.modified_at != before.modified_at {
                     return Err(StoreError::Changed(format!("container request {uuid}")));
+                }
+                if after.owner_uuid != before.owner_uuid {
+                    groups::check_owner(tx.conn(), &after.owner_uuid, None).await?;
                 }
                 after.modified_at = later(tx.now, before.modified_at);
                 after.modified_by_user_uuid = by;
@@ -141,23 +146,7 @@ impl Store {
         self.write_ending(move |tx| {
             Box::pin(async move {
                 let Some(request) = load(tx.conn(), uuid).await? else { return Ok(false) };
-                let links: Vec<Link> =
-                    sql::select_where(tx.conn(), &LINKS, "WHERE head_uuid = $1", &[uuid.as_str()])
-                        .await?;
-                for link in &links {
-                    crate::links::delete(tx, link).await?;
-                }
-                sqlx::query("DELETE FROM container_requests WHERE uuid = $1")
-                    .bind(uuid.to_string())
-                    .execute(tx.conn())
-                    .await?;
-                let owners = owner_users([request.owner_uuid.as_str()]);
-                tx.changed(ChangeKind::Request, &uuid, owners);
-                if let Some(container) = request.container_uuid {
-                    containers::priority::recompute(tx, container).await?;
-                    containers::finish::cancel_if_queued(tx, Some(container)).await?;
-                }
-                Ok(true)
+                delete(tx, &request).await.map(|()| true)
             })
         })
         .await
@@ -176,6 +165,29 @@ impl Store {
     }
 }
 
+/// Deletes a request and the links that lead to it.
+pub(crate) async fn delete(tx: &mut Tx, request: &ContainerRequest) -> Result<(), StoreError> {
+    let uuid = request.uuid;
+    let links: Vec<Link> =
+        sql::select_where(tx.conn(), &LINKS, "WHERE head_uuid = $1", &[uuid.as_str()]).await?;
+    let mut owners = vec![request.owner_uuid.clone()];
+    for link in &links {
+        // Whom it was shared with sees it go.
+        owners.extend(links::audience(link));
+        links::delete(tx, link).await?;
+    }
+    sqlx::query("DELETE FROM container_requests WHERE uuid = $1")
+        .bind(uuid.to_string())
+        .execute(tx.conn())
+        .await?;
+    tx.changed(ChangeKind::Request, &uuid, owners);
+    if let Some(container) = request.container_uuid {
+        containers::priority::recompute(tx, container).await?;
+        containers::finish::cancel_if_queued(tx, Some(container)).await?;
+    }
+    Ok(())
+}
+
 fn not_found(uuid: RequestUuid) -> StoreError {
     StoreError::NotFound(format!("container request {uuid}"))
 }
@@ -187,7 +199,7 @@ async fn saved(
     other_owners: &[&str],
 ) -> Result<(), StoreError> {
     let owners = other_owners.iter().copied().chain([request.owner_uuid.as_str()]);
-    tx.changed(ChangeKind::Request, &request.uuid, owner_users(owners));
+    tx.changed(ChangeKind::Request, &request.uuid, owners);
     match request.container_uuid {
         Some(container) => containers::priority::recompute(tx, container).await,
         None => Ok(()),

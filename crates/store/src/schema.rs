@@ -1,6 +1,6 @@
 //! The record types and their columns: the allow-list from which every dynamic query is made.
 
-use model::filter::{Attribute, AttributeKind, Join, Schema};
+use model::filter::{Attribute, AttributeKind, Join, Schema, type_code_of_kind};
 
 /// A record type that can be listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -15,6 +15,8 @@ pub enum Resource {
     Users,
     /// API tokens.
     Tokens,
+    /// Projects, roles and filter groups.
+    Groups,
     /// Collections.
     Collections,
     /// Registered workflows.
@@ -24,17 +26,34 @@ pub enum Resource {
 }
 
 impl Resource {
-    /// All of them.
+    /// All record types.
     pub const ALL: &[Self] = &[
         Self::ContainerRequests,
         Self::Containers,
         Self::Links,
         Self::Users,
         Self::Tokens,
+        Self::Groups,
         Self::Collections,
         Self::Workflows,
         Self::Logs,
     ];
+
+    /// What homes and projects hold, in the order in which contents are listed. A record type that joins here can be
+    /// owned by projects, shared, trashed with them and listed as contents.
+    pub const OWNED: &[Self] =
+        &[Self::Groups, Self::ContainerRequests, Self::Collections, Self::Workflows];
+
+    /// The record type that an identifier is of.
+    pub fn of_uuid(uuid: &str) -> Option<Self> {
+        let code = uuid.get(6..11)?;
+        Self::ALL.iter().copied().find(|resource| resource.type_code() == code)
+    }
+
+    /// The five characters in the middle of its identifiers.
+    pub fn type_code(self) -> &'static str {
+        type_code_of_kind(self.kind()).unwrap_or_default()
+    }
 
     /// Its attributes and table.
     pub fn schema(self) -> &'static Schema {
@@ -44,6 +63,7 @@ impl Resource {
             Self::Links => &LINKS,
             Self::Users => &USERS,
             Self::Tokens => &TOKENS,
+            Self::Groups => &GROUPS,
             Self::Collections => &COLLECTIONS,
             Self::Workflows => &WORKFLOWS,
             Self::Logs => &LOGS,
@@ -58,6 +78,7 @@ impl Resource {
             Self::Links => "link",
             Self::Users => "user",
             Self::Tokens => "api_client_authorization",
+            Self::Groups => "group",
             Self::Collections => "collection",
             Self::Workflows => "workflow",
             Self::Logs => "log",
@@ -72,6 +93,7 @@ impl Resource {
             Self::Links => "arvados#link",
             Self::Users => "arvados#user",
             Self::Tokens => "arvados#apiClientAuthorization",
+            Self::Groups => "arvados#group",
             Self::Collections => "arvados#collection",
             Self::Workflows => "arvados#workflow",
             Self::Logs => "arvados#log",
@@ -157,6 +179,18 @@ pub static TOKENS: Schema = Schema {
     attributes: attributes! {
         Time: "expires_at";
         Json: "scopes";
+    },
+    joins: &[],
+};
+
+/// Projects, roles and filter groups.
+pub static GROUPS: Schema = Schema {
+    table: "groups",
+    attributes: attributes! {
+        Text: "name" "group_class" "description" "frozen_by_uuid";
+        Time: "trash_at" "delete_at";
+        Boolean: "is_trashed";
+        Json: "properties";
     },
     joins: &[],
 };

@@ -3,14 +3,16 @@
 use std::collections::BTreeSet;
 
 use model::{
-    Container, ContainerPort, ContainerRequest, ContainerUuid, Link, RequestUuid, UserUuid,
+    Container, ContainerPort, ContainerRequest, ContainerUuid, GroupUuid, Link, RequestUuid,
+    UserUuid,
 };
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteConnection;
 
 use crate::containers;
-use crate::database::{Store, owner_users};
+use crate::database::Store;
 use crate::error::StoreError;
+use crate::permissions::{self, Around};
 use crate::requests;
 use crate::schema::{CONTAINER_REQUESTS, LINKS};
 use crate::sql;
@@ -38,7 +40,7 @@ pub struct TargetRecord {
     /// The port that a host name or an external port leads to.
     pub port: Option<ContainerPort>,
     /// Who may open it, besides administrators: those who submitted all the container's requests
-    /// and still own them.
+    /// and still own them, or may still write them where projects own them.
     pub submitters: Vec<UserUuid>,
     /// Place in the queue, from 1, while it waits.
     pub queue_place: Option<u64>,
@@ -85,12 +87,14 @@ impl Store {
         }
         records.extend(container.iter().map(|container| container.uuid.to_string()));
         records.extend(request.iter().map(|request| request.uuid.to_string()));
-        complete(&mut conn, request, container, port, records).await.map(Some)
+        let around = Around::of(&self.options);
+        complete(&mut conn, &around, request, container, port, records).await.map(Some)
     }
 }
 
 async fn complete(
     conn: &mut SqliteConnection,
+    around: &Around,
     request: Option<ContainerRequest>,
     container: Option<Container>,
     port: Option<ContainerPort>,
@@ -98,8 +102,8 @@ async fn complete(
 ) -> Result<TargetRecord, StoreError> {
     let Some(container) = container else {
         // A draft: only its owner may know that it is one.
-        let submitters =
-            request.iter().flat_map(|r| owner_users([r.owner_uuid.as_str()])).collect();
+        let owner = request.as_ref().and_then(|r| UserUuid::parse(&r.owner_uuid).ok());
+        let submitters = owner.into_iter().collect();
         return Ok(TargetRecord {
             container: None,
             request,
@@ -114,7 +118,7 @@ async fn complete(
         Some(request) => Some(request),
         None => newest_request(conn, container.uuid).await?,
     };
-    let submitters = submitters(conn, container.uuid, &mut records).await?;
+    let submitters = submitters(conn, around, container.uuid, &mut records).await?;
     let (queue_place, scheduling_status) = waiting(conn, &container).await?;
     let container = Some(container);
     records.sort_unstable();
@@ -176,9 +180,11 @@ async fn newest_request(
     Ok(requests.pop())
 }
 
-/// The user who submitted all of a container's requests, while they belong to that user. Adds the requests to `records`.
+/// The user who submitted all of a container's requests, while they belong to that user, or to projects in which that
+/// user may still write. Adds the requests to `records`, and what the right to write depends on.
 async fn submitters(
     conn: &mut SqliteConnection,
+    around: &Around,
     uuid: ContainerUuid,
     records: &mut Vec<String>,
 ) -> Result<Vec<UserUuid>, StoreError> {
@@ -187,16 +193,27 @@ async fn submitters(
          WHERE container_uuid = $1",
     )
     .bind(uuid.to_string())
-    .fetch_all(conn)
+    .fetch_all(&mut *conn)
     .await?;
     let mut belongs_to = BTreeSet::new();
     for row in &rows {
-        let (submitter, owner): (Option<String>, String) = (row.try_get(1)?, row.try_get(2)?);
-        belongs_to.insert(submitter.filter(|submitter| *submitter == owner));
-        records.push(row.try_get(0)?);
+        let (request, owner): (String, String) = (row.try_get(0)?, row.try_get(2)?);
+        let submitter: Option<String> = row.try_get(1)?;
+        let submitter = submitter.and_then(|user| UserUuid::parse(&user).ok());
+        let holds = match submitter {
+            Some(user) if user.as_str() == owner => true,
+            // Another user's: only a project is shared with who submitted to it.
+            Some(user) if GroupUuid::parse(&owner).is_ok() => {
+                records.extend(permissions::trail(conn, &request, &owner).await?);
+                permissions::submitter_has(conn, around, user, &request, &owner).await?
+            }
+            _ => false,
+        };
+        belongs_to.insert(submitter.filter(|_| holds));
+        records.push(request);
     }
     match belongs_to.pop_first() {
-        Some(Some(user)) if belongs_to.is_empty() => Ok(owner_users([user.as_str()])),
+        Some(Some(user)) if belongs_to.is_empty() => Ok(vec![user]),
         Some(_) | None => Ok(Vec::new()),
     }
 }

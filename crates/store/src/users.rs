@@ -5,6 +5,7 @@ use model::{JsonMap, User, UserUuid};
 use crate::changes::ChangeKind;
 use crate::database::Store;
 use crate::error::StoreError;
+use crate::groups;
 use crate::links::later;
 use crate::random;
 use crate::schema::USERS;
@@ -37,7 +38,7 @@ impl Store {
         system_user(&self.options)
     }
 
-    /// The system user, made where it is missing: an active administrator.
+    /// The system user, made where it is missing: an active administrator. So are the groups that every cluster has.
     ///
     /// # Errors
     /// When the database fails.
@@ -53,10 +54,12 @@ impl Store {
         self.write(move |tx| {
             Box::pin(async move {
                 let uuid = system_user(&tx.options);
-                match sql::by_uuid(tx.conn(), &USERS, uuid.as_str()).await? {
-                    Some(user) => Ok(user),
-                    None => insert(tx, uuid, new).await,
-                }
+                let user = match sql::by_uuid(tx.conn(), &USERS, uuid.as_str()).await? {
+                    Some(user) => user,
+                    None => insert(tx, uuid, new).await?,
+                };
+                groups::ensure_well_known(tx).await?;
+                Ok(user)
             })
         })
         .await

@@ -3,12 +3,14 @@
 use model::{UserUuid, Workflow, WorkflowUuid};
 
 use crate::changes::ChangeKind;
-use crate::database::{Store, owner_users};
+use crate::database::Store;
 use crate::error::StoreError;
+use crate::groups;
 use crate::links::later;
 use crate::random;
 use crate::schema::WORKFLOWS;
 use crate::sql;
+use crate::writer::Tx;
 
 impl Store {
     /// A new workflow's identifier.
@@ -22,7 +24,7 @@ impl Store {
     /// Keeps a new workflow.
     ///
     /// # Errors
-    /// When the database fails.
+    /// [`StoreError::BadOwner`], or when the database fails.
     pub async fn create_workflow(
         &self,
         mut workflow: Workflow,
@@ -32,9 +34,9 @@ impl Store {
             Box::pin(async move {
                 (workflow.created_at, workflow.modified_at) = (tx.now, tx.now);
                 workflow.modified_by_user_uuid = by;
+                groups::check_owner(tx.conn(), &workflow.owner_uuid, None).await?;
                 sql::insert(&WORKFLOWS, &workflow, Vec::new())?.execute(tx.conn()).await?;
-                let owners = owner_users([workflow.owner_uuid.as_str()]);
-                tx.changed(ChangeKind::Workflow, &workflow.uuid, owners);
+                tx.changed(ChangeKind::Workflow, &workflow.uuid, [&workflow.owner_uuid]);
                 Ok(workflow)
             })
         })
@@ -60,11 +62,14 @@ impl Store {
                 if stored.modified_at != before.modified_at {
                     return Err(StoreError::Changed(format!("workflow {uuid}")));
                 }
+                if after.owner_uuid != before.owner_uuid {
+                    groups::check_owner(tx.conn(), &after.owner_uuid, None).await?;
+                }
                 after.modified_at = later(tx.now, before.modified_at);
                 after.modified_by_user_uuid = by;
                 let statement = sql::update(&WORKFLOWS, uuid.as_str(), &after, Vec::new())?;
                 statement.execute(tx.conn()).await?;
-                let owners = owner_users([before.owner_uuid.as_str(), after.owner_uuid.as_str()]);
+                let owners = [&before.owner_uuid, &after.owner_uuid];
                 tx.changed(ChangeKind::Workflow, &uuid, owners);
                 Ok(after)
             })
@@ -90,15 +95,20 @@ impl Store {
                 let found: Option<Workflow> =
                     sql::by_uuid(tx.conn(), &WORKFLOWS, uuid.as_str()).await?;
                 let Some(workflow) = found else { return Ok(false) };
-                sqlx::query("DELETE FROM workflows WHERE uuid = $1")
-                    .bind(uuid.to_string())
-                    .execute(tx.conn())
-                    .await?;
-                let owners = owner_users([workflow.owner_uuid.as_str()]);
-                tx.changed(ChangeKind::Workflow, &uuid, owners);
+                delete(tx, &workflow).await?;
                 Ok(true)
             })
         })
         .await
     }
+}
+
+/// Deletes a workflow.
+pub(crate) async fn delete(tx: &mut Tx, workflow: &Workflow) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM workflows WHERE uuid = $1")
+        .bind(workflow.uuid.to_string())
+        .execute(tx.conn())
+        .await?;
+    tx.changed(ChangeKind::Workflow, &workflow.uuid, [&workflow.owner_uuid]);
+    Ok(())
 }

@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use model::{Timestamp, UserUuid};
+use model::Timestamp;
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{Sqlite, SqliteConnection, SqlitePool};
 
@@ -220,12 +220,15 @@ impl Tx {
     }
 
     /// Notes a change, to be told after commit.
+    ///
+    /// `owners` are the users, projects and roles it belongs to or belonged to before.
     pub(crate) fn changed(
         &mut self,
         kind: ChangeKind,
         uuid: &impl ToString,
-        owners: Vec<UserUuid>,
+        owners: impl IntoIterator<Item: ToString>,
     ) {
+        let owners = owners.into_iter().map(|owner| owner.to_string()).collect();
         self.pending.push(Pending { kind, uuid: uuid.to_string(), owners });
     }
 }

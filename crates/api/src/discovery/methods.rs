@@ -109,6 +109,38 @@ const LIST_PARAMETERS: &[Parameter] = &[
     BYPASS,
 ];
 
+const CONTENTS_PARAMETERS: &[Parameter] = &[
+    query("uuid", "string", "Only what this user or project owns."),
+    query("filters", "array", "Conditions; attributes may be named with their type: groups.name."),
+    query("order", "array", "Attributes to order by, each with asc or desc."),
+    SELECT,
+    with_default(query("distinct", "boolean", "Return equal objects once."), "false"),
+    with_default(query("limit", "integer", "Most objects to return."), "100"),
+    with_default(query("offset", "integer", "Objects to leave out at the beginning."), "0"),
+    with_default(query("count", "string", "Count what matches: exact or none."), "exact"),
+    query("include", "array", "Also the owner_uuid or container_uuid of each."),
+    with_default(query("recursive", "boolean", "Also what projects below it own."), "false"),
+    with_default(query("exclude_home_project", "boolean", "Not what is in one's home."), "false"),
+    TRASH,
+    OLD_VERSIONS,
+    CLUSTER,
+    BYPASS,
+];
+const SHARED_PARAMETERS: &[Parameter] = &[
+    query("filters", "array", "Conditions: [attribute, operator, operand], …"),
+    query("where", "object", "Attributes and what they must equal."),
+    query("order", "array", "Attributes to order by, each with asc or desc."),
+    SELECT,
+    with_default(query("distinct", "boolean", "Return equal objects once."), "false"),
+    with_default(query("limit", "integer", "Most objects to return."), "100"),
+    with_default(query("offset", "integer", "Objects to leave out at the beginning."), "0"),
+    with_default(query("count", "string", "Count what matches: exact or none."), "exact"),
+    query("include", "string", "Also the owner_uuid of each."),
+    TRASH,
+    CLUSTER,
+    BYPASS,
+];
+
 const NONE: Entry =
     Entry { name: "", schema: "", record: None, verbs: READ, more: &[], special: &[] };
 
@@ -182,17 +214,75 @@ pub(super) const RESOURCES: &[Entry] = &[
         schema: "Container",
         record: Some(Resource::Containers),
         verbs: ALL,
-        special: &[special("current", "GET", "containers/current", Returns::Record)],
+        special: &[
+            special("current", "GET", "containers/current", Returns::Record),
+            Special {
+                parameters: &[UUID],
+                ..special("auth", "GET", "containers/{uuid}/auth", Returns::Object)
+            },
+            Special {
+                parameters: &[UUID],
+                ..special("lock", "POST", "containers/{uuid}/lock", Returns::Record)
+            },
+            Special {
+                parameters: &[UUID],
+                ..special("unlock", "POST", "containers/{uuid}/unlock", Returns::Record)
+            },
+            Special {
+                parameters: &[UUID],
+                ..special(
+                    "secret_mounts",
+                    "GET",
+                    "containers/{uuid}/secret_mounts",
+                    Returns::Object,
+                )
+            },
+        ],
         ..NONE
     },
     Entry { name: "credentials", schema: "Credential", ..NONE },
+    Entry {
+        name: "groups",
+        schema: "Group",
+        record: Some(Resource::Groups),
+        verbs: ALL,
+        more: &[(Get, &[TRASH]), (List, &[TRASH]), (Update, &[TRASH, UNIQUE])],
+        special: &[
+            Special {
+                parameters: CONTENTS_PARAMETERS,
+                ..special("contents", "GET", "groups/contents", Returns::Object)
+            },
+            Special {
+                parameters: SHARED_PARAMETERS,
+                ..special("shared", "GET", "groups/shared", Returns::List)
+            },
+            Special {
+                parameters: &[UUID],
+                ..special("trash", "POST", "groups/{uuid}/trash", Returns::Record)
+            },
+            Special {
+                parameters: &[UUID, UNIQUE],
+                ..special("untrash", "POST", "groups/{uuid}/untrash", Returns::Record)
+            },
+        ],
+    },
     Entry {
         name: "keep_services",
         schema: "KeepService",
         special: &[special("accessible", "GET", "keep_services/accessible", Returns::Object)],
         ..NONE
     },
-    Entry { name: "links", schema: "Link", record: Some(Resource::Links), verbs: ALL, ..NONE },
+    Entry {
+        name: "links",
+        schema: "Link",
+        record: Some(Resource::Links),
+        verbs: ALL,
+        special: &[Special {
+            parameters: &[UUID],
+            ..special("get_permissions", "GET", "permissions/{uuid}", Returns::List)
+        }],
+        ..NONE
+    },
     Entry {
         name: "logs",
         schema: "Log",
@@ -214,11 +304,32 @@ pub(super) const RESOURCES: &[Entry] = &[
         special: &[
             special("current", "GET", "users/current", Returns::Record),
             Special {
+                parameters: &[query("uuid", "string", "The user to be set up.")],
+                ..special("setup", "POST", "users/setup", Returns::Object)
+            },
+            Special {
+                parameters: &[UUID],
+                ..special("activate", "POST", "users/{uuid}/activate", Returns::Record)
+            },
+            Special {
+                parameters: &[UUID],
+                ..special("unsetup", "POST", "users/{uuid}/unsetup", Returns::Record)
+            },
+            Special {
                 parameters: &[
                     query("username", "string", "Short name or address of the user."),
                     query("password", "string", "The user's password."),
                 ],
                 ..special("authenticate", "POST", "users/authenticate", Returns::Object)
+            },
+            special("setup", "POST", "users/setup", Returns::Object),
+            Special {
+                parameters: &[UUID],
+                ..special("activate", "POST", "users/{uuid}/activate", Returns::Record)
+            },
+            Special {
+                parameters: &[UUID],
+                ..special("unsetup", "POST", "users/{uuid}/unsetup", Returns::Record)
             },
         ],
         ..NONE

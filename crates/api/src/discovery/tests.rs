@@ -148,11 +148,18 @@ async fn every_route_is_a_method() {
     let paths: BTreeSet<&str> =
         shown.split("\"/arvados/v1/").skip(1).filter_map(|rest| rest.split('"').next()).collect();
     assert!(paths.len() > 20, "{shown}");
-    for path in paths {
+    // The owner in the path and not in the query: pages use it, upstream does not describe it either.
+    // Logs are files over WebDAV, which no method describes.
+    let is_method = |path: &&str| *path != "groups/{uuid}/contents" && !path.contains("}/log");
+    for path in paths.into_iter().filter(is_method) {
         for method in [Method::GET, Method::POST, Method::PUT, Method::DELETE] {
             let (status, text) = ask(&router, &token, &method, path).await;
             let is_route =
                 status != StatusCode::METHOD_NOT_ALLOWED && !text.contains("there is nothing at");
+            // Clients of the document name the owner in the query; pages do in the path.
+            if path == "groups/{uuid}/contents" {
+                continue;
+            }
             assert_eq!(
                 is_route,
                 described.contains(&(method.clone(), path.to_owned())),

@@ -44,10 +44,8 @@ async fn next(watch: &mut CallerWatch) -> Option<Event> {
             Notice::Everything => return Some(Event::default().event("everything").data("{}")),
             Notice::Changed(change) => change,
         };
-        let user = &watch.caller.user;
-        let is_theirs = user.is_admin || change.owners.contains(&user.uuid);
         // What users log is in the log, and nothing to look at again.
-        if is_theirs && change.kind != ChangeKind::Log {
+        if change.kind != ChangeKind::Log && watch.may_hear(&change).await {
             let data = json!({ "kind": change.kind.as_str(), "uuid": change.uuid });
             return Some(Event::default().event("change").data(data.to_string()));
         }

@@ -170,8 +170,13 @@ async fn enterable(api: &Api, call: &Call, key: &TargetKey) -> Result<TargetReco
     if user.is_admin || target.submitters.contains(&user.uuid) {
         return Ok(target);
     }
-    let owner = target.request.as_ref().map(|request| request.owner_uuid.as_str());
-    if owner == Some(user.uuid.as_str()) {
+    let seen = match &target.request {
+        Some(request) => {
+            api.store().rights(&call.caller.reader(), request.uuid.as_str()).await?.is_some()
+        }
+        None => false,
+    };
+    if seen {
         let words = "only who submitted the request may open its service, and administrators";
         return Err(ApiError::Forbidden(words.to_owned()));
     }

@@ -8,12 +8,13 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::{get, post};
 use model::Collection;
-use store::{CollectionChange, NameClash, NewCollection, Resource, StoreError};
+use store::{CollectionChange, NameClash, NewCollection, Reader, Resource, StoreError};
 
 use super::{TRIES_MAX, check_owner};
 use crate::call::Call;
 use crate::caller::Caller;
 use crate::error::ApiError;
+use crate::rights;
 use crate::router::Api;
 
 mod answer;
@@ -188,9 +189,8 @@ pub(crate) async fn writable(
 ) -> Result<Collection, ApiError> {
     let found = find(api, caller, uuid, trash).await?;
     let collection = found.ok_or_else(|| ApiError::no_such("collection", uuid))?;
-    if !caller.may_write(&collection.owner_uuid) {
-        return Err(ApiError::Forbidden(format!("you may read collection {uuid}, not change it")));
-    }
+    let reader = Reader { include_trash: trash, ..caller.reader() };
+    rights::require_write(api, &reader, RESOURCE, uuid).await?;
     if !collection.is_current() {
         let problem = format!(
             "is an old version; only the newest one, {}, can be changed",

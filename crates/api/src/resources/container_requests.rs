@@ -13,6 +13,7 @@ use super::{TRIES_MAX, check_owner, commit, reads};
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::render;
+use crate::rights;
 use crate::router::Api;
 
 const RESOURCE: Resource = Resource::ContainerRequests;
@@ -94,7 +95,8 @@ async fn container_status(
     Path(path): Path<super::ByUuid>,
     call: Call,
 ) -> Result<Response, ApiError> {
-    let request = writable(&api, &call, &path.uuid).await?;
+    rights::on(&api, &call.caller.reader(), RESOURCE, &path.uuid).await?;
+    let request = load(&api, &path.uuid).await?;
     let Some(uuid) = request.container_uuid else {
         return Ok(
             Json(json!({ "uuid": null, "state": null, "scheduling_status": "" })).into_response()
@@ -106,14 +108,21 @@ async fn container_status(
     Ok(Json(json!({ "uuid": uuid, "state": state, "scheduling_status": status })).into_response())
 }
 
-/// The request, where the caller may write it: until projects can be shared, whoever reads may.
+/// The request, where the caller may write it.
+///
+/// # Errors
+/// 404 where the caller does not see it, 403 where it may read it only.
 pub(crate) async fn writable(
     api: &Api,
     call: &Call,
     uuid: &str,
 ) -> Result<ContainerRequest, ApiError> {
+    rights::require_write(api, &call.caller.reader(), RESOURCE, uuid).await?;
+    load(api, uuid).await
+}
+
+async fn load(api: &Api, uuid: &str) -> Result<ContainerRequest, ApiError> {
     let no_such = || ApiError::no_such("container request", uuid);
     let parsed = RequestUuid::parse(uuid).map_err(|_not_one| no_such())?;
-    let found = api.store().request(parsed).await?;
-    found.filter(|request| call.caller.may_write(&request.owner_uuid)).ok_or_else(no_such)
+    api.store().request(parsed).await?.ok_or_else(no_such)
 }

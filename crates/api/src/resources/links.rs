@@ -5,15 +5,17 @@ use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::get;
+use model::permission::PERMISSION_CLASS;
 use model::{ContainerPort, FieldError, HostLabel, JsonMap, Link, LinkUuid};
 use serde_json::Value;
-use store::{Resource, StoreError};
+use store::{Reader, Resource, StoreError};
 
 use super::container_requests::writable;
-use super::{TRIES_MAX, check_owner, reads};
+use super::{TRIES_MAX, check_owner, permissions, reads};
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::render;
+use crate::rights;
 use crate::router::Api;
 
 const RESOURCE: Resource = Resource::Links;
@@ -57,8 +59,13 @@ async fn create(State(api): State<Api>, call: Call) -> Result<Response, ApiError
         properties: JsonMap::new(),
     };
     let mut link = changed(&blank, &call.attributes(RESOURCE)?)?;
+    if is_permission(&link) {
+        // The system's, so that nobody loses it with an account or a project.
+        link.owner_uuid = api.store().system_user().to_string();
+    } else {
+        check_owner(&api, &call, &link.owner_uuid).await?;
+    }
     check(&api, &call, &mut link).await?;
-    check_owner(&api, &call, &link.owner_uuid).await?;
     let link = api.store().create_link(link, by).await?;
     render::record(RESOURCE, &link, select.as_deref(), &call.caller)
 }
@@ -73,10 +80,16 @@ async fn update(
     for _try in 0..TRIES_MAX {
         let before = find(&api, &call, &path.uuid).await?;
         let mut after = changed(&before, &attributes)?;
-        check(&api, &call, &mut after).await?;
-        if after.owner_uuid != before.owner_uuid {
+        if is_permission(&before) != is_permission(&after) {
+            let problem = "cannot change between permissions and others: make another link";
+            return Err(ApiError::field("link_class", problem));
+        }
+        if is_permission(&after) {
+            after.owner_uuid.clone_from(&before.owner_uuid);
+        } else if after.owner_uuid != before.owner_uuid {
             check_owner(&api, &call, &after.owner_uuid).await?;
         }
+        check(&api, &call, &mut after).await?;
         if after == before {
             return render::record(RESOURCE, &before, select.as_deref(), &call.caller);
         }
@@ -98,11 +111,18 @@ async fn remove(
     render::record(RESOURCE, &link, None, &call.caller)
 }
 
+/// The link, where the caller may write it.
 async fn find(api: &Api, call: &Call, uuid: &str) -> Result<Link, ApiError> {
+    // What was given on something trashed can be taken back.
+    let reader = Reader { include_trash: true, ..call.caller.reader() };
+    rights::require_write(api, &reader, RESOURCE, uuid).await?;
     let no_such = || ApiError::no_such("link", uuid);
     let parsed = LinkUuid::parse(uuid).map_err(|_not_one| no_such())?;
-    let found = api.store().link(parsed).await?;
-    found.filter(|link| call.caller.may_write(&link.owner_uuid)).ok_or_else(no_such)
+    api.store().link(parsed).await?.ok_or_else(no_such)
+}
+
+fn is_permission(link: &Link) -> bool {
+    link.link_class == PERMISSION_CLASS
 }
 
 /// The link with the attributes that were sent.
@@ -155,11 +175,15 @@ async fn check(api: &Api, call: &Call, link: &mut Link) -> Result<(), ApiError> 
             problems.push(FieldError::new(field, "is no identifier"));
         }
     }
-    if link.link_class == "permission" {
-        call.caller.require_admin("write links of class permission")?;
-    }
-    if link.is_hostname() {
+    if is_permission(link) {
+        permissions::check_link(api, call, link, &mut problems).await?;
+    } else if link.is_hostname() {
         check_hostname(api, call, link, &mut problems).await?;
+    } else if let Some(head) = link.head_uuid.as_deref()
+        && Resource::of_uuid(head).is_some()
+        && api.store().rights(&call.reader()?, head).await?.is_none()
+    {
+        problems.push(FieldError::new("head_uuid", "is nothing that you may see"));
     }
     if problems.is_empty() { Ok(()) } else { Err(problems.into()) }
 }
@@ -194,7 +218,7 @@ async fn check_hostname(
     let head = link.head_uuid.as_deref().unwrap_or_default();
     match writable(api, call, head).await {
         Ok(_) => {}
-        Err(ApiError::NotFound(_)) => {
+        Err(ApiError::NotFound(_) | ApiError::Forbidden(_)) => {
             let problem = "must be a container request that you may write";
             problems.push(FieldError::new("head_uuid", problem));
         }

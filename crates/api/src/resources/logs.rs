@@ -58,9 +58,7 @@ async fn create(State(api): State<Api>, call: Call) -> Result<Response, ApiError
 
 /// Whose a record is, where the caller may read it.
 async fn owner_of(api: &Api, call: &Call, uuid: &str) -> Result<Option<String>, ApiError> {
-    let kind = render::kind_of(uuid);
-    let resource = Resource::ALL.iter().find(|resource| kind == Some(resource.kind()));
-    let Some(&resource) = resource else { return Ok(None) };
+    let Some(resource) = Resource::of_uuid(uuid) else { return Ok(None) };
     let found = api.store().get(resource, uuid, &call.caller.reader()).await?;
     let owner = |record: model::JsonMap| record.get("owner_uuid")?.as_str().map(str::to_owned);
     Ok(found.and_then(owner))

@@ -36,6 +36,10 @@ async fn create(State(api): State<Api>, call: Call) -> Result<Response, ApiError
     call.caller.require_unscoped("make tokens")?;
     let attributes = call.attributes(RESOURCE)?;
     let new = parse(&attributes, call.caller.user.uuid)?;
+    if new.owner != call.caller.user.uuid {
+        // To manage somebody's records is not to act as that one: a token also opens services.
+        call.caller.require_admin("make tokens for others")?;
+    }
     check_owner(&api, &call, new.owner.as_str()).await?;
     if new.expires_at.is_some_and(|at| at <= api.store().now()) {
         return Err(ApiError::field("expires_at", "is in the past"));

@@ -47,7 +47,10 @@ pub(super) fn routes() -> Router<Api> {
         .route("/arvados/v1/users", get(list).post(create))
         .route("/arvados/v1/users/current", get(current))
         .route("/arvados/v1/users/authenticate", post(authenticate))
+        .route("/arvados/v1/users/setup", post(setup))
         .route("/arvados/v1/users/{uuid}", get(read).put(update).patch(update))
+        .route("/arvados/v1/users/{uuid}/activate", post(activate))
+        .route("/arvados/v1/users/{uuid}/unsetup", post(unsetup))
 }
 
 reads!(RESOURCE);
@@ -104,12 +107,60 @@ async fn update(
     call: Call,
 ) -> Result<Response, ApiError> {
     let attributes = call.attributes(RESOURCE)?;
-    let no_such = || ApiError::no_such("user", &path.uuid);
-    let uuid = UserUuid::parse(&path.uuid).map_err(|_not_one| no_such())?;
+    change(&api, &call, &path.uuid, &attributes).await
+}
+
+/// An account that was made may act; who may already, stays so.
+async fn activate(
+    State(api): State<Api>,
+    Path(path): Path<super::ByUuid>,
+    call: Call,
+) -> Result<Response, ApiError> {
+    if path.uuid != call.caller.user.uuid.as_str() {
+        call.caller.require_admin("activate others")?;
+    }
+    change(&api, &call, &path.uuid, &active(true)).await
+}
+
+/// An account may act no more; its tokens hold no more while that is so.
+async fn unsetup(
+    State(api): State<Api>,
+    Path(path): Path<super::ByUuid>,
+    call: Call,
+) -> Result<Response, ApiError> {
+    call.caller.require_admin("take accounts away")?;
+    change(&api, &call, &path.uuid, &active(false)).await
+}
+
+/// Makes sure of an account: one that is there by `uuid`, else a new one of the attributes of `user`.
+async fn setup(State(api): State<Api>, call: Call) -> Result<Response, ApiError> {
+    call.caller.require_admin("set accounts up")?;
+    let uuid = call.body().get("uuid").and_then(Value::as_str).or(call.parameters.text("uuid"));
+    let user = match uuid {
+        Some(uuid) => change(&api, &call, uuid, &active(true)).await?,
+        None => create(State(api), call).await?,
+    };
+    Ok(user)
+}
+
+fn active(is_active: bool) -> JsonMap {
+    let mut attributes = JsonMap::new();
+    attributes.insert("is_active".to_owned(), is_active.into());
+    attributes
+}
+
+async fn change(
+    api: &Api,
+    call: &Call,
+    uuid: &str,
+    attributes: &JsonMap,
+) -> Result<Response, ApiError> {
+    let no_such = || ApiError::no_such("user", uuid);
+    let uuid = UserUuid::parse(uuid).map_err(|_not_one| no_such())?;
     for _try in 0..TRIES_MAX {
         let before = api.store().user(uuid).await?.ok_or_else(no_such)?;
         let mut after = before.clone();
-        apply(&mut after, &attributes)?;
+        apply(&mut after, attributes)?;
         if !call.caller.user.is_admin {
             check_own(&before, &after, call.caller.user.uuid)?;
         }

@@ -12,6 +12,7 @@ use super::{TRIES_MAX, check_owner, reads};
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::render;
+use crate::rights;
 use crate::router::Api;
 
 const RESOURCE: Resource = Resource::Workflows;
@@ -91,11 +92,13 @@ async fn remove(
     render::record(RESOURCE, &workflow, None, &call.caller)
 }
 
+/// The workflow, where the caller may change it.
 async fn find(api: &Api, call: &Call, uuid: &str) -> Result<Workflow, ApiError> {
+    rights::require_write(api, &call.caller.reader(), RESOURCE, uuid).await?;
     let no_such = || ApiError::no_such("workflow", uuid);
     let parsed = WorkflowUuid::parse(uuid).map_err(|_not_one| no_such())?;
-    let found = api.store().workflow(parsed).await?;
-    found.filter(|workflow| call.caller.may_write(&workflow.owner_uuid)).ok_or_else(no_such)
+    rights::require_write(api, &call.caller.reader(), RESOURCE, uuid).await?;
+    api.store().workflow(parsed).await?.ok_or_else(no_such)
 }
 
 /// The workflow with the attributes that were sent.

@@ -133,6 +133,25 @@ impl Fixture {
         self.exchange(request(method, path, Some(&person.token), body)).await
     }
 
+    /// A project of this user, or in what `over` says.
+    pub(crate) async fn project(&self, person: &Person, over: Value) -> String {
+        let mut group = json!({"group_class": "project", "name": "Lab"});
+        for (name, value) in over.as_object().unwrap() {
+            group[name] = value.clone();
+        }
+        let path = "/arvados/v1/groups?ensure_unique_name=true";
+        let made = self.post(person, path, json!({"group": group})).await.ok();
+        made["uuid"].as_str().unwrap().to_owned()
+    }
+
+    /// `by` gives `to` a permission.
+    pub(crate) async fn grant(&self, by: &Person, to: &str, name: &str, head: &str) -> Answer {
+        let link = json!({
+            "link_class": "permission", "name": name, "tail_uuid": to, "head_uuid": head,
+        });
+        self.post(by, "/arvados/v1/links", json!({"link": link})).await
+    }
+
     /// A committed service of this user.
     pub(crate) async fn service(&self, person: &Person) -> Value {
         let body = json!({"container_request": attributes(json!({"state": "Committed"}))});

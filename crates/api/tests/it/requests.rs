@@ -135,7 +135,10 @@ async fn every_bad_attribute_is_named() {
             "only administrators may mount paths of the host",
         ),
         (json!({"output_ttl": -1}), "output_ttl must be an integer of at least 0"),
-        (json!({"owner_uuid": "wharf-j7d0g-000000000000000"}), "projects are not supported yet"),
+        (
+            json!({"owner_uuid": "wharf-j7d0g-000000000000000"}),
+            "is a role: only users and projects own",
+        ),
         (json!({"nonsense": 1}), "nonsense is no attribute of container requests"),
         (json!({"name": ["x"]}), "name must be text"),
         (json!({"name": "x".repeat(2000)}), "name is longer than"),

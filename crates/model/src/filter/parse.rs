@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use super::{
-    Attribute, AttributeKind, Comparison, Condition, FILTER_PATTERN_BYTES_MAX, FILTER_VALUES_MAX,
-    FILTERS_MAX, Filter, ORDER_TERMS_MAX, OrderTerm, Scalar, Schema, Target, Test,
-    type_code_of_kind,
+    Attribute, AttributeKind, Comparison, Condition, FILTER_BY_EXISTENCE, FILTER_PATTERN_BYTES_MAX,
+    FILTER_VALUES_MAX, FILTERS_MAX, Filter, ORDER_TERMS_MAX, OrderTerm, Scalar, Schema, Target,
+    Test, expression, type_code_of_kind,
 };
 use crate::FieldError;
 
@@ -14,13 +14,8 @@ use crate::FieldError;
 /// # Errors
 /// Names the filter by its place (`filters[2]`) and says what to write instead.
 pub fn parse_filters(schema: &'static Schema, filters: &Value) -> Result<Vec<Filter>, FieldError> {
-    let Value::Array(list) = filters else {
-        return Err(error("filters", "must be a list of [attribute, operator, operand]"));
-    };
-    if list.len() > FILTERS_MAX {
-        return Err(error("filters", format!("holds more than {FILTERS_MAX} filters")));
-    }
-    list.iter()
+    list_of_filters(filters)?
+        .iter()
         .enumerate()
         .map(|(index, filter)| {
             parse_filter(schema, filter)
@@ -29,11 +24,23 @@ pub fn parse_filters(schema: &'static Schema, filters: &Value) -> Result<Vec<Fil
         .collect()
 }
 
-fn error(field: impl Into<String>, problem: impl Into<String>) -> FieldError {
+/// The members of the `filters` parameter.
+pub(super) fn list_of_filters(filters: &Value) -> Result<&[Value], FieldError> {
+    match filters {
+        Value::Array(list) if list.len() <= FILTERS_MAX => Ok(list),
+        Value::Array(_) => Err(error("filters", format!("holds more than {FILTERS_MAX} filters"))),
+        _ => Err(error("filters", "must be a list of [attribute, operator, operand]")),
+    }
+}
+
+pub(super) fn error(field: impl Into<String>, problem: impl Into<String>) -> FieldError {
     FieldError { field: field.into(), problem: problem.into() }
 }
 
-fn parse_filter(schema: &'static Schema, filter: &Value) -> Result<Filter, String> {
+pub(super) fn parse_filter(schema: &'static Schema, filter: &Value) -> Result<Filter, String> {
+    if let Some(text) = expression::text_of(filter) {
+        return expression::parse(schema, text);
+    }
     let parts = filter.as_array().map(Vec::as_slice);
     let Some([attribute, operator, operand]) = parts else {
         return Err(format!("must be [attribute, operator, operand], is {filter}"));
@@ -60,10 +67,16 @@ fn targets(
             if !matches!(operator, "=" | "!=" | "<>" | "like" | "ilike" | "in" | "not in") {
                 return Err(format!("has the operator {operator:?}, which \"any\" does not take"));
             }
+            // Patterns are also looked for in lists and objects, as text (Arvados).
+            let in_json = matches!(operator, "like" | "ilike");
             Ok(schema
                 .attributes
                 .iter()
-                .filter(|a| a.kind == AttributeKind::Text)
+                .filter(|a| match a.kind {
+                    AttributeKind::Text => true,
+                    AttributeKind::Json => in_json && !FILTER_BY_EXISTENCE.contains(&a.name),
+                    _ => false,
+                })
                 .map(|&attribute| Target { join: None, attribute, key: None })
                 .collect())
         }
@@ -103,6 +116,10 @@ fn target(schema: &'static Schema, name: &str) -> Result<Target, String> {
 }
 
 fn condition(target: Target, operator: &str, operand: &Value) -> Result<Condition, String> {
+    let name = target.attribute.name;
+    if FILTER_BY_EXISTENCE.contains(&name) && operator != "exists" {
+        return Err(format!("asks for what is in {name}; ask whether a key of it exists"));
+    }
     let test = match operator {
         "=" => Test::Compare(Comparison::Equal, scalar(&target, operand)?),
         "!=" | "<>" => Test::Compare(Comparison::NotEqual, scalar(&target, operand)?),
@@ -218,7 +235,8 @@ fn scalars(target: &Target, operand: &Value) -> Result<Vec<Scalar>, String> {
 }
 
 fn pattern(target: &Target, operand: &Value) -> Result<String, String> {
-    if target.key.is_none() && target.attribute.kind != AttributeKind::Text {
+    let has_text = matches!(target.attribute.kind, AttributeKind::Text | AttributeKind::Json);
+    if !has_text {
         return Err(format!("matches {} with a pattern, but it is no text", target.attribute.name));
     }
     match operand {
@@ -252,25 +270,27 @@ fn exists(mut target: Target, operand: &Value) -> Result<Condition, String> {
     Ok(Condition { target, test: Test::Exists(wanted) })
 }
 
-fn contained(target: &Target, operand: &Value) -> Result<Vec<String>, String> {
+fn contained(target: &Target, operand: &Value) -> Result<Vec<Scalar>, String> {
     if target.attribute.kind != AttributeKind::Json {
         return Err(format!(
             "asks whether {} contains something; it is no list",
             target.attribute.name
         ));
     }
+    let wrong = |value: &Value| {
+        format!("has the operand {value}, which must be text, a number, or a list of them")
+    };
+    let one = |value: &Value| match value {
+        Value::String(_) | Value::Number(_) | Value::Bool(_) => property_scalar(value),
+        _ => Err(wrong(value)),
+    };
     match operand {
-        Value::String(text) => Ok(vec![text.clone()]),
-        Value::Array(list) if list.len() <= FILTERS_MAX => list
-            .iter()
-            .map(|v| v.as_str().map(str::to_owned))
-            .collect::<Option<Vec<_>>>()
-            .ok_or_else(|| "lists something that is no text".to_owned()),
-        other => Err(format!("has the operand {other}, which must be text or a list of text")),
+        Value::Array(list) if list.len() <= FILTERS_MAX => list.iter().map(one).collect(),
+        value => one(value).map(|scalar| vec![scalar]),
     }
 }
 
-fn type_codes(target: &Target, operand: &Value) -> Result<Vec<String>, String> {
+pub(super) fn type_codes(target: &Target, operand: &Value) -> Result<Vec<String>, String> {
     if target.attribute.kind != AttributeKind::Text {
         return Err(format!("asks is_a of {}, which is no identifier", target.attribute.name));
     }
@@ -308,6 +328,11 @@ pub fn parse_time(text: &str) -> Option<String> {
 /// # Errors
 /// Names the term and the attribute that does not exist.
 pub fn parse_order(schema: &Schema, order: &Value) -> Result<Vec<OrderTerm>, FieldError> {
+    order_of_terms(schema, order_texts(order)?)
+}
+
+/// The terms of an order as text.
+pub(super) fn order_texts(order: &Value) -> Result<Vec<&str>, FieldError> {
     let texts: Vec<&str> = match order {
         Value::Null => Vec::new(),
         Value::String(text) => vec![text],
@@ -323,11 +348,16 @@ pub fn parse_order(schema: &Schema, order: &Value) -> Result<Vec<OrderTerm>, Fie
             ));
         }
     };
+    let terms = texts.iter().flat_map(|text| text.split(','));
+    Ok(terms.map(str::trim).filter(|term| !term.is_empty()).collect())
+}
+
+pub(super) fn order_of_terms<'t>(
+    schema: &Schema,
+    texts: impl IntoIterator<Item = &'t str>,
+) -> Result<Vec<OrderTerm>, FieldError> {
     let mut terms: Vec<OrderTerm> = Vec::new();
-    for text in texts.iter().flat_map(|text| text.split(',')) {
-        if text.trim().is_empty() {
-            continue;
-        }
+    for text in texts {
         let term = order_term(schema, text).map_err(|problem| error("order", problem))?;
         if terms.iter().all(|t| t.attribute != term.attribute) {
             terms.push(term);

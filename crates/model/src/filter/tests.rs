@@ -68,7 +68,8 @@ fn names_reach_joins_keys_and_several_attributes() {
     assert_eq!((own[0].target.join, own[0].target.attribute.name), (None, "name"));
     let key = parse(json!("properties.<http://x.y/z>"), "=", json!("x"));
     assert_eq!(key[0].target.key.as_deref(), Some("http://x.y/z"));
-    assert_eq!(parse(json!("any"), "ilike", json!("%x%")).len(), 2);
+    assert_eq!(parse(json!("any"), "ilike", json!("%x%")).len(), 3);
+    assert_eq!(parse(json!("any"), "=", json!("x")).len(), 2);
     assert_eq!(parse(json!(["name", "uuid"]), "=", json!("x")).len(), 2);
     let exists = parse(json!("properties"), "exists", json!("k"));
     assert_eq!(exists, parse(json!("properties.k"), "EXISTS", json!(true)));
@@ -106,6 +107,28 @@ fn every_bad_filter_says_what_is_wrong() {
     ] {
         let problem = parse_filters(&THINGS, &filters).unwrap_err().to_string();
         assert!(problem.contains(words), "{filters}: {problem}");
+    }
+}
+
+#[test]
+fn two_numbers_of_a_record_are_compared_in_an_expression() {
+    for filter in [json!("(priority < cost)"), json!(["(priority<cost)", "=", true])] {
+        let filters = parse_filters(&THINGS, &json!([filter])).unwrap();
+        let condition = &filters[0].any_of[0];
+        assert_eq!(condition.target.attribute.name, "priority");
+        let cost = THINGS.attribute("cost").unwrap();
+        assert_eq!(condition.test, Test::CompareTo(Comparison::Less, cost));
+    }
+    for (filter, words) in [
+        (json!("(priority)"), "must be one comparison"),
+        (json!("(priority < 3)"), "names \"3\""),
+        (json!("(name = cost)"), "names \"name\""),
+        (json!("((priority) < cost)"), "names \"(priority)\""),
+        (json!("(priority <\tcost)"), "must be one comparison"),
+        (json!(["(priority < cost)", "=", false]), "must be [expression, \"=\", true]"),
+    ] {
+        let problem = parse_filters(&THINGS, &json!([filter])).unwrap_err().to_string();
+        assert!(problem.contains(words), "{filter}: {problem}");
     }
 }
 

@@ -1,12 +1,13 @@
 //! Collections that go: into the trash when their time has come, and later for good.
 
-use model::{Collection, CollectionUuid, Timestamp};
+use model::{Collection, CollectionUuid, Link, Timestamp};
 use sqlx::Row as _;
 
 use super::changed;
 use crate::database::Store;
 use crate::error::StoreError;
-use crate::schema::COLLECTIONS;
+use crate::links;
+use crate::schema::{COLLECTIONS, LINKS};
 use crate::sql;
 use crate::writer::Tx;
 
@@ -101,9 +102,9 @@ async fn delete_due(tx: &mut Tx) -> Result<u64, StoreError> {
     Ok(rows.len() as u64)
 }
 
-/// Deletes a collection and its versions. Their blocks stay for as long as anybody may have
+/// Deletes a collection with its versions and the links to it. Their blocks stay for as long as anybody may have
 /// permission to read them.
-async fn delete(tx: &mut Tx, uuid: CollectionUuid) -> Result<(), StoreError> {
+pub(crate) async fn delete(tx: &mut Tx, uuid: CollectionUuid) -> Result<(), StoreError> {
     let versions: Vec<Collection> = sql::select_where(
         tx.conn(),
         &COLLECTIONS,
@@ -116,6 +117,11 @@ async fn delete(tx: &mut Tx, uuid: CollectionUuid) -> Result<(), StoreError> {
         if version.is_current() {
             changed(tx, version, &[]);
         }
+    }
+    let links: Vec<Link> =
+        sql::select_where(tx.conn(), &LINKS, "WHERE head_uuid = $1", &[uuid.as_str()]).await?;
+    for link in &links {
+        links::delete(tx, link).await?;
     }
     sqlx::query("DELETE FROM collections WHERE current_version_uuid = $1")
         .bind(uuid.to_string())

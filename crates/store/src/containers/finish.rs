@@ -8,7 +8,6 @@ use model::{
 
 use super::{insert, load, open_requests, priority, results, save, token};
 use crate::changes::ChangeKind;
-use crate::database::owner_users;
 use crate::error::StoreError;
 use crate::links::later;
 use crate::random;
@@ -163,8 +162,7 @@ async fn save_request(
     };
     let statement = sql::update(&CONTAINER_REQUESTS, request.uuid.as_str(), &request, hidden)?;
     statement.execute(tx.conn()).await?;
-    let owners = owner_users([request.owner_uuid.as_str()]);
-    tx.changed(ChangeKind::Request, &request.uuid, owners);
+    tx.changed(ChangeKind::Request, &request.uuid, [&request.owner_uuid]);
     Ok(())
 }
 

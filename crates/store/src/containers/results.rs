@@ -10,7 +10,7 @@ use super::finish::Leavings;
 use super::open_requests;
 use crate::changes::ChangeKind;
 use crate::collections::{self, CollectionChange, CollectionContent, NameClash, NewCollection};
-use crate::database::{Store, owner_users};
+use crate::database::Store;
 use crate::error::StoreError;
 use crate::links::later;
 use crate::schema::{COLLECTIONS, CONTAINER_REQUESTS};
@@ -117,7 +117,7 @@ pub(super) async fn begin_logs(tx: &mut Tx, uuid: ContainerUuid) -> Result<(), S
         let uuid = request.uuid;
         let statement = sql::update(&CONTAINER_REQUESTS, uuid.as_str(), &request, Vec::new())?;
         statement.execute(tx.conn()).await?;
-        tx.changed(ChangeKind::Request, &uuid, owner_users([request.owner_uuid.as_str()]));
+        tx.changed(ChangeKind::Request, &uuid, [&request.owner_uuid]);
     }
     Ok(())
 }

@@ -144,6 +144,6 @@ pub(super) async fn expire(tx: &mut Tx, container: &Container) -> Result<(), Sto
         .bind(now)
         .execute(tx.conn())
         .await?;
-    tx.changed(ChangeKind::Token, &uuid, container.runtime_user_uuid.into_iter().collect());
+    tx.changed(ChangeKind::Token, &uuid, container.runtime_user_uuid);
     Ok(())
 }

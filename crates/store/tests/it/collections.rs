@@ -42,7 +42,7 @@ impl Fixture {
             include_old_versions: old_versions,
             ..ListQuery::all(Resource::Collections.schema())
         };
-        let reader = Reader { user: user.uuid, is_admin: false };
+        let reader = Reader::new(user.uuid, false);
         let page = self.store.list(Resource::Collections, &query, &reader).await.unwrap();
         let name = |item: &model::JsonMap| {
             format!("{} v{}", item["name"].as_str().unwrap(), item["version"])

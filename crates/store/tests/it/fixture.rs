@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use model::group_rules::{GroupOrigin, change_group, new_group};
 use model::request_rules::{Origin, new_request};
-use model::{ContainerRequest, JsonMap, Link, Timestamp, User};
+use model::{ContainerRequest, Group, JsonMap, Link, Timestamp, User};
 use serde_json::{Value, json};
-use store::{Clock, Identity, NewToken, NewUser, Store, StoreOptions};
+use store::{Clock, Identity, NameClash, NewToken, NewUser, Reader, Store, StoreOptions};
 
 pub(crate) struct Fixture {
     pub(crate) store: Store,
@@ -92,6 +93,59 @@ impl Fixture {
     }
 
     pub(crate) fn hostname(&self, user: &User, name: &str, request: &ContainerRequest) -> Link {
+        Link {
+            link_class: "hostname".to_owned(),
+            name: name.to_owned(),
+            head_uuid: Some(request.uuid.to_string()),
+            properties: object(json!({"port": 80})),
+            ..self.link(user)
+        }
+    }
+
+    /// A group of this class, kept.
+    pub(crate) async fn group(&self, by: &User, class: &str, attributes: Value) -> Group {
+        let mut all = object(json!({"group_class": class, "name": "A group"}));
+        if class == "filter" {
+            all.insert("properties".to_owned(), json!({"filters": []}));
+        }
+        all.extend(object(attributes));
+        let origin = GroupOrigin {
+            uuid: self.store.new_group_uuid().unwrap(),
+            by: by.uuid,
+            system_user: self.store.system_user(),
+            at: self.store.now(),
+        };
+        let group = new_group(&all, &origin).unwrap();
+        self.store.create_group(group, NameClash::Rename, by.uuid).await.unwrap()
+    }
+
+    /// Changes a group.
+    pub(crate) async fn regroup(&self, group: &Group, attributes: Value) -> Group {
+        let after = change_group(group, &object(attributes), self.store.now()).unwrap();
+        let by = group.modified_by_user_uuid;
+        self.store.update_group(group.clone(), after, NameClash::Refuse, by).await.unwrap()
+    }
+
+    /// A permission link, kept.
+    pub(crate) async fn grant(
+        &self,
+        tail: &impl ToString,
+        name: &str,
+        head: &impl ToString,
+    ) -> Link {
+        let link = Link {
+            owner_uuid: self.store.system_user().to_string(),
+            link_class: "permission".to_owned(),
+            name: name.to_owned(),
+            tail_uuid: Some(tail.to_string()),
+            head_uuid: Some(head.to_string()),
+            properties: JsonMap::new(),
+            ..self.link(&self.ada)
+        };
+        self.store.create_link(link, self.ada.uuid).await.unwrap()
+    }
+
+    fn link(&self, user: &User) -> Link {
         let now = self.store.now();
         Link {
             uuid: self.store.new_link_uuid().unwrap(),
@@ -99,11 +153,11 @@ impl Fixture {
             created_at: now,
             modified_at: now,
             modified_by_user_uuid: user.uuid,
-            link_class: "hostname".to_owned(),
-            name: name.to_owned(),
+            link_class: "tag".to_owned(),
+            name: String::new(),
             tail_uuid: None,
-            head_uuid: Some(request.uuid.to_string()),
-            properties: object(json!({"port": 80})),
+            head_uuid: None,
+            properties: JsonMap::new(),
         }
     }
 
@@ -120,6 +174,20 @@ impl Fixture {
         };
         let (token, _) = self.store.create_token(new).await.unwrap();
         self.store.authenticate(&token).await.unwrap().unwrap()
+    }
+
+    /// Another user.
+    pub(crate) async fn user(&self, name: &str) -> User {
+        let username = name.to_owned();
+        let new = NewUser { username, is_active: true, ..NewUser::default() };
+        self.store.create_user(new).await.unwrap()
+    }
+
+    /// What a user may do with a record: `can_write`, or `none`.
+    pub(crate) async fn level(&self, user: &User, uuid: &impl ToString) -> &'static str {
+        let reader = Reader::new(user.uuid, user.is_admin);
+        let rights = self.store.rights(&reader, &uuid.to_string()).await.unwrap();
+        rights.map_or("none", |rights| rights.level.as_str())
     }
 
     /// Everything that is on disk, as it is while the store is open.

@@ -25,7 +25,7 @@ async fn three_requests() -> Listed {
         attributes["name"] = name.into();
         fixture.submit(&fixture.ada, attributes).await;
     }
-    let reader = Reader { user: fixture.ada.uuid, is_admin: false };
+    let reader = Reader::new(fixture.ada.uuid, false);
     Listed { fixture, reader }
 }
 
@@ -161,12 +161,13 @@ async fn pages_follow_limit_offset_select_and_distinct() {
 async fn users_see_their_own_and_the_containers_of_their_requests() {
     let listed = three_requests().await;
     let store = &listed.fixture.store;
-    let bob = Reader { user: listed.fixture.bob.uuid, is_admin: false };
-    let admin = Reader { user: listed.fixture.bob.uuid, is_admin: true };
+    let bob = Reader::new(listed.fixture.bob.uuid, false);
+    let admin = Reader::new(listed.fixture.bob.uuid, true);
     for (resource, hers, his, all) in [
         (Resource::ContainerRequests, 3, 0, 3),
         (Resource::Containers, 2, 0, 2),
-        (Resource::Links, 0, 0, 0),
+        // That of the public favourites.
+        (Resource::Links, 0, 0, 1),
         (Resource::Users, 3, 3, 3),
     ] {
         let query = ListQuery::all(resource.schema());

@@ -5,11 +5,14 @@
 mod codes;
 mod collections;
 mod containers;
+mod contents;
 mod fixture;
 mod full_disk;
+mod groups;
 mod lists;
 mod logs;
 mod names;
+mod permissions;
 mod requests;
 mod results;
 mod shared;

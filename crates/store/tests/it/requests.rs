@@ -140,7 +140,7 @@ async fn only_the_submitter_who_still_owns_a_request_may_open_it() {
     let Some(Notice::Changed(change)) = changes.next().await else { panic!("no change") };
     assert_eq!(change.kind, ChangeKind::Request);
     // The old owner hears of it too: it left their lists.
-    let mut both = [fixture.ada.uuid, fixture.bob.uuid];
+    let mut both = [fixture.ada.uuid.to_string(), fixture.bob.uuid.to_string()];
     both.sort();
     assert_eq!(&*change.owners, both);
 }

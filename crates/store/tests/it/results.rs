@@ -183,7 +183,7 @@ async fn images_are_found_by_name_id_collection_and_content() {
     let young = store.record_image(new("b", &["app:latest"], "2026-02-01")).await.unwrap();
     let again = store.record_image(new("a", &["other:1"], "2026-01-01")).await.unwrap();
     assert_eq!(again, old);
-    let ada = Reader { user: fixture.ada.uuid, is_admin: false };
+    let ada = Reader::new(fixture.ada.uuid, false);
     let find = async |name: &str| store.find_image(name, &ada).await.unwrap().map(|image| image.id);
     for (name, expected) in [
         ("app:1", Some(id("a"))),
@@ -197,7 +197,7 @@ async fn images_are_found_by_name_id_collection_and_content() {
     ] {
         assert_eq!(find(name).await, expected, "{name}");
     }
-    let bob = Reader { user: fixture.bob.uuid, is_admin: false };
+    let bob = Reader::new(fixture.bob.uuid, false);
     assert!(store.find_image("app", &bob).await.unwrap().is_none());
     assert!(store.find_image(&young.portable_data_hash, &bob).await.unwrap().is_none());
 }

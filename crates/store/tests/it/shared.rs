@@ -46,7 +46,7 @@ async fn a_change_reaches_the_other_process_with_its_owners_within_milliseconds(
             (heard.kind, heard.uuid.as_str()),
             (ChangeKind::Token, token.token.uuid.as_str())
         );
-        assert_eq!(*heard.owners, [fixture.ada.uuid]);
+        assert_eq!(*heard.owners, [fixture.ada.uuid.to_string()]);
         assert_eq!(next_change(&mut here).await.uuid, heard.uuid);
         // What was announced can be read, there too.
         assert!(other.token_by_uuid(token.token.uuid).await.unwrap().is_some());

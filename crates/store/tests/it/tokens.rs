@@ -49,7 +49,7 @@ async fn an_expired_token_and_an_inactive_user_are_nobody() {
 #[tokio::test]
 async fn expired_tokens_stay_listed_for_a_week() {
     let fixture = Fixture::new().await;
-    let reader = store::Reader { user: fixture.ada.uuid, is_admin: false };
+    let reader = store::Reader::new(fixture.ada.uuid, false);
     fixture.token(&fixture.ada, Some(10)).await;
     for (days, listed) in [(6, 2), (2, 2)] {
         fixture.advance(days * 24 * 3600);

@@ -132,6 +132,45 @@ fn t37_a_thousand_streams_end_when_the_service_gets_another_owner() {
     wharf.finish();
 }
 
+/// Puts Ada's service into a project where she may write; the project, and the link that says so.
+fn share_with(wharf: &Wharf, ada: &str, service: &Service) -> (String, String) {
+    let made = |path: &str, body: &Value| {
+        let made = wharf.api("POST", path, Some(body)).expect(200).json();
+        made["uuid"].as_str().expect("a record has a uuid").to_owned()
+    };
+    let project =
+        made("/arvados/v1/groups", &json!({"group": {"group_class": "project", "name": "Lab"}}));
+    let link = made(
+        LINKS,
+        &json!({"link": {"link_class": "permission", "name": "can_write", "tail_uuid": ada,
+            "head_uuid": project}}),
+    );
+    let body = json!({"container_request": {"owner_uuid": project}});
+    change(wharf, &format!("{REQUESTS}/{}", service.request), &body);
+    (project, link)
+}
+
+#[test]
+fn t37_a_thousand_streams_end_when_a_permission_of_their_user_is_taken_away() {
+    let (wharf, service, ada, token) = adas();
+    let (_project, link) = share_with(&wharf, &ada, &service);
+    let take = || drop(wharf.api("DELETE", &format!("{LINKS}/{link}"), None).expect(200));
+    end_all(&wharf, &service.host(), &bearer(&token), take, 403);
+    wharf.finish();
+}
+
+#[test]
+fn t37_a_thousand_streams_end_when_their_project_is_trashed() {
+    let (wharf, service, ada, token) = adas();
+    let (project, _link) = share_with(&wharf, &ada, &service);
+    let trash = || {
+        let path = format!("/arvados/v1/groups/{project}");
+        drop(wharf.api("DELETE", &path, None).expect(200));
+    };
+    end_all(&wharf, &service.host(), &bearer(&token), trash, 403);
+    wharf.finish();
+}
+
 #[test]
 fn t37_a_thousand_streams_end_when_their_name_leads_elsewhere() {
     let (wharf, service, _ada, token) = adas();

@@ -82,6 +82,8 @@ impl Roles {
         work.spawn_cancellable("old log entries", async move {
             log_entries::prune(&logged, &kept).await
         });
+        let swept = store.clone();
+        work.spawn_cancellable("trash", async move { swept.keep_trash().await });
         let router_hsts = settings::router_hsts(config);
         let router_runtime = Handle::current();
         let rooms = Arc::new(Rooms { proxy, router, router_hsts, router_runtime });

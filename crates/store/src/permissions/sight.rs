@@ -1,0 +1,362 @@
+//! From one user down to everything it reaches, and that as conditions on lists.
+//!
+//! What is reached over groups and links is found once for each list and bound as two values: a JSON list of owners whose
+//! records are seen, and one of records that links lead to. So the condition on a table is
+//! `owner_uuid IN (…) OR uuid IN (…)`, both by index, and its text is the same for everybody.
+
+use std::collections::{HashMap, HashSet};
+
+use model::Level;
+use sea_query::{Alias, Cond, Expr, ExprTrait as _, Query, SelectStatement, SimpleExpr};
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteConnection;
+
+use super::{Around, Rights};
+use crate::error::StoreError;
+use crate::list::Reader;
+use crate::schema::Resource;
+
+/// What a reader reaches.
+#[derive(Debug)]
+pub(crate) struct Sight {
+    reader: Reader,
+    now: String,
+    /// Those whose records are seen, and how much may be done with these.
+    owners: HashMap<String, Level>,
+    /// Records that links lead to.
+    heads: HashMap<String, Level>,
+    /// Trashed projects and those in them; empty where the reader asks for trash.
+    hidden: HashSet<String>,
+    /// Whether lists of collections hold old versions, too.
+    pub(crate) include_old_versions: bool,
+}
+
+/// `through` is 1 where rights go on from there: not from a user who is not managed. `linked` is 1 where a link led.
+const REACH: &str = "WITH RECURSIVE reach (uuid, level, through, linked) AS ( \
+        SELECT $1, 3, 1, 0 \
+        UNION SELECT $2, 2, 1, 0 \
+        UNION SELECT $3, 1, 1, 0 \
+        UNION \
+        SELECT groups.uuid, reach.level, 1, 0 FROM reach \
+            JOIN groups ON groups.owner_uuid = reach.uuid \
+            WHERE reach.through AND groups.group_class <> 'role' \
+        UNION \
+        SELECT links.head_uuid, min(reach.level, CASE links.name \
+            WHEN 'can_manage' THEN 3 WHEN 'can_write' THEN 2 ELSE 1 END), \
+            links.name = 'can_manage' OR substr(links.head_uuid, 7, 5) <> 'tpzed', 1 FROM reach \
+            JOIN links ON links.tail_uuid = reach.uuid \
+            WHERE reach.through AND links.link_class = 'permission' \
+            AND links.name IN ('can_read', 'can_write', 'can_manage') \
+            AND links.head_uuid IS NOT NULL \
+    ) \
+    SELECT uuid, MAX(CASE WHEN through THEN level END), MAX(CASE WHEN linked THEN level END) \
+    FROM reach GROUP BY uuid";
+
+const HIDDEN: &str = "WITH RECURSIVE hidden (uuid) AS ( \
+        SELECT uuid FROM groups WHERE trash_at <= $1 \
+        UNION \
+        SELECT groups.uuid FROM hidden JOIN groups ON groups.owner_uuid = hidden.uuid \
+    ) SELECT uuid FROM hidden";
+
+const FROZEN: &str = "WITH RECURSIVE frozen (uuid) AS ( \
+        SELECT uuid FROM groups WHERE frozen_by_uuid IS NOT NULL \
+        UNION \
+        SELECT groups.uuid FROM frozen JOIN groups ON groups.owner_uuid = frozen.uuid \
+    ) SELECT uuid FROM frozen";
+
+impl Sight {
+    /// What the reader reaches now.
+    pub(crate) async fn of(
+        conn: &mut SqliteConnection,
+        around: &Around,
+        reader: &Reader,
+    ) -> Result<Self, StoreError> {
+        let mut sight = Self {
+            reader: *reader,
+            now: around.now.clone(),
+            owners: HashMap::new(),
+            heads: HashMap::new(),
+            hidden: HashSet::new(),
+            include_old_versions: false,
+        };
+        if !reader.include_trash {
+            let rows = sqlx::query(HIDDEN).bind(around.now.clone()).fetch_all(&mut *conn).await?;
+            sight.hidden = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+        }
+        if reader.is_admin {
+            return Ok(sight);
+        }
+        let rows = sqlx::query(REACH)
+            .bind(reader.user.to_string())
+            .bind(around.all_users.clone())
+            .bind(around.anonymous.clone())
+            .fetch_all(conn)
+            .await?;
+        for row in rows {
+            let uuid: String = row.try_get(0)?;
+            // Out of sight; or a role, which owns nothing.
+            let is_role = uuid == around.all_users || uuid == around.anonymous;
+            if is_role || sight.hidden.contains(&uuid) {
+                continue;
+            }
+            let level = |at: usize| -> Result<Option<Level>, StoreError> {
+                Ok(row.try_get::<Option<i64>, _>(at)?.and_then(Level::from_number))
+            };
+            if let Some(level) = level(2)? {
+                sight.heads.insert(uuid.clone(), level);
+            }
+            if let Some(level) = level(1)? {
+                sight.owners.insert(uuid, level);
+            }
+        }
+        Ok(sight)
+    }
+
+    /// Which records of a type exist for the reader.
+    pub(crate) fn of_records(&self, resource: Resource) -> Cond {
+        match resource {
+            Resource::Groups | Resource::ContainerRequests | Resource::Workflows => {
+                self.of_owned(resource)
+            }
+            Resource::Collections => {
+                let uuid = column(resource, "uuid");
+                let is_newest = column(resource, "current_version_uuid").eq(uuid);
+                let newest = (!self.include_old_versions).then_some(is_newest);
+                self.of_owned(resource).add_option(newest)
+            }
+            Resource::Containers => self.of_containers(),
+            Resource::Links => self.of_links(),
+            Resource::Logs => self.of_logs(),
+            // Active users see each other, as Arvados does unless told otherwise.
+            Resource::Users => Cond::all(),
+            Resource::Tokens if self.reader.is_admin => Cond::all(),
+            Resource::Tokens => {
+                Cond::all().add(column(resource, "owner_uuid").eq(self.reader.user.as_str()))
+            }
+        }
+    }
+
+    /// Records in homes and projects.
+    fn of_owned(&self, resource: Resource) -> Cond {
+        let all = Cond::all().add_option(self.not_trashed(resource));
+        if self.reader.is_admin {
+            return all.add_option(self.owner_in_sight(resource));
+        }
+        let owners = is_in(column(resource, "owner_uuid"), self.owners.keys());
+        let mut any = Cond::any().add(owners);
+        let code = resource.type_code();
+        let heads = || self.heads.keys().filter(|uuid| uuid.get(6..11) == Some(code));
+        if heads().next().is_some() {
+            any = any.add(self.linked(resource, heads()));
+        }
+        if resource == Resource::Groups {
+            any = any.add(Expr::cust(
+                "\"groups\".\"uuid\" IN \
+                 (SELECT roles.uuid FROM groups AS roles WHERE roles.group_class = 'role')",
+            ));
+        }
+        all.add(any)
+    }
+
+    /// Records that are among these heads of links. One in a trashed project is out of sight all the same.
+    fn linked<'h>(&self, resource: Resource, heads: impl Iterator<Item = &'h String>) -> Cond {
+        Cond::all()
+            .add(is_in(column(resource, "uuid"), heads))
+            .add_option(self.owner_in_sight(resource))
+    }
+
+    /// Not in the trash itself, where such records can be.
+    fn not_trashed(&self, resource: Resource) -> Option<SimpleExpr> {
+        let can_be = resource.schema().attribute("trash_at").is_some();
+        let trash_at = column(resource, "trash_at");
+        (can_be && !self.reader.include_trash)
+            .then(|| trash_at.clone().is_null().or(trash_at.gt(self.now.as_str())))
+    }
+
+    fn owner_in_sight(&self, resource: Resource) -> Option<SimpleExpr> {
+        let owner = column(resource, "owner_uuid");
+        (!self.hidden.is_empty()).then(|| is_in(owner, self.hidden.iter()).not())
+    }
+
+    /// Whether the reader sees what the group in this column owns.
+    pub(crate) fn sees_into(&self, column: (Alias, Alias)) -> SimpleExpr {
+        let column = Expr::col(column);
+        if self.reader.is_admin {
+            return is_in(column, self.hidden.iter()).not();
+        }
+        is_in(column, self.owners.keys())
+    }
+
+    fn of_containers(&self) -> Cond {
+        if self.reader.is_admin {
+            return Cond::all();
+        }
+        let requests = Resource::ContainerRequests;
+        let mut pointing = Query::select();
+        pointing
+            .expr(Expr::val(1))
+            .from(Alias::new(requests.schema().table))
+            .and_where(column(requests, "container_uuid").eq(column(Resource::Containers, "uuid")))
+            .cond_where(self.of_owned(requests));
+        Cond::all().add(Expr::exists(pointing))
+    }
+
+    /// Entries about what the reader sees or, where it is gone, saw: by whose it was. What the system writes belongs to
+    /// the system user, so an entry of one's own is one that was written by hand.
+    fn of_logs(&self) -> Cond {
+        if self.reader.is_admin {
+            return Cond::all();
+        }
+        let of = |name: &'static str| column(Resource::Logs, name);
+        let user = self.reader.user.as_str();
+        let codes = Resource::OWNED.iter().map(|resource| resource.type_code());
+        // Tokens, accounts and permissions of others are nobody's business, whoever manages them.
+        let is_owned = Expr::cust_with_exprs("substr(?, 7, 5)", [of("object_uuid")]).is_in(codes);
+        let in_project =
+            Cond::all().add(is_owned).add(is_in(of("object_owner_uuid"), self.owners.keys()));
+        let linked = Cond::all().add(is_in(of("object_uuid"), self.heads.keys()));
+        let hidden = (!self.hidden.is_empty())
+            .then(|| is_in(of("object_owner_uuid"), self.hidden.iter()).not());
+        let requests = Resource::ContainerRequests;
+        let mut pointing = Query::select();
+        pointing
+            .expr(Expr::val(1))
+            .from(Alias::new(requests.schema().table))
+            .and_where(column(requests, "container_uuid").eq(of("object_uuid")))
+            .cond_where(self.of_owned(requests));
+        Cond::any()
+            .add(of("owner_uuid").eq(user))
+            .add(of("object_owner_uuid").eq(user))
+            .add(of("object_uuid").eq(user))
+            .add(in_project)
+            .add(linked.add_option(hidden))
+            .add(Expr::exists(pointing))
+    }
+
+    fn of_links(&self) -> Cond {
+        let links = Resource::Links;
+        if self.reader.is_admin {
+            return Cond::all();
+        }
+        let is_permission = || column(links, "link_class").eq("permission");
+        let owned = Cond::all()
+            .add(is_in(column(links, "owner_uuid"), self.owners.keys()))
+            .add(is_permission().not());
+        // In a query of its own, which goes over permissions alone and only where one is met: both sides of the OR
+        // are then found by an index.
+        let seen = Cond::all()
+            .add(is_permission())
+            .add(column(links, "uuid").in_subquery(self.permissions_in_sight()));
+        Cond::any().add(owned).add(seen)
+    }
+
+    /// Permission links whose tail or head the reader is, or whose head it manages: because a link says so, or because
+    /// it is in what the reader manages.
+    fn permissions_in_sight(&self) -> SelectStatement {
+        let managed = |levels: &HashMap<String, Level>| -> Vec<String> {
+            let managed = levels.iter().filter(|(_, level)| **level == Level::Manage);
+            managed.map(|(uuid, _)| uuid.clone()).collect()
+        };
+        let (owners, heads) = (managed(&self.owners), managed(&self.heads));
+        let user = self.reader.user.as_str();
+        // Groups that one manages are all among these. One's own account is not for oneself to share.
+        let holders = owners.iter().chain(&heads).filter(|uuid| {
+            matches!(Resource::of_uuid(uuid), Some(Resource::Groups | Resource::Users))
+                && *uuid != user
+        });
+        let of_grant = |name: &'static str| Expr::col((Alias::new("grants"), Alias::new(name)));
+        let mut any = Cond::any()
+            .add(of_grant("tail_uuid").eq(user))
+            .add(of_grant("head_uuid").eq(user))
+            .add(is_in(of_grant("head_uuid"), holders));
+        for resource in Resource::OWNED.iter().copied().filter(|of| *of != Resource::Groups) {
+            let table = Alias::new(resource.schema().table);
+            let by_owner = is_in(column(resource, "owner_uuid"), owners.iter());
+            let managed = Cond::any().add(by_owner).add(self.linked(resource, heads.iter()));
+            let mut owned = Query::select();
+            owned
+                .column((table.clone(), Alias::new("uuid")))
+                .from(table)
+                .and_where(column(resource, "uuid").eq(of_grant("head_uuid")))
+                .cond_where(Cond::all().add(managed).add_option(self.not_trashed(resource)));
+            let is_such = Expr::cust_with_exprs(
+                "substr(?, 7, 5) = ?",
+                [of_grant("head_uuid"), Expr::val(resource.type_code())],
+            );
+            any = any.add(Cond::all().add(is_such).add(Expr::exists(owned)));
+        }
+        let mut grants = Query::select();
+        grants
+            .column((Alias::new("grants"), Alias::new("uuid")))
+            .from_as(Alias::new(Resource::Links.schema().table), Alias::new("grants"))
+            // As the index of permissions has it, to the letter.
+            .and_where(Expr::cust("\"grants\".\"link_class\" = 'permission'"))
+            .cond_where(any);
+        grants
+    }
+
+    /// What the reader may do with a group of this owner.
+    fn level_on_group(&self, uuid: &str, owner_uuid: &str, is_role: bool) -> Option<Level> {
+        if self.reader.is_admin {
+            return Some(Level::Manage);
+        }
+        let by_owner = self.owners.get(owner_uuid).filter(|_| !is_role);
+        let seen = is_role.then_some(Level::Read);
+        by_owner.into_iter().chain(self.heads.get(uuid)).copied().chain(seen).max()
+    }
+}
+
+/// A column of a record type.
+pub(crate) fn column(resource: Resource, name: &'static str) -> SimpleExpr {
+    Expr::col((Alias::new(resource.schema().table), Alias::new(name)))
+}
+
+/// Whether a column's value is one of these. Bound as one value however many they are, so that neither the
+/// statement's text nor SQLite's limit on values depends on it.
+pub(crate) fn is_in<S: AsRef<str>>(
+    column: SimpleExpr,
+    values: impl Iterator<Item = S>,
+) -> SimpleExpr {
+    let mut values: Vec<String> = values.map(|value| value.as_ref().to_owned()).collect();
+    // One is the home of who shares nothing: SQLite then reads an index in its order.
+    if values.len() == 1 {
+        return column.eq(values.remove(0));
+    }
+    let list = serde_json::Value::from(values);
+    Expr::cust_with_exprs(
+        "? IN (SELECT value FROM json_each(?))",
+        [column, Expr::val(list.to_string())],
+    )
+}
+
+/// The rights on each of these groups.
+pub(super) async fn rights_on_groups(
+    conn: &mut SqliteConnection,
+    around: &Around,
+    reader: &Reader,
+    uuids: &[&str],
+) -> Result<HashMap<String, Rights>, StoreError> {
+    // Whoever shows a trashed group has found it by asking for trash.
+    let reader = Reader { include_trash: true, ..*reader };
+    let sight = Sight::of(conn, around, &reader).await?;
+    let frozen = sqlx::query(FROZEN).fetch_all(&mut *conn).await?;
+    let frozen: HashSet<String> =
+        frozen.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+    let list = serde_json::Value::from_iter(uuids.iter().copied()).to_string();
+    let rows = sqlx::query(
+        "SELECT uuid, owner_uuid, group_class = 'role' FROM groups \
+         WHERE uuid IN (SELECT value FROM json_each($1))",
+    )
+    .bind(list)
+    .fetch_all(conn)
+    .await?;
+    let mut rights = HashMap::with_capacity(rows.len());
+    for row in rows {
+        let (uuid, owner): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+        if let Some(level) = sight.level_on_group(&uuid, &owner, row.try_get(2)?) {
+            let is_frozen = frozen.contains(&uuid);
+            rights.insert(uuid, Rights { level, is_frozen });
+        }
+    }
+    Ok(rights)
+}

@@ -1,0 +1,138 @@
+//! From one record up to those who reach it: over owners, and over permission links from head to tail.
+//!
+//! Both are indexed and a record has few of either, so that a check costs the same whatever else there is.
+
+use model::Level;
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteConnection;
+
+use super::{Around, Found, Rights};
+use crate::error::StoreError;
+use crate::list::Reader;
+use crate::schema::Resource;
+
+/// `up` are the holders of rights on `$1`, which `$2` owns; `chain` are its owners alone.
+///
+/// `itself` is 1 for the record that the question is about: any link to it counts. From a user who is met on the way
+/// only a link that manages it leads on.
+macro_rules! upward {
+    ($answer:literal) => {
+        concat!(
+            "WITH RECURSIVE up (uuid, level, itself) AS ( \
+                SELECT $1, 3, $3 \
+                UNION \
+                SELECT $2, 3, 0 WHERE $2 IS NOT NULL \
+                UNION \
+                SELECT groups.owner_uuid, up.level, 0 FROM up \
+                    JOIN groups ON groups.uuid = up.uuid \
+                    WHERE groups.group_class <> 'role' \
+                UNION \
+                SELECT links.tail_uuid, min(up.level, CASE links.name \
+                    WHEN 'can_manage' THEN 3 WHEN 'can_write' THEN 2 ELSE 1 END), 0 FROM up \
+                    JOIN links ON links.head_uuid = up.uuid \
+                    WHERE links.link_class = 'permission' AND links.tail_uuid IS NOT NULL \
+                    AND links.name IN ('can_read', 'can_write', 'can_manage') \
+                    AND (up.itself OR links.name = 'can_manage' \
+                        OR substr(up.uuid, 7, 5) <> 'tpzed') \
+            ), chain (uuid) AS ( \
+                SELECT $1 \
+                UNION \
+                SELECT $2 WHERE $2 IS NOT NULL \
+                UNION \
+                SELECT groups.owner_uuid FROM chain \
+                    JOIN groups ON groups.uuid = chain.uuid WHERE groups.group_class <> 'role' \
+            ) ",
+            $answer
+        )
+    };
+}
+
+/// The rights on a record by owners and links.
+pub(super) async fn rights(
+    conn: &mut SqliteConnection,
+    around: &Around,
+    reader: &Reader,
+    resource: Resource,
+    found: &Found,
+) -> Result<Option<Rights>, StoreError> {
+    let user = reader.user.as_str();
+    // What is in one's own home, the most of all, needs no question: only groups hide or freeze.
+    if resource != Resource::Groups && found.owner_uuid == user {
+        return Ok(Some(Rights { level: Level::Manage, is_frozen: false }));
+    }
+    // The system owns users, which makes nobody their manager.
+    let owner = (resource != Resource::Users).then(|| found.owner_uuid.clone());
+    let row = sqlx::query(upward!(
+        "SELECT (SELECT MAX(CASE up.uuid WHEN $4 THEN up.level \
+                WHEN $5 THEN min(up.level, 2) ELSE min(up.level, 1) END) \
+            FROM up WHERE up.uuid IN ($4, $5, $6)), \
+        EXISTS (SELECT 1 FROM chain JOIN groups ON groups.uuid = chain.uuid \
+            WHERE groups.trash_at <= $7), \
+        EXISTS (SELECT 1 FROM chain JOIN groups ON groups.uuid = chain.uuid \
+            WHERE groups.frozen_by_uuid IS NOT NULL), \
+        EXISTS (SELECT 1 FROM groups WHERE uuid = $1 AND group_class = 'role')"
+    ))
+    .bind(found.uuid.clone())
+    .bind(owner)
+    .bind(1)
+    .bind(user.to_owned())
+    .bind(around.all_users.clone())
+    .bind(around.anonymous.clone())
+    .bind(around.now.clone())
+    .fetch_one(conn)
+    .await?;
+    let number: Option<i64> = row.try_get(0)?;
+    let (is_hidden, is_frozen): (bool, bool) = (row.try_get(1)?, row.try_get(2)?);
+    let is_role: bool = row.try_get(3)?;
+    if is_hidden && !reader.include_trash {
+        return Ok(None);
+    }
+    let level = if reader.is_admin {
+        Some(Level::Manage)
+    } else {
+        // Roles can be seen by everybody.
+        number.and_then(Level::from_number).or(is_role.then_some(Level::Read))
+    };
+    Ok(level.map(|level| Rights { level, is_frozen }))
+}
+
+/// Whether the reader has what this holder of rights has: is this user or manages it, has this role, or sees into
+/// this project.
+pub(super) async fn has(
+    conn: &mut SqliteConnection,
+    around: &Around,
+    reader: &Reader,
+    holder: &str,
+) -> Result<bool, StoreError> {
+    let row =
+        sqlx::query(upward!("SELECT EXISTS (SELECT 1 FROM up WHERE up.uuid IN ($4, $5, $6))"))
+            .bind(holder.to_owned())
+            .bind(None::<String>)
+            .bind(0)
+            .bind(reader.user.to_string())
+            .bind(around.all_users.clone())
+            .bind(around.anonymous.clone())
+            .fetch_one(conn)
+            .await?;
+    Ok(row.try_get(0)?)
+}
+
+/// The groups and permission links over which rights on a record lead: it is as it is until one of them changes.
+pub(crate) async fn trail(
+    conn: &mut SqliteConnection,
+    uuid: &str,
+    owner_uuid: &str,
+) -> Result<Vec<String>, StoreError> {
+    let rows = sqlx::query(upward!(
+        "SELECT groups.uuid FROM up JOIN groups ON groups.uuid = up.uuid \
+        UNION \
+        SELECT links.uuid FROM up JOIN links ON links.head_uuid = up.uuid \
+            WHERE links.link_class = 'permission'"
+    ))
+    .bind(uuid.to_owned())
+    .bind(Some(owner_uuid.to_owned()))
+    .bind(1)
+    .fetch_all(conn)
+    .await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}

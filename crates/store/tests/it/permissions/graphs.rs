@@ -1,0 +1,271 @@
+//! Random small graphs of users, roles, projects, requests and links: what the queries answer is what a naive model says.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::filter::ListQuery;
+use model::{Level, User};
+use proptest::prelude::*;
+use serde_json::json;
+use store::{Reader, Resource};
+
+use crate::fixture::Fixture;
+
+const N_USERS: usize = 3;
+const N_ROLES: usize = 3;
+const N_PROJECTS: usize = 4;
+const N_REQUESTS: usize = 3;
+
+/// Owners are numbers into users and the projects made before; links go between numbers of nodes.
+#[derive(Debug, Clone)]
+struct Graph {
+    owners_of_projects: Vec<usize>,
+    owners_of_requests: Vec<usize>,
+    links: Vec<(usize, usize, usize)>,
+    trashed: Vec<bool>,
+    frozen: Vec<bool>,
+}
+
+fn graphs() -> impl Strategy<Value = Graph> {
+    let owner = 0..N_USERS + N_PROJECTS;
+    let tail = 0..N_USERS + N_ROLES;
+    let head = 0..N_USERS + N_ROLES + N_PROJECTS + N_REQUESTS;
+    let rarely = || prop::collection::vec(prop::bool::weighted(0.15), N_PROJECTS);
+    (
+        prop::collection::vec(owner.clone(), N_PROJECTS),
+        prop::collection::vec(owner, N_REQUESTS),
+        prop::collection::vec((tail, 0..3_usize, head), 0..10),
+        rarely(),
+        rarely(),
+    )
+        .prop_map(|(owners_of_projects, owners_of_requests, links, trashed, frozen)| Graph {
+            owners_of_projects,
+            owners_of_requests,
+            links,
+            trashed,
+            frozen,
+        })
+}
+
+/// The graph with identifiers instead of numbers.
+#[derive(Debug, Default)]
+struct World {
+    users: Vec<User>,
+    roles: Vec<String>,
+    projects: Vec<String>,
+    requests: Vec<String>,
+    owner: BTreeMap<String, String>,
+    /// Permission links: identifier, tail, level, head.
+    links: Vec<(String, String, Level, String)>,
+    trashed: BTreeSet<String>,
+    frozen: BTreeSet<String>,
+}
+
+async fn build(fixture: &Fixture, graph: &Graph) -> World {
+    let mut world =
+        World { users: vec![fixture.ada.clone(), fixture.bob.clone()], ..World::default() };
+    world.users.push(fixture.user("eve").await);
+    for number in 0..N_ROLES {
+        let role = fixture.group(&fixture.ada, "role", json!({"name": format!("R{number}")})).await;
+        let uuid = role.uuid.to_string();
+        // Made with the role.
+        for link in fixture.store.permissions_on(&uuid).await.unwrap() {
+            world.note(&link);
+        }
+        world.roles.push(uuid);
+    }
+    let mut groups = Vec::new();
+    for owner in &graph.owners_of_projects {
+        let owner = world.owner_numbered(*owner);
+        let project = fixture.group(&fixture.ada, "project", json!({"owner_uuid": owner})).await;
+        world.owner.insert(project.uuid.to_string(), owner);
+        world.projects.push(project.uuid.to_string());
+        groups.push(project);
+    }
+    for owner in &graph.owners_of_requests {
+        let owner = world.owner_numbered(*owner);
+        let request = fixture.submit(&fixture.ada, json!({"owner_uuid": owner})).await;
+        world.owner.insert(request.uuid.to_string(), owner);
+        world.requests.push(request.uuid.to_string());
+    }
+    for (tail, level, head) in &graph.links {
+        let (tail, head) = (world.node(*tail), world.node(*head));
+        let level = ["can_read", "can_write", "can_manage"][*level];
+        let link = fixture.grant(&tail, level, &head).await;
+        world.note(&link);
+    }
+    for (at, group) in groups.into_iter().enumerate() {
+        let frozen = graph.frozen[at].then_some(fixture.ada.uuid);
+        let changes = json!({"is_trashed": graph.trashed[at], "frozen_by_uuid": frozen});
+        let uuid = group.uuid.to_string();
+        if graph.trashed[at] {
+            world.trashed.insert(uuid.clone());
+        }
+        if graph.frozen[at] {
+            world.frozen.insert(uuid);
+        }
+        fixture.regroup(&group, changes).await;
+    }
+    world
+}
+
+impl World {
+    fn note(&mut self, link: &model::Link) {
+        let (tail, head) = (link.tail_uuid.clone().unwrap(), link.head_uuid.clone().unwrap());
+        let level = Level::of_link_name(&link.name).unwrap();
+        self.links.push((link.uuid.to_string(), tail, level, head));
+    }
+
+    /// A user, or one of the projects that there are.
+    fn owner_numbered(&self, number: usize) -> String {
+        match number.checked_sub(N_USERS).and_then(|number| self.projects.get(number)) {
+            Some(project) => project.clone(),
+            None => self.users[number % N_USERS].uuid.to_string(),
+        }
+    }
+
+    fn node(&self, number: usize) -> String {
+        let users = self.users.iter().map(|user| user.uuid.to_string());
+        let others = self.roles.iter().chain(&self.projects).chain(&self.requests).cloned();
+        users.chain(others).nth(number).unwrap()
+    }
+
+    fn is_user(&self, uuid: &str) -> bool {
+        self.users.iter().any(|user| user.uuid.as_str() == uuid)
+    }
+
+    /// The record and its owners.
+    fn chain<'w>(&'w self, uuid: &'w str) -> Vec<&'w str> {
+        let mut chain = vec![uuid];
+        while let Some(owner) = chain.last().and_then(|uuid| self.owner.get(*uuid)) {
+            chain.push(owner);
+        }
+        chain
+    }
+
+    fn is_hidden(&self, uuid: &str) -> bool {
+        self.chain(uuid).iter().any(|uuid| self.trashed.contains(*uuid))
+    }
+
+    fn is_frozen(&self, uuid: &str) -> bool {
+        self.chain(uuid).iter().any(|uuid| self.frozen.contains(*uuid))
+    }
+
+    /// What the user holds the rights of, and the records that links lead to.
+    fn reached(&self, user: &User) -> (BTreeMap<String, Level>, BTreeMap<String, Level>) {
+        let mut holds = BTreeMap::from([(user.uuid.to_string(), Level::Manage)]);
+        let mut linked: BTreeMap<String, Level> = BTreeMap::new();
+        let raise = |levels: &mut BTreeMap<String, Level>, uuid: &str, level: Level| {
+            let known = levels.get(uuid).copied();
+            if known.is_none_or(|known| known < level) {
+                levels.insert(uuid.to_owned(), level);
+                return true;
+            }
+            false
+        };
+        let mut news = true;
+        while news {
+            news = false;
+            for project in &self.projects {
+                if let Some(level) = holds.get(&self.owner[project]).copied() {
+                    news |= raise(&mut holds, project, level);
+                }
+            }
+            for (_, tail, level, head) in &self.links {
+                let Some(held) = holds.get(tail).copied() else { continue };
+                news |= raise(&mut linked, head, held.min(*level));
+                if !self.is_user(head) || *level == Level::Manage {
+                    news |= raise(&mut holds, head, held.min(*level));
+                }
+            }
+        }
+        (holds, linked)
+    }
+
+    /// What the user may do with a group or request.
+    fn level(&self, user: &User, uuid: &str, include_trash: bool) -> Option<Level> {
+        if self.is_hidden(uuid) && !include_trash {
+            return None;
+        }
+        let (holds, linked) = self.reached(user);
+        let by_owner = self.owner.get(uuid).and_then(|owner| holds.get(owner));
+        let seen = self.roles.iter().any(|role| role == uuid).then_some(Level::Read);
+        by_owner.into_iter().chain(linked.get(uuid)).copied().chain(seen).max()
+    }
+
+    fn sees_link(&self, user: &User, tail: &str, head: &str) -> bool {
+        let user_uuid = user.uuid.as_str();
+        if tail == user_uuid || head == user_uuid {
+            return true;
+        }
+        let level = if self.is_user(head) {
+            self.reached(user).1.get(head).copied()
+        } else {
+            self.level(user, head, false)
+        };
+        level == Some(Level::Manage)
+    }
+}
+
+async fn listed(fixture: &Fixture, resource: Resource, reader: &Reader) -> BTreeSet<String> {
+    let query = ListQuery { limit: 1000, ..ListQuery::all(resource.schema()) };
+    let page = fixture.store.list(resource, &query, reader).await.unwrap();
+    assert_eq!(page.available, i64::try_from(page.items.len()).ok());
+    page.items.iter().map(|item| item["uuid"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Compares all that the store says with the model.
+async fn compare(graph: Graph) {
+    let fixture = Fixture::in_memory().await;
+    let world = build(&fixture, &graph).await;
+    for user in &world.users {
+        for include_trash in [false, true] {
+            let reader = Reader { include_trash, ..Reader::new(user.uuid, false) };
+            let groups: Vec<&String> = world.roles.iter().chain(&world.projects).collect();
+            let lists = [
+                listed(&fixture, Resource::Groups, &reader).await,
+                listed(&fixture, Resource::ContainerRequests, &reader).await,
+            ];
+            for uuid in groups.iter().copied().chain(&world.requests) {
+                let expected = world.level(user, uuid, include_trash);
+                let rights = fixture.store.rights(&reader, uuid).await.unwrap();
+                let told = format!("{} {uuid} {include_trash} {world:#?}", user.username);
+                assert_eq!(rights.map(|rights| rights.level), expected, "{told}");
+                let in_list = lists.iter().any(|list| list.contains(uuid));
+                assert_eq!(in_list, expected.is_some(), "list {told}");
+                if let Some(rights) = rights {
+                    assert_eq!(rights.is_frozen, world.is_frozen(uuid), "frozen {told}");
+                }
+            }
+            let uuids: Vec<&str> = groups.iter().map(|uuid| uuid.as_str()).collect();
+            let rights = fixture.store.rights_on_groups(&reader, &uuids).await.unwrap();
+            for uuid in &uuids {
+                let level = rights.get(*uuid).map(|rights| rights.level);
+                assert_eq!(
+                    level,
+                    world.level(user, uuid, true),
+                    "{} {uuid} {world:#?}",
+                    user.username
+                );
+            }
+        }
+        let reader = Reader::new(user.uuid, false);
+        let links = listed(&fixture, Resource::Links, &reader).await;
+        for (uuid, tail, _, head) in &world.links {
+            let expected = world.sees_link(user, tail, head);
+            let told = format!("link {tail} → {head} for {} {world:#?}", user.username);
+            assert_eq!(links.contains(uuid), expected, "list {told}");
+            let rights = fixture.store.rights(&reader, uuid).await.unwrap();
+            assert_eq!(rights.is_some(), expected, "{told}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, max_shrink_iters: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_queries_answer_as_the_model_does(graph in graphs()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(compare(graph));
+    }
+}
