@@ -98,9 +98,16 @@ fn arvados_sdk_hears_events_by_websocket_and_by_polling() {
 }
 
 #[test]
-fn outside_scenarios_of_the_sdk_pass() {
+fn arvados_command_line_clients_bring_files_there_and_back() {
+    let site = Site::start();
+    site.prove("put_get.py");
+    site.finish();
+}
+
+#[test]
+fn outside_scenarios_of_the_sdk_and_of_files_pass() {
     let Some(acceptance) = images::acceptance() else { return };
     let site = Site::start();
-    site.play(&acceptance, "s1_sdk.py s9_events.py");
+    site.play(&acceptance, "s1_sdk.py s9_events.py s2_put_get.sh s3_keepdocker.sh");
     site.finish();
 }
