@@ -98,6 +98,13 @@ fn arvados_sdk_hears_events_by_websocket_and_by_polling() {
 }
 
 #[test]
+fn arvados_sdk_keeps_and_finds_files() {
+    let site = Site::start();
+    site.prove("files.py");
+    site.finish();
+}
+
+#[test]
 fn arvados_command_line_clients_bring_files_there_and_back() {
     let site = Site::start();
     site.prove("put_get.py");
