@@ -169,7 +169,9 @@ impl Store {
     ) -> Result<Collection, StoreError> {
         // What goes to the trash may be what fills the disk.
         let ends = change.after.is_trashed && !change.before.is_trashed;
-        self.write_ending_if(ends, move |tx| Box::pin(update(tx, change, by))).await
+        // Long texts are compared before the writer is taken.
+        let released = released_by(&change).await?;
+        self.write_ending_if(ends, move |tx| Box::pin(update(tx, change, released, by))).await
     }
 
     /// The collection with this identifier, an old version and one in the trash too.
@@ -230,10 +232,31 @@ pub(crate) async fn create(
     Ok(collection)
 }
 
-/// Changes a collection inside a transaction.
-pub(crate) async fn update(
+/// Changes a collection inside a transaction; for small manifests, which others can wait for.
+pub(crate) async fn update_within(
     tx: &mut Tx,
     change: CollectionChange,
+    by: UserUuid,
+) -> Result<Collection, StoreError> {
+    let released = released_by(&change).await?;
+    update(tx, change, released, by).await
+}
+
+/// The blocks that a change takes away.
+async fn released_by(change: &CollectionChange) -> Result<String, StoreError> {
+    let CollectionChange { before, after, keep_version, .. } = change;
+    if *keep_version || before.portable_data_hash == after.portable_data_hash {
+        return Ok(String::new());
+    }
+    let (before, after) = (before.manifest_text.clone(), after.manifest_text.clone());
+    let compared = tokio::task::spawn_blocking(move || blocks::dropped(&before, &after)).await;
+    compared.map_err(|_going_down| StoreError::Interrupted)
+}
+
+async fn update(
+    tx: &mut Tx,
+    change: CollectionChange,
+    released: String,
     by: UserUuid,
 ) -> Result<Collection, StoreError> {
     let CollectionChange { before, mut after, keep_version, name_clash } = change;
@@ -253,9 +276,8 @@ pub(crate) async fn update(
         after.version = before.version + 1;
         let old = Collection { uuid: random::uuid(&tx.options.cluster)?, ..before.clone() };
         sql::insert(&COLLECTIONS, &old, Vec::new())?.execute(tx.conn()).await?;
-    } else if after.portable_data_hash != before.portable_data_hash {
-        trash::release(tx, &before.manifest_text).await?;
     }
+    trash::release(tx, &released).await?;
     let write =
         |collection: &Collection| sql::update(&COLLECTIONS, uuid.as_str(), collection, Vec::new());
     let refused = write(&after)?.execute(tx.conn()).await;

@@ -41,11 +41,11 @@ CREATE INDEX collections_versions ON collections (current_version_uuid);
 CREATE INDEX collections_trash ON collections (trash_at) WHERE trash_at IS NOT NULL;
 CREATE INDEX collections_delete ON collections (delete_at) WHERE delete_at IS NOT NULL;
 
--- What collections consisted of until they changed or were deleted: whoever read them shortly before has
--- permission to use the blocks for a while, so these are not garbage yet.
-CREATE TABLE released_manifests (
+-- Blocks that a collection had until it changed or was deleted: whoever read it shortly before has permission to
+-- use them for a while, so they are not garbage yet. Locators with spaces between them.
+CREATE TABLE released_blocks (
     id INTEGER NOT NULL PRIMARY KEY,
-    manifest_text TEXT NOT NULL,
+    locators TEXT NOT NULL,
     released_at TEXT NOT NULL
 );
-CREATE INDEX released_manifests_time ON released_manifests (released_at);
+CREATE INDEX released_blocks_time ON released_blocks (released_at);

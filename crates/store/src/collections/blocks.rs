@@ -11,6 +11,15 @@ use crate::error::StoreError;
 /// Manifests read at a time; each has some kilobytes, or a hundred megabytes.
 const PAGE: i64 = 8;
 
+/// The blocks of one manifest that another one has not, as locators with spaces between them. What is only added
+/// to or put in another order leaves none.
+pub(super) fn dropped(before: &str, after: &str) -> String {
+    let mut known: HashSet<BlockHash> = manifest::hashes(after).collect();
+    let dropped = manifest::hashes(before).filter(|hash| known.insert(*hash));
+    // The size is of no interest here; without one it would be no locator.
+    dropped.map(|hash| format!("{hash}+0 ")).collect()
+}
+
 impl Store {
     /// The blocks of every collection, old version and collection in the trash, and of what they
     /// consisted of until a short while ago.
@@ -38,7 +47,7 @@ impl Store {
         let mut last = 0_i64;
         loop {
             let rows = sqlx::query(
-                "SELECT id, manifest_text FROM released_manifests WHERE id > $1 ORDER BY id LIMIT $2",
+                "SELECT id, locators FROM released_blocks WHERE id > $1 ORDER BY id LIMIT $2",
             )
             .bind(last)
             .bind(PAGE)

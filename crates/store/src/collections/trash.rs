@@ -3,7 +3,7 @@
 use model::{Collection, CollectionUuid, Link, Timestamp};
 use sqlx::Row as _;
 
-use super::changed;
+use super::{blocks, changed};
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::links;
@@ -43,14 +43,14 @@ impl Store {
         }
     }
 
-    /// Forgets what collections consisted of until before `before`.
+    /// Forgets blocks that collections had until before `before`.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn forget_released(&self, before: Timestamp) -> Result<u64, StoreError> {
         self.write_ending(move |tx| {
             Box::pin(async move {
-                let done = sqlx::query("DELETE FROM released_manifests WHERE released_at < $1")
+                let done = sqlx::query("DELETE FROM released_blocks WHERE released_at < $1")
                     .bind(before.to_string())
                     .execute(tx.conn())
                     .await?;
@@ -113,7 +113,7 @@ pub(crate) async fn delete(tx: &mut Tx, uuid: CollectionUuid) -> Result<(), Stor
     )
     .await?;
     for version in &versions {
-        release(tx, &version.manifest_text).await?;
+        release(tx, &blocks::dropped(&version.manifest_text, "")).await?;
         if version.is_current() {
             changed(tx, version, &[]);
         }
@@ -130,14 +130,14 @@ pub(crate) async fn delete(tx: &mut Tx, uuid: CollectionUuid) -> Result<(), Stor
     Ok(())
 }
 
-/// Notes that a collection no longer consists of this.
-pub(super) async fn release(tx: &mut Tx, manifest_text: &str) -> Result<(), StoreError> {
-    if manifest_text.is_empty() {
+/// Notes that a collection no longer has these blocks.
+pub(super) async fn release(tx: &mut Tx, locators: &str) -> Result<(), StoreError> {
+    if locators.is_empty() {
         return Ok(());
     }
     let now = tx.now.to_string();
-    sqlx::query("INSERT INTO released_manifests (manifest_text, released_at) VALUES ($1, $2)")
-        .bind(manifest_text.to_owned())
+    sqlx::query("INSERT INTO released_blocks (locators, released_at) VALUES ($1, $2)")
+        .bind(locators.to_owned())
         .bind(now)
         .execute(tx.conn())
         .await?;

@@ -128,35 +128,13 @@ async fn empty(tx: &mut Tx, group: &Group, left: &mut usize) -> Result<bool, Sto
                 }
             }
             Resource::Collections => {
-                let owned: Vec<Collection> = sql::select_where(
-                    tx.conn(),
-                    &COLLECTIONS,
-                    "WHERE owner_uuid = $1 AND current_version_uuid = uuid LIMIT 100",
-                    &[&owner],
-                )
-                .await?;
-                for collection in owned {
-                    if *left == 0 {
-                        return Ok(false);
-                    }
-                    collections::delete(tx, collection.uuid).await?;
-                    *left -= 1;
+                if !empty_of_collections(tx, &owner, left).await? {
+                    return Ok(false);
                 }
             }
             Resource::Workflows => {
-                let owned: Vec<Workflow> = sql::select_where(
-                    tx.conn(),
-                    &WORKFLOWS,
-                    "WHERE owner_uuid = $1 LIMIT 100",
-                    &[&owner],
-                )
-                .await?;
-                for workflow in owned {
-                    if *left == 0 {
-                        return Ok(false);
-                    }
-                    workflows::delete(tx, &workflow).await?;
-                    *left -= 1;
+                if !empty_of_workflows(tx, &owner, left).await? {
+                    return Ok(false);
                 }
             }
             // None of them belongs to a project.
@@ -177,4 +155,45 @@ async fn empty(tx: &mut Tx, group: &Group, left: &mut usize) -> Result<bool, Sto
         *left -= 1;
     }
     Ok(*left > 0)
+}
+
+/// As [`empty`], for collections alone, with their old versions.
+async fn empty_of_collections(
+    tx: &mut Tx,
+    owner: &str,
+    left: &mut usize,
+) -> Result<bool, StoreError> {
+    let owned: Vec<Collection> = sql::select_where(
+        tx.conn(),
+        &COLLECTIONS,
+        "WHERE owner_uuid = $1 AND current_version_uuid = uuid LIMIT 100",
+        &[owner],
+    )
+    .await?;
+    for collection in owned {
+        if *left == 0 {
+            return Ok(false);
+        }
+        collections::delete(tx, collection.uuid).await?;
+        *left -= 1;
+    }
+    Ok(true)
+}
+
+/// As [`empty`], for workflows alone.
+async fn empty_of_workflows(
+    tx: &mut Tx,
+    owner: &str,
+    left: &mut usize,
+) -> Result<bool, StoreError> {
+    let tail = "WHERE owner_uuid = $1 LIMIT 100";
+    let owned: Vec<Workflow> = sql::select_where(tx.conn(), &WORKFLOWS, tail, &[owner]).await?;
+    for workflow in owned {
+        if *left == 0 {
+            return Ok(false);
+        }
+        workflows::delete(tx, &workflow).await?;
+        *left -= 1;
+    }
+    Ok(true)
 }

@@ -98,6 +98,21 @@ fn arvados_sdk_hears_events_by_websocket_and_by_polling() {
 }
 
 #[test]
+fn arvados_sdk_keeps_and_finds_files() {
+    let site = Site::start();
+    site.prove("files.py");
+    site.finish();
+}
+
+#[test]
+fn outside_scenarios_of_files_pass() {
+    let Some(acceptance) = images::acceptance() else { return };
+    let site = Site::start();
+    site.play(&acceptance, "s2_put_get.sh s3_keepdocker.sh");
+    site.finish();
+}
+
+#[test]
 fn outside_scenarios_of_the_sdk_pass() {
     let Some(acceptance) = images::acceptance() else { return };
     let site = Site::start();
