@@ -1,14 +1,14 @@
 //! Registered workflows.
 
-use model::{UserUuid, Workflow, WorkflowUuid};
+use model::{Link, UserUuid, Workflow, WorkflowUuid};
 
 use crate::changes::ChangeKind;
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::groups;
-use crate::links::later;
+use crate::links::{self, later};
 use crate::random;
-use crate::schema::WORKFLOWS;
+use crate::schema::{LINKS, WORKFLOWS};
 use crate::sql;
 use crate::writer::Tx;
 
@@ -103,12 +103,15 @@ impl Store {
     }
 }
 
-/// Deletes a workflow.
+/// Deletes a workflow and the links to it.
 pub(crate) async fn delete(tx: &mut Tx, workflow: &Workflow) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM workflows WHERE uuid = $1")
-        .bind(workflow.uuid.to_string())
-        .execute(tx.conn())
-        .await?;
+    let uuid = workflow.uuid.to_string();
+    let links: Vec<Link> =
+        sql::select_where(tx.conn(), &LINKS, "WHERE head_uuid = $1", &[&uuid]).await?;
+    for link in &links {
+        links::delete(tx, link).await?;
+    }
+    sqlx::query("DELETE FROM workflows WHERE uuid = $1").bind(uuid).execute(tx.conn()).await?;
     tx.changed(ChangeKind::Workflow, &workflow.uuid, [&workflow.owner_uuid]);
     Ok(())
 }

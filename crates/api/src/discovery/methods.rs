@@ -304,8 +304,8 @@ pub(super) const RESOURCES: &[Entry] = &[
         special: &[
             special("current", "GET", "users/current", Returns::Record),
             Special {
-                parameters: &[query("uuid", "string", "The user to be set up.")],
-                ..special("setup", "POST", "users/setup", Returns::Object)
+                parameters: &[query("uuid", "string", "The account; without it, a new one.")],
+                ..special("setup", "POST", "users/setup", Returns::Record)
             },
             Special {
                 parameters: &[UUID],
@@ -321,15 +321,6 @@ pub(super) const RESOURCES: &[Entry] = &[
                     query("password", "string", "The user's password."),
                 ],
                 ..special("authenticate", "POST", "users/authenticate", Returns::Object)
-            },
-            special("setup", "POST", "users/setup", Returns::Object),
-            Special {
-                parameters: &[UUID],
-                ..special("activate", "POST", "users/{uuid}/activate", Returns::Record)
-            },
-            Special {
-                parameters: &[UUID],
-                ..special("unsetup", "POST", "users/{uuid}/unsetup", Returns::Record)
             },
         ],
         ..NONE

@@ -224,3 +224,39 @@ async fn a_collection_in_a_project_is_read_and_written_by_whom_it_is_shared_with
     let path = format!("/arvados/v1/permissions/{uuid}");
     assert_eq!(fixture.get(&fixture.ada, &path).await.ok()["items_available"], 1);
 }
+
+#[tokio::test]
+async fn a_workflow_in_a_project_is_found_over_a_role_and_so_is_what_is_logged_of_it() {
+    let fixture = Fixture::new().await;
+    let project = fixture.project(&fixture.ada, json!({})).await;
+    let workflows = "/arvados/v1/workflows";
+    let new = json!({"workflow": {"name": "align", "owner_uuid": project, "definition": "x"}});
+    let made = fixture.post(&fixture.ada, workflows, new).await.ok();
+    let path = format!("{workflows}/{}", made["uuid"].as_str().unwrap());
+    let role = json!({"group_class": "role", "name": "Readers"});
+    let role = fixture.post(&fixture.ada, PATH, role).await.ok();
+    let role = role["uuid"].as_str().unwrap();
+    fixture.grant(&fixture.ada, role, "can_write", &project).await.ok();
+    fixture.get(&fixture.bob, &path).await.refused(404);
+    let bob = fixture.bob.user.uuid.to_string();
+    fixture.grant(&fixture.ada, &bob, "can_read", role).await.ok();
+    fixture.get(&fixture.bob, &path).await.ok();
+    fixture.put(&fixture.bob, &path, json!({"name": "x"})).await.refused(403);
+    let contents = format!("{PATH}/{project}/contents?select=name");
+    let contents = fixture.get(&fixture.bob, &contents).await.ok();
+    assert_eq!(contents["items"][0]["kind"], "arvados#workflow");
+    assert!(contents["items"][0].get("definition").is_none());
+    let logged = async |person| {
+        let filters = json!([["object_uuid", "=", made["uuid"]]]).to_string();
+        let filters: String = form_urlencoded::byte_serialize(filters.as_bytes()).collect();
+        let path = format!("/arvados/v1/logs?filters={filters}");
+        fixture.get(person, &path).await.ok()["items_available"].as_i64()
+    };
+    assert_eq!((logged(&fixture.bob).await, logged(&fixture.ada).await), (Some(1), Some(1)));
+    let stranger = fixture.post(&fixture.admin, PATH, named("Elsewhere")).await.ok();
+    let moved = json!({"owner_uuid": stranger["uuid"]});
+    fixture.put(&fixture.admin, &path, moved).await.ok();
+    fixture.get(&fixture.bob, &path).await.refused(404);
+    // What happened while it could be seen can still be read, what came after cannot.
+    assert_eq!((logged(&fixture.bob).await, logged(&fixture.admin).await), (Some(1), Some(2)));
+}

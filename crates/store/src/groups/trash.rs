@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use model::{Collection, ContainerRequest, Group, Link, Workflow};
+use model::filter::Schema;
+use model::{Collection, Group};
+use serde::de::DeserializeOwned;
 
 use crate::changes::ChangeKind;
 use crate::collections;
@@ -106,94 +108,50 @@ async fn delete_due(tx: &mut Tx) -> Result<bool, StoreError> {
 
 /// Deletes what a project without projects in it owns, at most `left` records; whether all is gone.
 async fn empty(tx: &mut Tx, group: &Group, left: &mut usize) -> Result<bool, StoreError> {
-    let owner = group.uuid.to_string();
     for resource in Resource::OWNED {
         match resource {
             // Each is deleted as a leaf itself.
             Resource::Groups => {}
             Resource::ContainerRequests => {
-                let owned: Vec<ContainerRequest> = sql::select_where(
-                    tx.conn(),
-                    &CONTAINER_REQUESTS,
-                    "WHERE owner_uuid = $1 LIMIT 100",
-                    &[&owner],
-                )
-                .await?;
-                for request in owned {
-                    if *left == 0 {
-                        return Ok(false);
-                    }
-                    requests::delete(tx, &request).await?;
-                    *left -= 1;
+                for request in &owned_by(tx, group, &CONTAINER_REQUESTS, left).await? {
+                    requests::delete(tx, request).await?;
                 }
             }
             Resource::Collections => {
-                if !empty_of_collections(tx, &owner, left).await? {
-                    return Ok(false);
+                for collection in owned_by::<Collection>(tx, group, &COLLECTIONS, left).await? {
+                    // Old versions go with the newest one.
+                    collections::delete(tx, collection.current_version_uuid).await?;
                 }
             }
             Resource::Workflows => {
-                if !empty_of_workflows(tx, &owner, left).await? {
-                    return Ok(false);
+                for workflow in &owned_by(tx, group, &WORKFLOWS, left).await? {
+                    workflows::delete(tx, workflow).await?;
                 }
             }
-            // None of them belongs to a project.
-            Resource::Containers
+            // These belong to no project.
+            Resource::Logs
+            | Resource::Containers
             | Resource::Users
             | Resource::Tokens
-            | Resource::Links
-            | Resource::Logs => {}
+            | Resource::Links => {}
         }
     }
-    let links: Vec<Link> =
-        sql::select_where(tx.conn(), &LINKS, "WHERE owner_uuid = $1 LIMIT 100", &[&owner]).await?;
-    for link in links {
-        if *left == 0 {
-            return Ok(false);
-        }
-        links::delete(tx, &link).await?;
-        *left -= 1;
+    for link in &owned_by(tx, group, &LINKS, left).await? {
+        links::delete(tx, link).await?;
     }
     Ok(*left > 0)
 }
 
-/// As [`empty`], for collections alone, with their old versions.
-async fn empty_of_collections(
+/// Records of the group, as many as `left` says at most, and that many less are left.
+async fn owned_by<R: DeserializeOwned>(
     tx: &mut Tx,
-    owner: &str,
+    group: &Group,
+    schema: &'static Schema,
     left: &mut usize,
-) -> Result<bool, StoreError> {
-    let owned: Vec<Collection> = sql::select_where(
-        tx.conn(),
-        &COLLECTIONS,
-        "WHERE owner_uuid = $1 AND current_version_uuid = uuid LIMIT 100",
-        &[owner],
-    )
-    .await?;
-    for collection in owned {
-        if *left == 0 {
-            return Ok(false);
-        }
-        collections::delete(tx, collection.uuid).await?;
-        *left -= 1;
-    }
-    Ok(true)
-}
-
-/// As [`empty`], for workflows alone.
-async fn empty_of_workflows(
-    tx: &mut Tx,
-    owner: &str,
-    left: &mut usize,
-) -> Result<bool, StoreError> {
+) -> Result<Vec<R>, StoreError> {
     let tail = "WHERE owner_uuid = $1 LIMIT 100";
-    let owned: Vec<Workflow> = sql::select_where(tx.conn(), &WORKFLOWS, tail, &[owner]).await?;
-    for workflow in owned {
-        if *left == 0 {
-            return Ok(false);
-        }
-        workflows::delete(tx, &workflow).await?;
-        *left -= 1;
-    }
-    Ok(true)
+    let mut owned = sql::select_where(tx.conn(), schema, tail, &[group.uuid.as_str()]).await?;
+    owned.truncate(*left);
+    *left -= owned.len();
+    Ok(owned)
 }

@@ -140,7 +140,21 @@ fn from_array(schema: &'static Schema, text: &str) -> Result<JsonMap, StoreError
         };
         attributes.insert(name.to_owned(), value);
     }
+    cut_secrets(&mut attributes);
     Ok(attributes)
+}
+
+/// Query and fragment of a private port's path may hold a secret that not everybody sees who reads the record, and with
+/// it the entry (SECURITY row 43).
+fn cut_secrets(attributes: &mut JsonMap) {
+    let Some(Value::Object(ports)) = attributes.get_mut("published_ports") else { return };
+    for port in ports.values_mut().filter(|port| port["access"] != "public") {
+        for name in ["initial_path", "initial_url"] {
+            if let Some(Value::String(path)) = port.get_mut(name) {
+                path.truncate(path.find(['?', '#']).unwrap_or(path.len()));
+            }
+        }
+    }
 }
 
 /// The logged attributes of a record as it is now.
@@ -167,6 +181,7 @@ pub(super) async fn attributes(
             attributes.shift_remove(name);
         }
     }
+    cut_secrets(&mut attributes);
     Ok(Some(attributes))
 }
 

@@ -1,8 +1,11 @@
 //! Groups as records: names, owners, trash, roles.
 
-use model::{ContainerRequest, Group, WellKnownGroup};
+use model::{ContainerRequest, Group, WellKnownGroup, Workflow};
 use serde_json::json;
-use store::{ChangeKind, NameClash, Notice, Reader, Resource, StoreError, StoreOptions};
+use store::{
+    ChangeKind, CollectionContent, NameClash, NewCollection, Notice, Reader, Resource, StoreError,
+    StoreOptions,
+};
 
 use crate::fixture::Fixture;
 
@@ -106,6 +109,21 @@ async fn what_is_trashed_goes_for_good_with_all_in_it_when_its_time_has_come() {
     }
     let tag = fixture.hostname(&fixture.ada, "lab", &inside[1]);
     fixture.store.create_link(tag.clone(), fixture.ada.uuid).await.unwrap();
+    let content = CollectionContent::parse("").unwrap();
+    let data = NewCollection::named(inner.uuid.to_string(), "data", content);
+    let data = fixture.store.create_collection(data, fixture.ada.uuid).await.unwrap();
+    let workflow = Workflow {
+        uuid: fixture.store.new_workflow_uuid().unwrap(),
+        owner_uuid: outer.uuid.to_string(),
+        created_at: outer.created_at,
+        modified_at: outer.created_at,
+        modified_by_user_uuid: fixture.ada.uuid,
+        name: "align".to_owned(),
+        description: None,
+        definition: None,
+        collection_uuid: None,
+    };
+    let workflow = fixture.store.create_workflow(workflow, fixture.ada.uuid).await.unwrap();
     let kept = fixture.submit(&fixture.ada, json!({})).await;
     let outer = fixture.regroup(&outer, json!({"is_trashed": true})).await;
     assert!(outer.delete_at > outer.trash_at);
@@ -120,6 +138,8 @@ async fn what_is_trashed_goes_for_good_with_all_in_it_when_its_time_has_come() {
         assert_eq!(fixture.store.request(uuid).await.unwrap(), None);
     }
     assert_eq!(fixture.store.link(tag.uuid).await.unwrap(), None);
+    assert_eq!(fixture.store.collection(data.uuid).await.unwrap(), None);
+    assert_eq!(fixture.store.workflow(workflow.uuid).await.unwrap(), None);
     assert!(fixture.store.request(kept.uuid).await.unwrap().is_some());
 }
 

@@ -1,12 +1,12 @@
-//! Random small graphs of users, roles, projects, requests and links: what the queries answer is what a naive model says.
+//! Random small graphs of users, roles, projects, what these hold, and links: what the queries answer is what a naive model says.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::filter::ListQuery;
-use model::{Level, User};
+use model::{Level, User, Workflow};
 use proptest::prelude::*;
 use serde_json::json;
-use store::{Reader, Resource};
+use store::{CollectionContent, NewCollection, Reader, Resource};
 
 use crate::fixture::Fixture;
 
@@ -83,9 +83,9 @@ async fn build(fixture: &Fixture, graph: &Graph) -> World {
     }
     for owner in &graph.owners_of_requests {
         let owner = world.owner_numbered(*owner);
-        let request = fixture.submit(&fixture.ada, json!({"owner_uuid": owner})).await;
-        world.owner.insert(request.uuid.to_string(), owner);
-        world.requests.push(request.uuid.to_string());
+        let uuid = record(fixture, world.requests.len(), &owner).await;
+        world.owner.insert(uuid.clone(), owner);
+        world.requests.push(uuid);
     }
     for (tail, level, head) in &graph.links {
         let (tail, head) = (world.node(*tail), world.node(*head));
@@ -106,6 +106,37 @@ async fn build(fixture: &Fixture, graph: &Graph) -> World {
         fixture.regroup(&group, changes).await;
     }
     world
+}
+
+/// A request, a collection or a workflow.
+async fn record(fixture: &Fixture, number: usize, owner: &str) -> String {
+    let by = fixture.ada.uuid;
+    match number % 3 {
+        0 => {
+            let request = fixture.submit(&fixture.ada, json!({"owner_uuid": owner})).await;
+            request.uuid.to_string()
+        }
+        1 => {
+            let content = CollectionContent::parse("").unwrap();
+            let new = NewCollection::named(owner, "", content);
+            fixture.store.create_collection(new, by).await.unwrap().uuid.to_string()
+        }
+        _ => {
+            let now = fixture.store.now();
+            let workflow = Workflow {
+                uuid: fixture.store.new_workflow_uuid().unwrap(),
+                owner_uuid: owner.to_owned(),
+                created_at: now,
+                modified_at: now,
+                modified_by_user_uuid: by,
+                name: String::new(),
+                description: None,
+                definition: None,
+                collection_uuid: None,
+            };
+            fixture.store.create_workflow(workflow, by).await.unwrap().uuid.to_string()
+        }
+    }
 }
 
 impl World {
@@ -221,10 +252,10 @@ async fn compare(graph: Graph) {
         for include_trash in [false, true] {
             let reader = Reader { include_trash, ..Reader::new(user.uuid, false) };
             let groups: Vec<&String> = world.roles.iter().chain(&world.projects).collect();
-            let lists = [
-                listed(&fixture, Resource::Groups, &reader).await,
-                listed(&fixture, Resource::ContainerRequests, &reader).await,
-            ];
+            let mut lists = Vec::new();
+            for resource in Resource::OWNED {
+                lists.push(listed(&fixture, *resource, &reader).await);
+            }
             for uuid in groups.iter().copied().chain(&world.requests) {
                 let expected = world.level(user, uuid, include_trash);
                 let rights = fixture.store.rights(&reader, uuid).await.unwrap();
@@ -249,6 +280,7 @@ async fn compare(graph: Graph) {
             }
         }
         let reader = Reader::new(user.uuid, false);
+        compare_logs(&fixture, &world, user).await;
         let links = listed(&fixture, Resource::Links, &reader).await;
         for (uuid, tail, _, head) in &world.links {
             let expected = world.sees_link(user, tail, head);
@@ -257,6 +289,34 @@ async fn compare(graph: Graph) {
             let rights = fixture.store.rights(&reader, uuid).await.unwrap();
             assert_eq!(rights.is_some(), expected, "{told}");
         }
+    }
+}
+
+/// Of what belongs to others, entries are seen where the record is; also in the trash, where a link leads into it.
+async fn compare_logs(fixture: &Fixture, world: &World, user: &User) {
+    let schema = Resource::Logs.schema();
+    let query = ListQuery { limit: 1000, ..ListQuery::all(schema) };
+    let page = fixture.store.list(Resource::Logs, &query, &Reader::new(user.uuid, false)).await;
+    let page = page.unwrap();
+    let told: BTreeSet<&str> =
+        page.items.iter().filter_map(|entry| entry["object_uuid"].as_str()).collect();
+    for uuid in world.projects.iter().chain(&world.requests) {
+        let seen = world.level(user, uuid, false).is_some();
+        let at_all = world.level(user, uuid, true).is_some();
+        let is_told = told.contains(uuid.as_str());
+        assert!(is_told || !seen, "{} is not told of {uuid} {world:#?}", user.username);
+        assert!(at_all || !is_told, "{} is told of {uuid} {world:#?}", user.username);
+    }
+    for entry in &page.items {
+        let (uuid, object) = (entry["uuid"].as_str().unwrap(), entry["object_uuid"].as_str());
+        let reader = Reader::new(user.uuid, false);
+        assert!(fixture.store.get(Resource::Logs, uuid, &reader).await.unwrap().is_some());
+        let is_others_account = object.is_some_and(|object| {
+            matches!(Resource::of_uuid(object), Some(Resource::Tokens | Resource::Users))
+                && object != user.uuid.as_str()
+        });
+        let is_managed = object.is_some_and(|object| world.reached(user).1.contains_key(object));
+        assert!(!is_others_account || is_managed, "{entry:?}");
     }
 }
 
