@@ -232,8 +232,18 @@ pub(crate) async fn create(
     Ok(collection)
 }
 
+/// Changes a collection inside a transaction; for small manifests, which others can wait for.
+pub(crate) async fn update_within(
+    tx: &mut Tx,
+    change: CollectionChange,
+    by: UserUuid,
+) -> Result<Collection, StoreError> {
+    let released = released_by(&change).await?;
+    update(tx, change, released, by).await
+}
+
 /// The blocks that a change takes away.
-pub(crate) async fn released_by(change: &CollectionChange) -> Result<String, StoreError> {
+async fn released_by(change: &CollectionChange) -> Result<String, StoreError> {
     let CollectionChange { before, after, keep_version, .. } = change;
     if *keep_version || before.portable_data_hash == after.portable_data_hash {
         return Ok(String::new());
@@ -243,8 +253,7 @@ pub(crate) async fn released_by(change: &CollectionChange) -> Result<String, Sto
     compared.map_err(|_going_down| StoreError::Interrupted)
 }
 
-/// Changes a collection inside a transaction; `released` are the blocks that this takes away ([`released_by`]).
-pub(crate) async fn update(
+async fn update(
     tx: &mut Tx,
     change: CollectionChange,
     released: String,

@@ -281,8 +281,7 @@ async fn replace_manifest(tx: &mut Tx, before: Collection, text: &str) -> Result
     let by = crate::users::system_user(&tx.options);
     let change =
         CollectionChange { before, after, keep_version: false, name_clash: NameClash::Rename };
-    let released = collections::released_by(&change).await?;
-    collections::update(tx, change, released, by).await.map(drop)
+    collections::update_within(tx, change, by).await.map(drop)
 }
 
 impl Store {

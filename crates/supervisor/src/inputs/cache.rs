@@ -13,6 +13,7 @@ use std::fs::{self, File, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 use keep::Keep;
@@ -26,6 +27,8 @@ use super::{InputError, disk};
 
 /// Blocks that are being checked while the one before them is copied.
 const BLOCKS_AHEAD: usize = 2;
+/// Between looks whether somebody else has made a file.
+const LOCK_POLL: Duration = Duration::from_millis(20);
 
 /// The cache of one machine; any number of processes share it.
 #[derive(Debug, Clone)]
@@ -91,14 +94,19 @@ impl FileCache {
             mark_used(&file);
             return Ok(file);
         }
+        fs::create_dir_all(&folder).map_err(disk(&folder))?;
+        // Containers that start together read the same files: one puts each together, the others wait for it.
+        let _making = lock(&folder, stop).await?;
+        if file.exists() {
+            mark_used(&file);
+            return Ok(file);
+        }
         let unfinished = Unfinished(self.dir.join("tmp").join(random_name()));
         let made = File::options().write(true).create_new(true).mode(0o600).open(&unfinished.0);
         let mut out = made.map_err(disk(&unfinished.0))?;
         self.fill(&mut out, &unfinished.0, segments, path, stop).await?;
         // As Arvados's own mount shows files: readable and executable by everybody.
         out.set_permissions(Permissions::from_mode(0o555)).map_err(disk(&unfinished.0))?;
-        fs::create_dir_all(&folder).map_err(disk(&folder))?;
-        // Of two that made the same file at once, the last one's stays; both are whole.
         fs::rename(&unfinished.0, &file).map_err(disk(&file))?;
         self.make_room(&file);
         Ok(file)
@@ -152,6 +160,22 @@ impl FileCache {
                 Ok(()) => bytes -= file.bytes,
                 Err(error) => tracing::warn!(%error, "cannot remove a file of the cache of inputs"),
             }
+        }
+    }
+}
+
+/// Waits for whoever makes a file of this folder, in any process; the kernel gives the lock up with the process.
+async fn lock(folder: &Path, stop: &CancellationToken) -> Result<File, InputError> {
+    let opened = File::open(folder).map_err(disk(folder))?;
+    loop {
+        match rustix::fs::flock(&opened, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(opened),
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                if stop.run_until_cancelled(tokio::time::sleep(LOCK_POLL)).await.is_none() {
+                    return Err(InputError::Stopped);
+                }
+            }
+            Err(errno) => return Err(disk(folder)(errno.into())),
         }
     }
 }
@@ -321,6 +345,20 @@ mod tests {
         fs::write(&own, "changed").unwrap();
         assert_eq!(fs::read(&first).unwrap(), b"hello world ");
         assert_eq!(fs::metadata(&first).unwrap().mode() & 0o777, 0o555);
+    }
+
+    #[tokio::test]
+    async fn of_two_that_want_the_same_file_at_once_one_makes_it() {
+        let site = Site::new().await;
+        let block = site.put(b"0123456789").await;
+        let (one, two) = (site.cache(1 << 20), site.cache(1 << 20));
+        let segments = [segment(&block, 0, 10)];
+        let (first, second) = tokio::join!(
+            site.show(&one, &segments, "first", false),
+            site.show(&two, &segments, "second", false)
+        );
+        let inode = |path: &Path| fs::metadata(path).unwrap().ino();
+        assert_eq!(inode(&first), inode(&second));
     }
 
     #[tokio::test]
