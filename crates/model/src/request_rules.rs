@@ -139,14 +139,6 @@ pub fn check_commit(
         let problem = "asks for GPUs, which are not supported yet";
         problems.push(FieldError::new("runtime_constraints.gpu", problem));
     }
-    if !request.mounts.contains_key(&request.output_path) {
-        let problem = format!(
-            "must be the target of a mount: add {:?}: {{\"kind\": \"tmp\", \"capacity\": 1073741824}} \
-             to mounts",
-            request.output_path
-        );
-        problems.push(FieldError::new("output_path", problem));
-    }
     mounts::check_supported(request, binds, &mut problems);
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
@@ -289,6 +281,17 @@ fn check_required(request: &ContainerRequest, problems: &mut Vec<FieldError>) {
     let absolute = request.output_path.is_empty() || request.output_path.starts_with('/');
     if !absolute {
         let problem = format!("must be an absolute path, is {:?}", request.output_path);
+        problems.push(FieldError::new("output_path", problem));
+    }
+    if absolute
+        && !request.output_path.is_empty()
+        && !request.mounts.contains_key(&request.output_path)
+    {
+        let problem = format!(
+            "must be the target of a mount: add {:?}: {{\"kind\": \"tmp\", \"capacity\": 1073741824}} \
+             to mounts",
+            request.output_path
+        );
         problems.push(FieldError::new("output_path", problem));
     }
     if !request.cwd.is_empty() && request.cwd != "." && !request.cwd.starts_with('/') {

@@ -241,3 +241,6 @@ impl Entry {
         Ok(uuid)
     }
 }
+
+#[cfg(test)]
+mod tests;
