@@ -118,3 +118,12 @@ fn outside_scenarios_of_the_sdk_and_of_files_pass() {
     site.play(&acceptance, "s1_sdk.py s9_events.py s2_put_get.sh s3_keepdocker.sh");
     site.finish();
 }
+
+#[test]
+fn outside_scenarios_of_images_and_workflows_pass() {
+    let Some(acceptance) = images::acceptance() else { return };
+    let site = Site::start();
+    let scenarios = "s3_keepdocker.sh s11_image_import.sh s7_service_ports.sh s5_workflow_local.sh";
+    site.play(&acceptance, scenarios);
+    site.finish();
+}
