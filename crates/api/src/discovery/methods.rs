@@ -198,7 +198,7 @@ pub(super) const RESOURCES: &[Entry] = &[
         schema: "ContainerRequest",
         record: Some(Resource::ContainerRequests),
         verbs: ALL,
-        more: &[(Get, &[TRASH]), (List, &[TRASH])],
+        more: &[(Get, &[TRASH]), (List, &[TRASH]), (Update, &[TRASH])],
         special: &[Special {
             parameters: &[UUID],
             ..special(

@@ -112,6 +112,15 @@ async fn a_project_owns_what_may_be_written_there() {
     fixture.grant(&fixture.ada, &bob, "can_write", &project).await.ok();
     fixture.put(&fixture.bob, &path, json!({"name": "x"})).await.ok();
     fixture.post(&fixture.bob, requests, body).await.ok();
+    // What runs in the trash can be ended, where one asks for trash.
+    let trash = format!("{PATH}/{project}/trash");
+    fixture.post(&fixture.ada, &trash, Value::Null).await.ok();
+    fixture.put(&fixture.ada, &path, json!({"priority": 0})).await.refused(404);
+    let with_trash = format!("{path}?include_trash=true");
+    let ended = fixture.put(&fixture.ada, &with_trash, json!({"priority": 0})).await.ok();
+    assert_eq!(ended["priority"], 0);
+    let back = format!("{PATH}/{project}/untrash");
+    fixture.post(&fixture.ada, &back, Value::Null).await.ok();
     // Neither a role nor a filter group owns.
     let role = json!({"group_class": "role", "name": "R"});
     let role = fixture.post(&fixture.bob, PATH, role).await.ok();

@@ -168,6 +168,9 @@ fn t37_a_thousand_streams_end_when_their_project_is_trashed() {
         drop(wharf.api("DELETE", &path, None).expect(200));
     };
     end_all(&wharf, &service.host(), &bearer(&token), trash, 403);
+    // What is to be ended has to be in sight.
+    let path = format!("/arvados/v1/groups/{project}/untrash");
+    drop(wharf.api("POST", &path, None).expect(200));
     wharf.finish();
 }
 
