@@ -111,3 +111,15 @@ fn outside_scenarios_of_the_sdk_and_of_files_pass() {
     site.play(&acceptance, "s1_sdk.py s9_events.py s2_put_get.sh s3_keepdocker.sh");
     site.finish();
 }
+
+/// Without `s4_service.sh`: it takes a private port that refuses without a credential to say 401, and ours says 403 by
+/// its contract (docs/errors.md).
+#[test]
+#[ignore = "takes minutes: cargo xtask test --slow"]
+fn outside_scenarios_of_images_services_and_workflows_pass() {
+    let Some(acceptance) = images::acceptance() else { return };
+    let site = Site::start();
+    let scenarios = "s3_keepdocker.sh s11_image_import.sh s7_service_ports.sh s5_workflow_local.sh";
+    site.play(&acceptance, scenarios);
+    site.finish();
+}
