@@ -6,9 +6,9 @@ import shutil
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TARGET = ROOT / (os.environ.get("CARGO_TARGET_DIR") or "target")
 # Another executable, such as one of an earlier commit, can be measured with the same harness.
-WHARF = os.environ.get("WHARF_TEST_BIN") or str(TARGET / "release/wharf")
-LOADGEN = str(TARGET / "release/loadgen")
-UPSTREAM = str(TARGET / "release/bench-upstream")
+WHARF = os.environ.get("WHARF_TEST_BIN") or str(TARGET / "dist/wharf")
+LOADGEN = str(TARGET / "dist/loadgen")
+UPSTREAM = str(TARGET / "dist/bench-upstream")
 IMAGES = TARGET / "test-images"
 # `npm install --prefix` of `cargo xtask bench` puts it there.
 HTTP_PROXY = TARGET / "bench-npm/node_modules/configurable-http-proxy/bin/configurable-http-proxy"

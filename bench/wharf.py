@@ -123,6 +123,11 @@ class Wharf:
                      seconds=120, pause=0.02)
             wait_for("its leftovers to go", lambda: not (service.folder / "secret").exists(), seconds=120, pause=0.02)
 
+    def wait_until_over(self, container: str) -> None:
+        """Waits until a container that ends by itself has ended."""
+        wait_for("a container to end", lambda: self.api("GET", f"/arvados/v1/containers/{container}")["state"] == "Complete",
+                 seconds=120, pause=0.02)
+
     def stop(self) -> None:
         """Stops the controller; supervisors and containers go on."""
         end(self.process)

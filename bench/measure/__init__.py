@@ -6,7 +6,7 @@
 - `details(result)`, its section: lines of Markdown
 - `charts(result)`, its plots by file name
 """
-from . import (bulk, chain, counters, fairness, first_byte, idle, memory, proxy, revoke, routes, sse, stalled, start,
+from . import (bulk, chain, counters, fairness, first_byte, idle, memory, proxy, records, revoke, routes, sse, stalled, start,
                syscalls, tls, tunnels, websocket)
 
 # In the order in which they run and are shown.
@@ -28,4 +28,5 @@ ALL = {
     "routes": routes,
     "tunnels": tunnels,
     "idle": idle,
+    "records": records,
 }

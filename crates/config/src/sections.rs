@@ -162,6 +162,10 @@ settings! {
         "IdleTimeout" idle_timeout: Duration = 75 * SECOND, SECOND => HOUR;
         /// Time an unused connection to an app is kept for the next request; shorter than most servers' own limit of a minute, so that we close first.
         "UpstreamIdleTimeout" upstream_idle_timeout: Duration = 30 * SECOND, SECOND => HOUR;
+        /// Unused connections kept for one caller of one port of a container; as many as a load test of a thousand connections has, since each that is missing costs a new socket inside the container for a request.
+        "UpstreamIdlePerPort" upstream_idle_per_port: u32 = 1024, 1 => 100_000;
+        /// Unused connections to apps kept in all; each is an open file of ours and of the app's.
+        "UpstreamIdleMax" upstream_idle_max: u32 = 4096, 1 => 100_000;
         /// gRPC calls that one caller may have open to one port of a container; a client that needs more forgets to end them.
         "UpstreamStreamsMax" upstream_streams_max: u32 = 1000, 1 => 100_000;
         /// How long a decision who may open what is kept while it is unknown whether records have changed (the database is silent); some of the change feed's periods of a second, so that a busy moment does not send every request to the records.

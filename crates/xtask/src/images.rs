@@ -24,10 +24,10 @@ pub(crate) fn build_small() -> Result<()> {
     program("testapp", &target().join("debug/testkit-app"))
 }
 
-/// Busybox and the upstream of the benchmarks, as built for release.
+/// Busybox and the upstream of the benchmarks, as built for packages.
 pub(crate) fn build_for_bench() -> Result<()> {
     busybox()?;
-    program("bench-upstream", &target().join("release/bench-upstream"))
+    program("bench-upstream", &target().join("dist/bench-upstream"))
 }
 
 fn busybox() -> Result<()> {
