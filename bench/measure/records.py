@@ -65,13 +65,13 @@ def fill(wharf: Wharf, seeds: dict) -> None:
     with sqlite3.connect(wharf.data / "wharf.db") as database:
         database.execute("PRAGMA synchronous = OFF")
         cluster = seeds["user"][:5]
-        project = f"'{cluster}-j7d0g-' || printf('%015d', i % {PROJECTS})"
+        project = f"'{cluster}-j7d0g-' || printf('1%014d', i % {PROJECTS})"
         at = "strftime('%Y-%m-%dT%H:%M:%S', 1700000000 + i * 10, 'unixepoch') || '.000000000Z'"
         times = {"created_at": at, "modified_at": at}
 
         def copies(name: str, seed: str, n: int, changed: dict[str, str]) -> None:
             columns = [row[1] for row in database.execute(f"PRAGMA table_info({name})")]
-            changed = {"uuid": f"'{seed[:12]}' || printf('%015d', i)", **times, **changed}
+            changed = {"uuid": f"'{seed[:12]}' || printf('1%014d', i)", **times, **changed}
             values = ", ".join(changed.get(column, column) for column in columns)
             database.execute(
                 f"WITH RECURSIVE numbers (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM numbers WHERE i + 1 < {n}) "
@@ -83,16 +83,16 @@ def fill(wharf: Wharf, seeds: dict) -> None:
             "exit_code": "CASE i % 10 WHEN 0 THEN NULL ELSE i % 5 % 2 END"})
         copies("container_requests", seeds["request"], REQUESTS, {
             "name": "'run ' || i", "owner_uuid": project,
-            "container_uuid": f"'{seeds['container'][:12]}' || printf('%015d', i % {CONTAINERS})"})
+            "container_uuid": f"'{seeds['container'][:12]}' || printf('1%014d', i % {CONTAINERS})"})
         copies("collections", seeds["collection"], COLLECTIONS, {
             "name": "'data ' || i", "owner_uuid": project,
-            "current_version_uuid": f"'{seeds['collection'][:12]}' || printf('%015d', i)"})
+            "current_version_uuid": f"'{seeds['collection'][:12]}' || printf('1%014d', i)"})
         copies("links", seeds["link"], LINKS, {
             "name": "'tag ' || (i % 1000)", "owner_uuid": project,
-            "head_uuid": f"'{seeds['collection'][:12]}' || printf('%015d', i % {COLLECTIONS})"})
+            "head_uuid": f"'{seeds['collection'][:12]}' || printf('1%014d', i % {COLLECTIONS})"})
         copies("links", seeds["permission"], SHARED, {
             "uuid": f"'{seeds['link'][:12]}p' || printf('%014d', i)",
-            "head_uuid": f"'{cluster}-j7d0g-' || printf('%015d', i * 10)"})
+            "head_uuid": f"'{cluster}-j7d0g-' || printf('1%014d', i * 10)"})
     database.close()
 
 
@@ -101,7 +101,7 @@ def fill(wharf: Wharf, seeds: dict) -> None:
 def calls(seeds: dict) -> dict[str, tuple[str, dict]]:
     """Path and parameters by what the call is for."""
     cluster = seeds["user"][:5]
-    project = f"{cluster}-j7d0g-{10:015d}"
+    project = f"{cluster}-j7d0g-1{10:014d}"
     requests = lambda **more: ("container_requests", more)
     contents = lambda where, **more: (f"groups/{where}/contents" if where else "groups/contents", more)
     top = ["container_requests.requesting_container_uuid", "=", None]
@@ -127,8 +127,8 @@ def calls(seeds: dict) -> dict[str, tuple[str, dict]]:
         "a project's data, counted": contents(project, filters=[["uuid", "is_a", ["arvados#collection", "arvados#group"]]],
                                               **counted),
         "one request with its container": contents("", filters=[
-            ["uuid", "is_a", "arvados#containerRequest"], ["uuid", "=", f"{cluster}-xvhdp-{10:015d}"]], include=["container_uuid"]),
-        "links to a collection": ("links", {"filters": [["head_uuid", "=", f"{cluster}-4zz18-{10:015d}"]]}),
+            ["uuid", "is_a", "arvados#containerRequest"], ["uuid", "=", f"{cluster}-xvhdp-1{10:014d}"]], include=["container_uuid"]),
+        "links to a collection": ("links", {"filters": [["head_uuid", "=", f"{cluster}-4zz18-1{10:014d}"]]}),
         "stars": ("links", {"filters": [["link_class", "=", "star"], ["tail_uuid", "=", seeds["user"]]]}),
         "newest collections": ("collections", {"limit": 50, "count": "none"}),
         "collections by content": ("collections", {"filters": [["portable_data_hash", "=", "0" * 32 + "+0"]]}),
@@ -160,7 +160,7 @@ def get_cost(wharf: Wharf, seeds: dict) -> float:
     """CPU time of the controller for one record by its identifier, in milliseconds."""
     n, before = 300, cpu_ns(wharf.pid)
     for number in range(n):
-        wharf.api("GET", f"/arvados/v1/container_requests/{seeds['request'][:12]}{number * 17:015d}")
+        wharf.api("GET", f"/arvados/v1/container_requests/{seeds['request'][:12]}1{number * 17:014d}")
     return (cpu_ns(wharf.pid) - before) / 1e6 / n
 
 
