@@ -21,7 +21,7 @@ use crate::error::ApiError;
 use crate::resources::collections::find::{by_content, content_hash, find};
 use crate::router::Api;
 
-mod range;
+pub(crate) mod range;
 mod read;
 mod refusal;
 mod write;

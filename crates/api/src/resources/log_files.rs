@@ -3,7 +3,6 @@
 //! `container_requests/{uuid}/log/{container}/…` is where Arvados's clients look, `containers/{uuid}/log/…` the same
 //! without the request.
 
-use std::fmt::Write as _;
 use std::ops::Range;
 
 use axum::Router;
@@ -12,15 +11,16 @@ use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, header};
 use model::{ContainerUuid, RequestUuid};
-use percent_encoding::percent_decode_str;
 use store::Resource;
 
 use crate::caller::{Caller, authenticate};
 use crate::error::ApiError;
 use crate::logs::LogFile;
 use crate::router::Api;
+use crate::webdav::range::{Part, part_of};
+use crate::webdav::xml::{self, Entry, Multistatus};
 
 pub(super) fn routes() -> Router<Api> {
     let by_request = "/arvados/v1/container_requests/{uuid}/log";
@@ -108,10 +108,11 @@ async fn answer(
     let file = files.swap_remove(at);
     match &request.method {
         &Method::GET | &Method::HEAD => {
-            let range = match wanted(&request.headers, file.n_bytes) {
-                Wanted::All => None,
-                Wanted::Part(range) => Some(range),
-                Wanted::Nothing => return Ok(not_satisfiable(file.n_bytes)),
+            let asked = request.headers.get(header::RANGE).and_then(|value| value.to_str().ok());
+            let range = match part_of(asked, file.n_bytes) {
+                Part::Whole => None,
+                Part::Bytes(range) => Some(range),
+                Part::Unsatisfiable => return Ok(not_satisfiable(file.n_bytes)),
             };
             let bytes = range.clone().unwrap_or(0..file.n_bytes);
             let body = api.logs().read(&container, &file.name, bytes).await.map_err(failed)?;
@@ -124,46 +125,11 @@ async fn answer(
     }
 }
 
-/// Which bytes a client asks for.
-#[derive(Debug, PartialEq, Eq)]
-enum Wanted {
-    All,
-    Part(Range<u64>),
-    /// None that there are.
-    Nothing,
-}
-
-/// One range of bytes (RFC 9110, 14.2); several at once, and what is none, count as not asked.
-fn wanted(headers: &HeaderMap, n_bytes: u64) -> Wanted {
-    let spec = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
-    let Some((first, last)) = spec.and_then(|it| it.strip_prefix("bytes=")?.split_once('-')) else {
-        return Wanted::All;
-    };
-    let number = |text: &str| text.trim().parse::<u64>().ok();
-    match (first.trim(), last.trim()) {
-        ("", last) => match number(last) {
-            Some(0) => Wanted::Nothing,
-            Some(n) => Wanted::Part(n_bytes.saturating_sub(n)..n_bytes),
-            None => Wanted::All,
-        },
-        (first, last) => match (number(first), number(last)) {
-            (Some(first), _) if first >= n_bytes => Wanted::Nothing,
-            (Some(first), None) if last.is_empty() => Wanted::Part(first..n_bytes),
-            (Some(first), Some(last)) if last >= first => {
-                Wanted::Part(first..n_bytes.min(last.saturating_add(1)))
-            }
-            _ => Wanted::All,
-        },
-    }
-}
-
 fn content(file: &LogFile, range: Option<Range<u64>>, body: Body) -> Response {
     let n_bytes = range.as_ref().map_or(file.n_bytes, |range| range.end - range.start);
-    let kind =
-        if file.name.ends_with(".json") { "application/json" } else { "text/plain; charset=utf-8" };
     let mut response = body.into_response();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type(file)));
     // An app writes what it likes: no browser shall guess a page in it.
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
@@ -182,70 +148,34 @@ fn not_satisfiable(n_bytes: u64) -> Response {
     (StatusCode::RANGE_NOT_SATISFIABLE, headers).into_response()
 }
 
-/// What is there, in the words of RFC 4918. Clients look for the prefix `D:` as it is written, and for the folder first.
+/// What is there. Clients look for the folder first.
 fn listing(path: &str, folder: Option<&str>, files: &[LogFile]) -> Response {
-    let mut xml = String::from(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<D:multistatus xmlns:D=\"DAV:\">",
-    );
-    let mut add = |href: &str, name: &str, facts: &str| {
-        // Writing to a string cannot fail.
-        let _written = write!(
-            xml,
-            "<D:response><D:href>{}</D:href><D:propstat><D:prop><D:displayname>{}</D:displayname>{facts}\
-             </D:prop><D:status>HTTP/1.1 200 OK</D:status></D:propstat></D:response>",
-            escape(href),
-            escape(name),
-        );
-    };
+    let mut multistatus = Multistatus::new();
     let directory = format!("{}/", path.trim_end_matches('/'));
-    if let Some(folder) = folder {
-        add(&directory, folder, "<D:resourcetype><D:collection/></D:resourcetype>");
+    if let Some(name) = folder {
+        multistatus.add(&Entry {
+            href: directory.clone(),
+            name,
+            size: None,
+            modified: None,
+            etag: None,
+            content_type: "",
+        });
     }
     for file in files {
-        let href =
-            if folder.is_some() { format!("{directory}{}", file.name) } else { path.to_owned() };
-        let modified = httpdate::fmt_http_date(file.modified_at);
-        let facts = format!(
-            "<D:getcontentlength>{}</D:getcontentlength><D:getlastmodified>{modified}</D:getlastmodified>\
-             <D:resourcetype></D:resourcetype>",
-            file.n_bytes
-        );
-        add(&href, &file.name, &facts);
+        let in_folder = || format!("{directory}{}", xml::encoded(&file.name));
+        multistatus.add(&Entry {
+            href: if folder.is_some() { in_folder() } else { path.to_owned() },
+            name: &file.name,
+            size: Some(file.n_bytes),
+            modified: Some(file.modified_at),
+            etag: None,
+            content_type: content_type(file),
+        });
     }
-    xml.push_str("</D:multistatus>\n");
-    let headers = [(header::CONTENT_TYPE, "text/xml; charset=utf-8")];
-    (StatusCode::MULTI_STATUS, headers, xml).into_response()
+    xml::answer(multistatus.finish())
 }
 
-/// Text for XML; a path is sent as it was asked, which a name in it may have had escaped.
-fn escape(text: &str) -> String {
-    let text = percent_decode_str(text).decode_utf8_lossy();
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(range: &str, expected: &Wanted) {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::RANGE, range.parse().unwrap());
-        assert_eq!(wanted(&headers, 100), *expected, "{range}");
-    }
-
-    #[test]
-    fn ranges_are_read_as_rfc_9110_says() {
-        assert_eq!(wanted(&HeaderMap::new(), 100), Wanted::All);
-        check("bytes=0-9", &Wanted::Part(0..10));
-        check("bytes=90-", &Wanted::Part(90..100));
-        check("bytes=90-1000", &Wanted::Part(90..100));
-        check("bytes=-10", &Wanted::Part(90..100));
-        check("bytes=-1000", &Wanted::Part(0..100));
-        check("bytes=100-", &Wanted::Nothing);
-        check("bytes=-0", &Wanted::Nothing);
-        check("bytes=9-0", &Wanted::All);
-        check("bytes=0-1,3-4", &Wanted::All);
-        check("lines=1-2", &Wanted::All);
-    }
+fn content_type(file: &LogFile) -> &'static str {
+    if file.name.ends_with(".json") { "application/json" } else { "text/plain; charset=utf-8" }
 }

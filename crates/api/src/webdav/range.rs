@@ -4,7 +4,7 @@ use std::ops::Range;
 
 /// What part of a file is to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Part {
+pub(crate) enum Part {
     /// All of it.
     Whole,
     /// These bytes, at least one.
@@ -15,7 +15,7 @@ pub(super) enum Part {
 
 /// The part that a header asks for. What is no single range of bytes is passed over, as the RFC wants
 /// it.
-pub(super) fn part_of(header: Option<&str>, size: u64) -> Part {
+pub(crate) fn part_of(header: Option<&str>, size: u64) -> Part {
     let Some(spec) = header.and_then(|text| text.trim().strip_prefix("bytes=")) else {
         return Part::Whole;
     };
@@ -72,5 +72,20 @@ mod tests {
             check(other, 10, Part::Whole);
         }
         assert_eq!(part_of(None, 10), Part::Whole);
+    }
+
+    #[test]
+    fn ranges_of_a_log_are_read_as_rfc_9110_says() {
+        let check = |text: &str, expected| assert_eq!(part_of(Some(text), 100), expected, "{text}");
+        check("bytes=0-9", Part::Bytes(0..10));
+        check("bytes=90-", Part::Bytes(90..100));
+        check("bytes=90-1000", Part::Bytes(90..100));
+        check("bytes=-10", Part::Bytes(90..100));
+        check("bytes=-1000", Part::Bytes(0..100));
+        check("bytes=100-", Part::Unsatisfiable);
+        check("bytes=-0", Part::Unsatisfiable);
+        check("bytes=9-0", Part::Whole);
+        check("bytes=0-1,3-4", Part::Whole);
+        check("lines=1-2", Part::Whole);
     }
 }

@@ -13,7 +13,7 @@ use manifest::{BlockHasher, Node, Segment, Tree};
 use model::Collection;
 
 use super::range::{Part, part_of};
-use super::xml::{Entry, Multistatus, encoded};
+use super::xml::{self, Entry, Multistatus, encoded};
 use super::{Place, Refusal, collection};
 use crate::call::Parameters;
 use crate::caller::Caller;
@@ -139,8 +139,7 @@ pub(super) async fn propfind(
     let tree = tree_of(&collection).await?;
     let (place, n_bytes) = (place.clone(), collection.manifest_text.len());
     let listed = heavy(n_bytes, move || list(&tree, &place, &collection, depth)).await??;
-    let headers = [(header::CONTENT_TYPE, "text/xml; charset=utf-8")];
-    Ok((StatusCode::MULTI_STATUS, headers, listed).into_response())
+    Ok(xml::answer(listed))
 }
 
 fn list(
@@ -190,7 +189,7 @@ fn entry<'p>(place: &Place, path: &'p str, node: &Node, modified: SystemTime) ->
         Node::Directory(_) => (None, None),
     };
     let name = path.rsplit('/').next().unwrap_or_default();
-    Entry { href, name, size, modified, etag, content_type: content_type(path) }
+    Entry { href, name, size, modified: Some(modified), etag, content_type: content_type(path) }
 }
 
 /// Follows from the bytes, as far as they are in the same blocks.

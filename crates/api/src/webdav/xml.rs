@@ -2,6 +2,8 @@
 
 use std::time::SystemTime;
 
+use axum::response::{IntoResponse as _, Response};
+use http::{StatusCode, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// What stays as it is in the path of an address.
@@ -17,8 +19,8 @@ pub(crate) struct Entry<'e> {
     pub(crate) name: &'e str,
     /// Size of a file in bytes; none for a directory.
     pub(crate) size: Option<u64>,
-    /// When it was changed.
-    pub(crate) modified: SystemTime,
+    /// When it was changed, where that is known.
+    pub(crate) modified: Option<SystemTime>,
     /// With its quotes; only files have one.
     pub(crate) etag: Option<String>,
     /// Only files have one.
@@ -42,7 +44,9 @@ impl Multistatus {
         element(xml, "href", &entry.href);
         xml.push_str("<D:propstat><D:prop>");
         element(xml, "displayname", entry.name);
-        element(xml, "getlastmodified", &httpdate::fmt_http_date(entry.modified));
+        if let Some(modified) = entry.modified {
+            element(xml, "getlastmodified", &httpdate::fmt_http_date(modified));
+        }
         match entry.size {
             Some(size) => {
                 xml.push_str("<D:resourcetype></D:resourcetype>");
@@ -63,6 +67,12 @@ impl Multistatus {
         self.0.push_str("</D:multistatus>");
         self.0
     }
+}
+
+/// The answer with a finished body.
+pub(crate) fn answer(xml: String) -> Response {
+    let headers = [(header::CONTENT_TYPE, "text/xml; charset=utf-8")];
+    (StatusCode::MULTI_STATUS, headers, xml).into_response()
 }
 
 /// A path as part of an address.
@@ -97,7 +107,7 @@ mod tests {
             href: format!("/c=x/{}", encoded("a b/<ä>")),
             name: "<\u{1}&\">",
             size: Some(3),
-            modified: SystemTime::UNIX_EPOCH,
+            modified: Some(SystemTime::UNIX_EPOCH),
             etag: None,
             content_type: "text/plain",
         });
