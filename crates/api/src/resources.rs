@@ -22,7 +22,7 @@ use axum::response::Response;
 use axum::routing::get;
 use model::filter::ListQuery;
 use serde::Deserialize;
-use store::{Page, Resource};
+use store::{NameClash, Page, Resource};
 
 use crate::call::Call;
 use crate::error::ApiError;
@@ -111,6 +111,12 @@ pub(crate) fn what(resource: Resource) -> &'static str {
         Resource::Workflows => "workflow",
         Resource::Logs => "log entry",
     }
+}
+
+/// What shall happen where the owner has something of that name already.
+pub(crate) fn name_clash(call: &Call) -> Result<NameClash, ApiError> {
+    let rename = call.parameters.flag("ensure_unique_name")?;
+    Ok(if rename { NameClash::Rename } else { NameClash::Refuse })
 }
 
 /// Handlers that only differ in the resource.

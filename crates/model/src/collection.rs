@@ -62,6 +62,36 @@ pub struct Collection {
 }
 
 impl Collection {
+    /// The first version of a collection without a name and without files.
+    pub fn empty(uuid: CollectionUuid, owner_uuid: String, by: UserUuid, at: Timestamp) -> Self {
+        Self {
+            uuid,
+            owner_uuid,
+            created_at: at,
+            modified_at: at,
+            modified_by_user_uuid: by,
+            name: String::new(),
+            description: None,
+            properties: JsonMap::new(),
+            portable_data_hash: String::new(),
+            manifest_text: String::new(),
+            replication_desired: None,
+            replication_confirmed: None,
+            replication_confirmed_at: None,
+            storage_classes_desired: vec!["default".to_owned()],
+            storage_classes_confirmed: Vec::new(),
+            storage_classes_confirmed_at: None,
+            trash_at: None,
+            delete_at: None,
+            is_trashed: false,
+            version: 1,
+            current_version_uuid: uuid,
+            preserve_version: false,
+            file_count: 0,
+            file_size_total: 0,
+        }
+    }
+
     /// Whether it is the newest version.
     pub fn is_current(&self) -> bool {
         self.uuid == self.current_version_uuid
@@ -109,32 +139,8 @@ mod tests {
     fn collection(name: &str, modified_at: &str) -> Collection {
         let at: Timestamp = modified_at.parse().unwrap();
         let uuid = CollectionUuid::parse("wharf-4zz18-000000000000000").unwrap();
-        Collection {
-            uuid,
-            owner_uuid: String::new(),
-            created_at: at,
-            modified_at: at,
-            modified_by_user_uuid: UserUuid::parse("wharf-tpzed-000000000000000").unwrap(),
-            name: name.to_owned(),
-            description: None,
-            properties: JsonMap::new(),
-            portable_data_hash: String::new(),
-            manifest_text: String::new(),
-            replication_desired: None,
-            replication_confirmed: None,
-            replication_confirmed_at: None,
-            storage_classes_desired: Vec::new(),
-            storage_classes_confirmed: Vec::new(),
-            storage_classes_confirmed_at: None,
-            trash_at: None,
-            delete_at: None,
-            is_trashed: false,
-            version: 1,
-            current_version_uuid: uuid,
-            preserve_version: false,
-            file_count: 0,
-            file_size_total: 0,
-        }
+        let by = UserUuid::parse("wharf-tpzed-000000000000000").unwrap();
+        Collection { name: name.to_owned(), ..Collection::empty(uuid, String::new(), by, at) }
     }
 
     #[test]

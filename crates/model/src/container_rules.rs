@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use crate::records::{Container, JsonMap};
+use crate::records::{Container, JsonMap, is_read_only};
 use crate::{ContainerState, FieldError};
 
 /// Who speaks.
@@ -19,17 +19,7 @@ pub enum Speaker {
 }
 
 /// Attributes that clients send back as they got them, and that only we set.
-const READ_ONLY: &[&str] = &[
-    "uuid",
-    "kind",
-    "etag",
-    "href",
-    "owner_uuid",
-    "created_at",
-    "modified_at",
-    "modified_by_user_uuid",
-    "modified_by_client_uuid",
-];
+const READ_ONLY: &[&str] = &["owner_uuid"];
 
 /// Texts in a container's `runtime_status`.
 const STATUS_TEXTS: &[&str] = &[
@@ -81,7 +71,7 @@ fn set(
     value: &Value,
     speaker: Speaker,
 ) -> Result<(), String> {
-    if READ_ONLY.contains(&name) {
+    if is_read_only(name, READ_ONLY) {
         return Ok(());
     }
     match name {

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::FieldError;
 use crate::group::{Group, GroupClass};
-use crate::records::JsonMap;
+use crate::records::{JsonMap, is_read_only};
 use crate::timestamp::Timestamp;
 use crate::uuid::{GroupUuid, UserUuid};
 
@@ -30,19 +30,7 @@ pub struct GroupOrigin {
 }
 
 /// Attributes that clients send back as they got them, and that only we set.
-const READ_ONLY: &[&str] = &[
-    "uuid",
-    "kind",
-    "etag",
-    "href",
-    "created_at",
-    "modified_at",
-    "modified_by_user_uuid",
-    "modified_by_client_uuid",
-    "writable_by",
-    "can_write",
-    "can_manage",
-];
+const READ_ONLY: &[&str] = &["writable_by", "can_write", "can_manage"];
 
 /// A new group of the attributes a client sent.
 ///
@@ -136,7 +124,7 @@ fn apply(group: &mut Group, before: &Group, name: &str, value: &Value) -> Result
                 uuid => Some(UserUuid::parse(uuid).map_err(|error| error.to_string())?),
             };
         }
-        read_only if READ_ONLY.contains(&read_only) => {}
+        read_only if is_read_only(read_only, READ_ONLY) => {}
         _ => return Err("is no attribute of groups".to_owned()),
     }
     Ok(())

@@ -38,6 +38,7 @@ pub use permission::Level;
 pub use port::{Access, ContainerPort, PortError, PublishedPort, PublishedPorts};
 pub use records::{
     Container, ContainerRequest, JsonMap, Link, RuntimeConstraints, TokenRecord, User, Workflow,
+    is_read_only,
 };
 pub use service_domain::{ServiceDomain, ServiceDomainError, initial_url};
 pub use state::{ContainerState, RequestState};

@@ -12,6 +12,24 @@ use serde_json::Value;
 /// A JSON object that we keep but do not look into.
 pub type JsonMap = serde_json::Map<String, Value>;
 
+/// What the system sets on every record, and what stands around it on the wire.
+const OF_THE_SYSTEM: [&str; 8] = [
+    "uuid",
+    "kind",
+    "etag",
+    "href",
+    "created_at",
+    "modified_at",
+    "modified_by_user_uuid",
+    "modified_by_client_uuid",
+];
+
+/// Whether an attribute is passed over where it is sent: clients send records back as they got them. `own` are those of
+/// its record type, besides the ones that all have.
+pub fn is_read_only(name: &str, own: &[&str]) -> bool {
+    OF_THE_SYSTEM.contains(&name) || own.contains(&name)
+}
+
 /// What a container needs to run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

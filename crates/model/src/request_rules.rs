@@ -42,14 +42,6 @@ pub struct Origin {
 
 /// Attributes that clients send back as they got them, and that only we set.
 const READ_ONLY: &[&str] = &[
-    "uuid",
-    "kind",
-    "etag",
-    "href",
-    "created_at",
-    "modified_at",
-    "modified_by_user_uuid",
-    "modified_by_client_uuid",
     "requesting_container_uuid",
     "container_uuid",
     "container_count",

@@ -192,36 +192,20 @@ pub(crate) async fn create(
     groups::check_owner(tx.conn(), &new.owner_uuid, None).await?;
     trash::mark_due(tx).await?;
     let uuid = random::uuid(&tx.options.cluster)?;
-    let mut classes = new.storage_classes_desired;
-    if classes.is_empty() {
-        classes.push("default".to_owned());
-    }
     let mut collection = Collection {
-        uuid,
-        owner_uuid: new.owner_uuid,
-        created_at: tx.now,
-        modified_at: tx.now,
-        modified_by_user_uuid: by,
         name: new.name,
         description: new.description,
         properties: new.properties,
-        portable_data_hash: String::new(),
-        manifest_text: String::new(),
         replication_desired: new.replication_desired,
-        replication_confirmed: None,
-        replication_confirmed_at: None,
-        storage_classes_desired: classes,
-        storage_classes_confirmed: Vec::new(),
-        storage_classes_confirmed_at: None,
         trash_at: new.trash_at,
         delete_at: new.delete_at,
         is_trashed: new.trash_at.is_some_and(|at| at <= tx.now),
-        version: 1,
-        current_version_uuid: uuid,
         preserve_version: new.preserve_version,
-        file_count: 0,
-        file_size_total: 0,
+        ..Collection::empty(uuid, new.owner_uuid, by, tx.now)
     };
+    if !new.storage_classes_desired.is_empty() {
+        collection.storage_classes_desired = new.storage_classes_desired;
+    }
     new.content.put_into(&mut collection);
     let refused = sql::insert(&COLLECTIONS, &collection, Vec::new())?.execute(tx.conn()).await;
     if let Some(renamed) = clash(refused, &collection, new.name_clash)? {

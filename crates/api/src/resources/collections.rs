@@ -10,7 +10,7 @@ use axum::routing::{get, post};
 use model::Collection;
 use store::{CollectionChange, NameClash, NewCollection, Reader, Resource, StoreError};
 
-use super::{TRIES_MAX, check_owner};
+use super::{TRIES_MAX, check_owner, name_clash};
 use crate::call::Call;
 use crate::caller::Caller;
 use crate::error::ApiError;
@@ -199,9 +199,4 @@ pub(crate) async fn writable(
         return Err(ApiError::field("uuid", problem));
     }
     Ok(collection)
-}
-
-fn name_clash(call: &Call) -> Result<NameClash, ApiError> {
-    let rename = call.parameters.flag("ensure_unique_name")?;
-    Ok(if rename { NameClash::Rename } else { NameClash::Refuse })
 }

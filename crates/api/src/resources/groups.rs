@@ -9,9 +9,9 @@ use axum::routing::{get, post};
 use model::group_rules::{self, GroupOrigin};
 use model::{Group, GroupClass, GroupUuid, JsonMap, UserUuid, WellKnownGroup};
 use serde_json::{Value, json};
-use store::{NameClash, Reader, Resource, StoreError};
+use store::{Reader, Resource, StoreError};
 
-use super::{TRIES_MAX, check_owner, reads};
+use super::{TRIES_MAX, check_owner, name_clash, reads};
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::render;
@@ -45,7 +45,7 @@ async fn create(State(api): State<Api>, call: Call) -> Result<Response, ApiError
     }
     check_freezer(&group, by)?;
     check_filters(&group)?;
-    let group = api.store().create_group(group, clash(&call)?, by).await?;
+    let group = api.store().create_group(group, name_clash(&call)?, by).await?;
     show(&api, &call, &group).await
 }
 
@@ -107,7 +107,7 @@ async fn change(
             refuse_well_known(api, &after)?;
         }
         check_filters(&after)?;
-        match api.store().update_group(before, after, clash(call)?, by).await {
+        match api.store().update_group(before, after, name_clash(call)?, by).await {
             Err(StoreError::Changed(_)) => {}
             other => return show(api, call, &other?).await,
         }
@@ -188,11 +188,6 @@ fn check_filters(group: &Group) -> Result<(), ApiError> {
     super::contents::parse_filters(filters)
         .map(drop)
         .map_err(|problem| ApiError::field("properties.filters", problem.to_string()))
-}
-
-fn clash(call: &Call) -> Result<NameClash, ApiError> {
-    let unique = call.parameters.flag("ensure_unique_name")?;
-    Ok(if unique { NameClash::Rename } else { NameClash::Refuse })
 }
 
 async fn show(api: &Api, call: &Call, group: &Group) -> Result<Response, ApiError> {

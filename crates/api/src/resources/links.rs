@@ -6,7 +6,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::get;
 use model::permission::PERMISSION_CLASS;
-use model::{ContainerPort, FieldError, HostLabel, JsonMap, Link, LinkUuid};
+use model::{ContainerPort, FieldError, HostLabel, JsonMap, Link, LinkUuid, is_read_only};
 use serde_json::Value;
 use store::{Reader, Resource, StoreError};
 
@@ -22,18 +22,7 @@ const RESOURCE: Resource = Resource::Links;
 /// Longest name or class of a link that is no host name.
 const TEXT_BYTES_MAX: usize = 1000;
 /// Attributes clients send back as they got them.
-const READ_ONLY: &[&str] = &[
-    "uuid",
-    "kind",
-    "etag",
-    "href",
-    "created_at",
-    "modified_at",
-    "modified_by_user_uuid",
-    "modified_by_client_uuid",
-    "head_kind",
-    "tail_kind",
-];
+const READ_ONLY: &[&str] = &["head_kind", "tail_kind"];
 
 pub(super) fn routes() -> Router<Api> {
     Router::new()
@@ -147,7 +136,7 @@ fn changed(before: &Link, attributes: &JsonMap) -> Result<Link, ApiError> {
                 Value::Null => link.properties.clear(),
                 _ => problems.push(FieldError::new(name, "must be an object")),
             },
-            read_only if READ_ONLY.contains(&read_only) => {}
+            read_only if is_read_only(read_only, READ_ONLY) => {}
             other => {
                 let name: String = other.chars().take(60).collect();
                 problems.push(FieldError::new(name, "is no attribute of links"));

@@ -4,7 +4,7 @@ use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::get;
-use model::FieldError;
+use model::{FieldError, is_read_only};
 use serde_json::Value;
 use store::{NewLog, Resource};
 
@@ -18,20 +18,7 @@ const RESOURCE: Resource = Resource::Logs;
 /// Longest word or summary.
 const TEXT_BYTES_MAX: usize = 1000;
 /// Attributes clients send back as they got them.
-const READ_ONLY: &[&str] = &[
-    "id",
-    "uuid",
-    "kind",
-    "etag",
-    "href",
-    "owner_uuid",
-    "created_at",
-    "modified_at",
-    "modified_by_user_uuid",
-    "modified_by_client_uuid",
-    "object_kind",
-    "object_owner_uuid",
-];
+const READ_ONLY: &[&str] = &["id", "owner_uuid", "object_kind", "object_owner_uuid"];
 
 pub(super) fn routes() -> Router<Api> {
     Router::new()
@@ -69,7 +56,7 @@ fn parse(call: &Call) -> Result<NewLog, ApiError> {
     let mut problems = Vec::new();
     for (name, value) in call.attributes(RESOURCE)? {
         let problem = match (name.as_str(), value) {
-            (read_only, _) if READ_ONLY.contains(&read_only) => None,
+            (read_only, _) if is_read_only(read_only, READ_ONLY) => None,
             (_, Value::Null) => None,
             ("event_type", Value::String(text)) => short(text, |text| new.event_type = text),
             ("summary", Value::String(text)) => short(text, |text| new.summary = Some(text)),

@@ -6,7 +6,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use bytes::Bytes;
 use http::{HeaderMap, header};
-use model::{FieldError, JsonMap, User, UserUuid};
+use model::{FieldError, JsonMap, User, UserUuid, is_read_only};
 use serde_json::Value;
 use store::{NewUser, Resource, StoreError};
 
@@ -25,15 +25,7 @@ const TEXT_BYTES_MAX: usize = 255;
 const OWN: &[&str] = &["prefs", "first_name", "last_name"];
 /// Attributes clients send back as they got them.
 const READ_ONLY: &[&str] = &[
-    "uuid",
-    "kind",
-    "etag",
-    "href",
     "owner_uuid",
-    "created_at",
-    "modified_at",
-    "modified_by_user_uuid",
-    "modified_by_client_uuid",
     "identity_url",
     "full_name",
     "is_invited",
@@ -232,7 +224,7 @@ fn apply(user: &mut User, attributes: &JsonMap) -> Result<(), ApiError> {
                 }
                 _ => Err("must be an object"),
             },
-            read_only if READ_ONLY.contains(&read_only) => Ok(()),
+            read_only if is_read_only(read_only, READ_ONLY) => Ok(()),
             _ => Err("is no attribute of users"),
         };
         if let Err(problem) = result {

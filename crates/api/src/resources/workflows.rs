@@ -4,7 +4,7 @@ use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::get;
-use model::{FieldError, JsonMap, Workflow, WorkflowUuid};
+use model::{FieldError, JsonMap, Workflow, WorkflowUuid, is_read_only};
 use serde_json::Value;
 use store::{Resource, StoreError};
 
@@ -18,17 +18,6 @@ use crate::router::Api;
 const RESOURCE: Resource = Resource::Workflows;
 /// Longest name.
 const NAME_BYTES_MAX: usize = 1000;
-/// Attributes clients send back as they got them.
-const READ_ONLY: &[&str] = &[
-    "uuid",
-    "kind",
-    "etag",
-    "href",
-    "created_at",
-    "modified_at",
-    "modified_by_user_uuid",
-    "modified_by_client_uuid",
-];
 
 pub(super) fn routes() -> Router<Api> {
     Router::new()
@@ -108,7 +97,7 @@ fn changed(before: &Workflow, attributes: &JsonMap) -> Result<Workflow, ApiError
         let text = match value {
             Value::String(text) => Some(text.clone()),
             Value::Null => None,
-            _ if READ_ONLY.contains(&name.as_str()) => continue,
+            _ if is_read_only(name, &[]) => continue,
             _ => {
                 problems.push(FieldError::new(name, "must be text"));
                 continue;
@@ -131,7 +120,7 @@ fn changed(before: &Workflow, attributes: &JsonMap) -> Result<Workflow, ApiError
                 uuid => workflow.collection_uuid = uuid,
             },
             "owner_uuid" => workflow.owner_uuid = text.unwrap_or(workflow.owner_uuid),
-            read_only if READ_ONLY.contains(&read_only) => {}
+            read_only if is_read_only(read_only, &[]) => {}
             other => {
                 let name: String = other.chars().take(60).collect();
                 problems.push(FieldError::new(name, "is no attribute of workflows"));

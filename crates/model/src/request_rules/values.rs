@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 
 use serde_json::{Value, json};
 
-use crate::records::{JsonMap, RuntimeConstraints};
+use crate::records::{JsonMap, RuntimeConstraints, is_read_only};
 use crate::{FieldError, PublishedPorts, RequestState, Timestamp};
 
 /// The attributes, which of them were read, and the problems so far.
@@ -101,7 +101,7 @@ impl<'a> Values<'a> {
     /// Every attribute that was sent and that nobody reads.
     pub(super) fn refuse_unknown(&mut self, read_only: &[&str]) {
         for name in self.attributes.keys() {
-            if !self.read.contains(&name.as_str()) && !read_only.contains(&name.as_str()) {
+            if !self.read.contains(&name.as_str()) && !is_read_only(name, read_only) {
                 let name: String = name.chars().take(60).collect();
                 self.problems.push(FieldError::new(name, "is no attribute of container requests"));
             }

@@ -167,11 +167,11 @@ async fn directories_and_files_of_the_host_are_shown() {
     let host = site.dir.path().join("host");
     std::fs::create_dir(&host).expect("a directory");
     std::fs::write(host.join("in"), "from the host\n").expect("a file");
-    let script = "cat /data/in /one; echo out > /work/deep/out; echo x > /data/in; echo x > /one; ls -d /new/dir";
+    let script = "cat /data/in /one; echo out > /desk/deep/out; echo x > /data/in; echo x > /one; ls -d /new/dir";
     let draft = site
         .shell("c", script)
         .mount(&host, "/data", false)
-        .mount(&host, "/work/deep", true)
+        .mount(&host, "/desk/deep", true)
         .mount(&host, "/new/dir", true)
         .mount(&host.join("in"), "/one", false);
     let (text, _) = draft.output().await;

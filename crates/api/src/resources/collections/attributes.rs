@@ -1,6 +1,6 @@
 //! The attributes of a collection that clients send, checked one by one.
 
-use model::{Collection, CollectionUuid, FieldError, JsonMap, Timestamp};
+use model::{Collection, CollectionUuid, FieldError, JsonMap, Timestamp, is_read_only};
 use serde_json::Value;
 
 use crate::call::Call;
@@ -11,14 +11,6 @@ use crate::router::Api;
 const NAME_CHARS_MAX: usize = 255;
 /// Attributes clients send back as they got them, and options that come among them.
 const IGNORED: &[&str] = &[
-    "uuid",
-    "kind",
-    "etag",
-    "href",
-    "created_at",
-    "modified_at",
-    "modified_by_user_uuid",
-    "modified_by_client_uuid",
     "unsigned_manifest_text",
     "version",
     "current_version_uuid",
@@ -50,32 +42,7 @@ pub(super) fn blank(api: &Api, call: &Call) -> Result<Collection, ApiError> {
     // The real identifier is drawn when it is written.
     let uuid = CollectionUuid::well_known(&api.store().cluster(), "000000000000000")
         .map_err(|error| ApiError::Failed(error.to_string()))?;
-    Ok(Collection {
-        uuid,
-        owner_uuid: by.to_string(),
-        created_at: now,
-        modified_at: now,
-        modified_by_user_uuid: by,
-        name: String::new(),
-        description: None,
-        properties: JsonMap::new(),
-        portable_data_hash: String::new(),
-        manifest_text: String::new(),
-        replication_desired: None,
-        replication_confirmed: None,
-        replication_confirmed_at: None,
-        storage_classes_desired: vec!["default".to_owned()],
-        storage_classes_confirmed: Vec::new(),
-        storage_classes_confirmed_at: None,
-        trash_at: None,
-        delete_at: None,
-        is_trashed: false,
-        version: 1,
-        current_version_uuid: uuid,
-        preserve_version: false,
-        file_count: 0,
-        file_size_total: 0,
-    })
+    Ok(Collection::empty(uuid, by.to_string(), by, now))
 }
 
 /// The collection with the attributes that were sent; content and trash are for others to settle.
@@ -121,7 +88,7 @@ fn set(
         "is_trashed" => sent.is_trashed = flag(value)?,
         "trash_at" => sent.trash_at = Some(time(value)?),
         "delete_at" => sent.delete_at = Some(time(value)?),
-        ignored if IGNORED.contains(&ignored) => {}
+        ignored if is_read_only(ignored, IGNORED) => {}
         _ => return Err("is no attribute of collections"),
     }
     Ok(())
