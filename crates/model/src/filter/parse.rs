@@ -323,7 +323,8 @@ pub fn parse_time(text: &str) -> Option<String> {
 }
 
 /// Parses `order`: text or a list of text, each term `attribute [asc|desc]`, comma-separated
-/// lists allowed; completed with `modified_at desc, uuid desc` so that pages never overlap.
+/// lists allowed; completed so that pages never overlap: behind a time with the identifier in the same direction,
+/// else with `modified_at desc, uuid desc`.
 ///
 /// # Errors
 /// Names the term and the attribute that does not exist.
@@ -394,18 +395,24 @@ fn order_term(schema: &Schema, text: &str) -> Result<OrderTerm, String> {
     Ok(OrderTerm { attribute, descending })
 }
 
-/// Adds the default order behind the given terms.
+/// Adds what makes the order total. Behind a time that is the identifier in the time's own direction, so that an
+/// index on both can be read as it is; behind anything else the default order.
 pub(super) fn complete_order(schema: &Schema, mut terms: Vec<OrderTerm>) -> Vec<OrderTerm> {
+    let has = |terms: &[OrderTerm], name: &str| terms.iter().any(|t| t.attribute.name == name);
+    let is_time = |term: &OrderTerm| matches!(term.attribute.name, "created_at" | "modified_at");
     // Behind a unique attribute nothing can matter any more.
-    for name in ["modified_at", "uuid"] {
-        if terms.iter().any(|t| t.attribute.name == "uuid") {
-            break;
-        }
-        let present = terms.iter().any(|t| t.attribute.name == name);
-        if let Some(attribute) = schema.attribute(name).filter(|_| !present) {
-            terms.push(OrderTerm { attribute, descending: true });
-        }
+    if has(&terms, "uuid") {
+        return terms;
     }
+    if !terms.last().is_some_and(is_time) && !has(&terms, "modified_at") {
+        terms.extend(
+            schema
+                .attribute("modified_at")
+                .map(|attribute| OrderTerm { attribute, descending: true }),
+        );
+    }
+    let descending = terms.last().filter(|term| is_time(term)).is_none_or(|term| term.descending);
+    terms.extend(schema.attribute("uuid").map(|attribute| OrderTerm { attribute, descending }));
     terms
 }
 

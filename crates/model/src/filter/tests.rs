@@ -146,6 +146,8 @@ fn every_order_is_total() {
     assert_eq!(order(json!(null)), "modified_at desc, uuid desc");
     assert_eq!(order(json!("name")), "name asc, modified_at desc, uuid desc");
     assert_eq!(order(json!("name DESC, uuid asc")), "name desc, uuid asc");
+    assert_eq!(order(json!("modified_at asc")), "modified_at asc, uuid asc");
+    assert_eq!(order(json!("modified_at desc, name")), "modified_at desc, name asc, uuid desc");
     assert_eq!(order(json!(["uuid asc", "uuid asc"])), "uuid asc");
     assert_eq!(order(json!(["things.name desc"])), "name desc, modified_at desc, uuid desc");
     for bad in

@@ -1,9 +1,10 @@
 //! How SQLite goes about lists: by indexes, whatever a reader reaches. (A scan costs nothing in a test and seconds in a
 //! database of a million records.)
 
-use model::filter::ListQuery;
+use model::filter::{self, ListQuery};
 use model::{UserUuid, WellKnownGroup};
 use sea_query::SqliteQueryBuilder;
+use serde_json::json;
 use sqlx::AssertSqlSafe;
 
 use super::*;
@@ -73,4 +74,38 @@ async fn no_list_of_what_homes_and_projects_hold_goes_over_a_whole_table() {
             assert_eq!(whole, None, "{plan}");
         }
     }
+}
+
+#[tokio::test]
+async fn lists_of_who_sees_many_projects_begin_with_an_index_that_fits_them() {
+    let path = std::path::Path::new(":memory:");
+    let store = Store::open(path, StoreOptions::default()).await.expect("opens");
+    store.ensure_system_user().await.expect("groups");
+    let mut conn = store.reader().await.expect("a connection");
+    sqlx::raw_sql(RECORDS).execute(&mut *conn).await.expect("records");
+    let reader = Reader::new(UserUuid::parse("wharf-tpzed-000000000000001").expect("one"), false);
+    let sight = Sight::of(&mut conn, &Around::of(&store.options), &reader).await.expect("a sight");
+    let requests = Resource::ContainerRequests;
+    let top = json!(["requesting_container_uuid", "=", null]);
+    for (filter, order, used) in [
+        (top.clone(), "created_at desc", "container_requests_owner_requesting"),
+        (
+            json!(["created_at", ">=", "2026-01-01T00:00:00Z"]),
+            "created_at asc",
+            "container_requests_owner_created",
+        ),
+        (json!(["name", "like", "run 7%"]), "", "container_requests_owner_name"),
+        (json!(["name", "=", "run 7"]), "", "container_requests_name (name=?)"),
+        (json!(["state", "=", "Uncommitted"]), "", "container_requests_drafts"),
+    ] {
+        let mut query = ListQuery::all(requests.schema());
+        query.filters =
+            filter::parse_filters(requests.schema(), &json!([filter])).expect("filters");
+        query.order = filter::parse_order(requests.schema(), &json!(order)).expect("an order");
+        let plan = plan(&mut conn, &list::page(requests, &query, &sight, None)).await;
+        assert!(plan.contains(used), "{filter} {order}: {plan}");
+    }
+    let top = filter::parse_filters(requests.schema(), &json!([top])).expect("filters");
+    let plan = plan(&mut conn, &list::count(requests, &top, &sight, None)).await;
+    assert!(plan.contains("COVERING INDEX container_requests_owner_requesting"), "{plan}");
 }
