@@ -44,27 +44,36 @@ impl Built {
     }
 }
 
-/// Reads the selected attributes of a row into wire JSON.
+/// Reads the selected attributes of a row, which begins with them, into wire JSON.
 pub(crate) fn row_to_json(
     schema: &'static Schema,
     select: Option<&[&'static str]>,
     row: &SqliteRow,
 ) -> Result<JsonMap, StoreError> {
+    attributes_from(schema, select, row, 0)
+}
+
+/// The same, of attributes that begin at this column.
+fn attributes_from(
+    schema: &'static Schema,
+    select: Option<&[&'static str]>,
+    row: &SqliteRow,
+    first: usize,
+) -> Result<JsonMap, StoreError> {
     let mut map = JsonMap::new();
-    for attribute in schema.attributes {
+    let selected = |name: &str| select.is_none_or(|names| names.contains(&name));
+    let attributes = schema.attributes.iter().filter(|attribute| selected(attribute.name));
+    for (at, attribute) in (first..).zip(attributes) {
         let name = attribute.name;
-        if select.is_some_and(|names| !names.contains(&name)) {
-            continue;
-        }
         let value = match attribute.kind {
             AttributeKind::Text | AttributeKind::Time => {
-                row.try_get::<Option<String>, _>(name)?.map(serde_json::Value::from)
+                row.try_get::<Option<String>, _>(at)?.map(serde_json::Value::from)
             }
-            AttributeKind::Integer => row.try_get::<Option<i64>, _>(name)?.map(Into::into),
-            AttributeKind::Float => row.try_get::<Option<f64>, _>(name)?.map(Into::into),
-            AttributeKind::Boolean => row.try_get::<Option<bool>, _>(name)?.map(Into::into),
+            AttributeKind::Integer => row.try_get::<Option<i64>, _>(at)?.map(Into::into),
+            AttributeKind::Float => row.try_get::<Option<f64>, _>(at)?.map(Into::into),
+            AttributeKind::Boolean => row.try_get::<Option<bool>, _>(at)?.map(Into::into),
             AttributeKind::Json => row
-                .try_get::<Option<String>, _>(name)?
+                .try_get::<Option<String>, _>(at)?
                 .map(|text| serde_json::from_str(&text))
                 .transpose()
                 .map_err(|source| StoreError::Corrupt {
@@ -82,7 +91,16 @@ pub(crate) fn row_to_record<R: DeserializeOwned>(
     schema: &'static Schema,
     row: &SqliteRow,
 ) -> Result<R, StoreError> {
-    let map = row_to_json(schema, None, row)?;
+    record_from(schema, row, 0)
+}
+
+/// Reads the columns from this one on into their record: one of several in a row.
+pub(crate) fn record_from<R: DeserializeOwned>(
+    schema: &'static Schema,
+    row: &SqliteRow,
+    first: usize,
+) -> Result<R, StoreError> {
+    let map = attributes_from(schema, None, row, first)?;
     let uuid = map.get("uuid").cloned().unwrap_or_default();
     serde_json::from_value(map.into())
         .map_err(|source| StoreError::Corrupt { what: format!("{} {uuid}", schema.table), source })

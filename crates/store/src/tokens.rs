@@ -1,6 +1,8 @@
 //! API tokens: only the hash of the secret is kept.
 
+use model::filter::Schema;
 use model::{ApiToken, Timestamp, TokenHash, TokenRecord, TokenUuid, User, UserUuid};
+use sea_query::{Alias, Expr, ExprTrait as _};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteConnection;
 
@@ -35,6 +37,14 @@ pub struct Identity {
     pub user: User,
     /// The token, which has not expired.
     pub token: TokenRecord,
+}
+
+impl Identity {
+    /// Itself, where the token holds at this time and its user is active.
+    fn at(self, now: Timestamp) -> Option<Self> {
+        let holds = self.token.expires_at.is_none_or(|at| at > now);
+        (holds && self.user.is_active).then_some(self)
+    }
 }
 
 impl Store {
@@ -78,18 +88,11 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn authenticate(&self, token: &ApiToken) -> Result<Option<Identity>, StoreError> {
-        let mut conn = self.reader().await?;
-        let row = sqlx::query("SELECT secret_hash FROM api_client_authorizations WHERE uuid = $1")
-            .bind(token.uuid().to_string())
-            .fetch_optional(&mut *conn)
-            .await?;
-        let hash = row.map(|row| row.try_get::<String, _>(0)).transpose()?;
+        let found = find(&mut *self.reader().await?, "uuid", token.uuid().as_str()).await?;
         // Compared in constant time; an unknown identifier costs the same computation.
-        let hash = hash.and_then(|hex| TokenHash::from_hex(&hex)).unwrap_or(TokenHash::of(""));
-        if !hash.matches(token.secret()) {
-            return Ok(None);
-        }
-        identity(&mut conn, token.uuid(), self.now()).await
+        let hash = found.as_ref().map_or(TokenHash::of(""), |(_, hash)| *hash);
+        let found = found.filter(|_| hash.matches(token.secret()));
+        Ok(found.and_then(|(identity, _)| identity.at(self.now())))
     }
 
     /// Who presents this secret alone (Arvados's v1 form).
@@ -97,16 +100,10 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn authenticate_secret(&self, secret: &str) -> Result<Option<Identity>, StoreError> {
-        let mut conn = self.reader().await?;
         // Looked up by its hash, so that timing tells nothing about the secret.
-        let row = sqlx::query("SELECT uuid FROM api_client_authorizations WHERE secret_hash = $1")
-            .bind(TokenHash::of(secret).hex())
-            .fetch_optional(&mut *conn)
-            .await?;
-        let Some(row) = row else { return Ok(None) };
-        let uuid: String = row.try_get(0)?;
-        let Ok(uuid) = TokenUuid::parse(&uuid) else { return Ok(None) };
-        identity(&mut conn, uuid, self.now()).await
+        let hash = TokenHash::of(secret).hex();
+        let found = find(&mut *self.reader().await?, "secret_hash", &hash).await?;
+        Ok(found.and_then(|(identity, _)| identity.at(self.now())))
     }
 
     /// Who acts by the token with this identifier, for sealed cookies that carry no secret.
@@ -160,11 +157,34 @@ pub(crate) async fn identity(
     uuid: TokenUuid,
     now: Timestamp,
 ) -> Result<Option<Identity>, StoreError> {
-    let token: Option<TokenRecord> = sql::by_uuid(conn, &TOKENS, uuid.as_str()).await?;
-    let Some(token) = token else { return Ok(None) };
-    if token.expires_at.is_some_and(|at| at <= now) {
-        return Ok(None);
-    }
-    let user: Option<User> = sql::by_uuid(conn, &USERS, token.owner_uuid.as_str()).await?;
-    Ok(user.filter(|user| user.is_active).map(|user| Identity { user, token }))
+    let found = find(conn, "uuid", uuid.as_str()).await?;
+    Ok(found.and_then(|(identity, _)| identity.at(now)))
+}
+
+/// The token with this value, its user, and the hash of its secret: all that every call to the API begins with, in
+/// one query.
+async fn find(
+    conn: &mut SqliteConnection,
+    column: &'static str,
+    value: &str,
+) -> Result<Option<(Identity, TokenHash)>, StoreError> {
+    let built = {
+        let of = |schema: &Schema, name| Expr::col((Alias::new(schema.table), Alias::new(name)));
+        let mut statement = sql::select_all(&TOKENS);
+        for attribute in USERS.attributes {
+            statement.expr(of(&USERS, attribute.name));
+        }
+        statement
+            .expr(of(&TOKENS, "secret_hash"))
+            .inner_join(Alias::new(USERS.table), of(&USERS, "uuid").eq(of(&TOKENS, "owner_uuid")))
+            .and_where(of(&TOKENS, column).eq(value));
+        sql::build(&statement)
+    };
+    let rows = built.fetch_all(conn).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let (user, hash) = (TOKENS.attributes.len(), TOKENS.attributes.len() + USERS.attributes.len());
+    let token: TokenRecord = sql::row_to_record(&TOKENS, row)?;
+    let user: User = sql::record_from(&USERS, row, user)?;
+    let hash: String = row.try_get(hash)?;
+    Ok(TokenHash::from_hex(&hash).map(|hash| (Identity { user, token }, hash)))
 }
