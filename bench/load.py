@@ -55,6 +55,16 @@ def wrk(target: Target, connections: int, seconds: int = 1, hosts: pathlib.Path 
     return Load(n, took, client_ns, result["p50_us"], result["p99_us"])
 
 
+def posts(url: str, token: str, body: dict, connections: int, seconds: int) -> Load:
+    """The same JSON sent again and again, one at a time on each connection."""
+    words = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", places.WRK_SCRIPT, "-H", f"Authorization: Bearer {token}", url]
+    output, took, client_ns = run(words, {"BODY": json.dumps(body)})
+    result = json.loads(output.strip().rsplit("\n", 1)[1])
+    if result["not_200"] or result["broken"] or not result["requests"]:
+        raise ConnectionError(f"{url}: requests failed: {result}")
+    return Load(result["requests"], took, client_ns, result["p50_us"], result["p99_us"])
+
+
 def h2load(target: Target, connections: int, streams: int, seconds: int = 1) -> Load:
     """Requests for 1 KiB over HTTP/2, `streams` at a time on each connection."""
     words = ["h2load", f"-c{connections}", f"-m{streams}", f"-D{seconds}",

@@ -1,7 +1,13 @@
 -- wrk's figures as one line of JSON. With the variable HOSTS set to the name of a file, each request
--- goes to the next of the host names in it, one a line, from a random one on.
+-- goes to the next of the host names in it, one a line, from a random one on. With the variable BODY set, each request
+-- posts this JSON.
 
-local hosts = os.getenv("HOSTS")
+local hosts, body = os.getenv("HOSTS"), os.getenv("BODY")
+
+if body then
+  wrk.method, wrk.body = "POST", body
+  wrk.headers["Content-Type"] = "application/json"
+end
 
 if hosts then
   local requests, at

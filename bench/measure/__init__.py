@@ -7,7 +7,7 @@
 - `charts(result)`, its plots by file name
 """
 from . import (bulk, chain, counters, fairness, first_byte, idle, memory, proxy, records, revoke, routes, sse, stalled, start,
-               syscalls, tls, tunnels, websocket)
+               syscalls, tls, tunnels, websocket, writes)
 
 # In the order in which they run and are shown.
 ALL = {
@@ -29,4 +29,5 @@ ALL = {
     "tunnels": tunnels,
     "idle": idle,
     "records": records,
+    "writes": writes,
 }

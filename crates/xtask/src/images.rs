@@ -57,11 +57,15 @@ fn program(name: &str, executable: &Path) -> Result<()> {
 /// Images of Debian's packages: name of archive and script.
 const DEBIAN: [&str; 3] = ["jupyterlab", "python", "postgresql"];
 
+/// And those that slow tests alone run in.
+const DEBIAN_SLOW: [&str; 1] = ["jobs"];
+
 /// Builds the Debian images that are missing, beside everything else: they wait for the network more than for a core.
 /// One after the other, since they share a base.
-pub(crate) fn start_debian() -> Result<Option<JoinHandle<Result<()>>>> {
+pub(crate) fn start_debian(slow: bool) -> Result<Option<JoinHandle<Result<()>>>> {
     let out = text(&folder())?;
-    let missing: Vec<&str> = DEBIAN.into_iter().filter(|name| !is_made(name)).collect();
+    let wanted = DEBIAN.into_iter().chain(DEBIAN_SLOW.into_iter().filter(|_| slow));
+    let missing: Vec<&str> = wanted.filter(|name| !is_made(name)).collect();
     if missing.is_empty() {
         return Ok(None);
     }
@@ -99,7 +103,11 @@ fn build_debian(name: &str, out: &str) -> Result<()> {
 
 /// What a script installs besides what it names itself.
 fn packages(name: &str) -> &'static [&'static str] {
-    if name == "python" { &needs::PYTHON_PACKAGES } else { &[] }
+    match name {
+        "python" => &needs::PYTHON_PACKAGES,
+        "jobs" => &[needs::CLIENT_VERSION],
+        _ => &[],
+    }
 }
 
 fn is_made(name: &str) -> bool {

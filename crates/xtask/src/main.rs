@@ -51,7 +51,7 @@ fn run() -> Result<()> {
     match arguments.first().map(String::as_str) {
         Some("check") => check::run(),
         Some("tidy") => tidy::run(),
-        Some("setup") => test::setup().map(|_| ()),
+        Some("setup") => test::setup(false).map(|_| ()),
         Some("test") => test::run(&test::Options::parse(rest)?),
         Some("bench") => bench::run(rest),
         Some("help" | "--help" | "-h") => {

@@ -42,6 +42,9 @@ pub(crate) const PYTHON_PACKAGES: [&str; 4] =
 /// Arvados's own clients, in an environment of their own: they pin many packages.
 const CLIENT_PACKAGES: [&str; 2] = ["arvados-python-client==3.2.1", "arvados-cwl-runner==3.2.1"];
 
+/// Of those clients; also of the image that they run workflows in.
+pub(crate) const CLIENT_VERSION: &str = "3.2.1";
+
 /// Installs what is missing; says what it does, since it can take a minute.
 pub(crate) fn install() -> Result<()> {
     debian(&PACKAGES)?;

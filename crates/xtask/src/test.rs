@@ -49,11 +49,11 @@ impl Options {
 }
 
 /// Installs, builds the executables and the images.
-pub(crate) fn setup() -> Result<Instant> {
+pub(crate) fn setup(slow: bool) -> Result<Instant> {
     let begin = Instant::now();
     needs::install()?;
     suites::fetch()?;
-    let debian = images::start_debian()?;
+    let debian = images::start_debian(slow)?;
     let built =
         run_to_end(&mut cargo(&["build", "--locked", "-p", "wharf", "-p", "testkit", "--bins"]))
             .and_then(|()| images::build_small());
@@ -66,7 +66,7 @@ pub(crate) fn setup() -> Result<Instant> {
 
 /// The test command. Its last line is `N passed, N failed`.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let begin = setup()?;
+    let begin = setup(options.slow)?;
     let mut tally = Tally::default();
     let mut failed = Vec::new();
     let mut suite = |name: &str, command: &mut Command| -> Result<()> {

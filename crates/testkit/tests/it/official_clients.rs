@@ -112,6 +112,17 @@ fn arvados_command_line_clients_bring_files_there_and_back() {
 }
 
 #[test]
+#[ignore = "takes minutes: cargo xtask test --slow"]
+fn arvados_cwl_runner_runs_a_submitted_workflow_in_a_container() {
+    let site = Site::start();
+    for name in ["busybox.docker.tar", "jobs.docker.tar"] {
+        site.wharf.import(name);
+    }
+    site.prove("submitted.py");
+    site.finish();
+}
+
+#[test]
 fn outside_scenarios_of_the_sdk_and_of_files_pass() {
     let Some(acceptance) = images::acceptance() else { return };
     let site = Site::start();
