@@ -179,7 +179,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn collection(&self, uuid: CollectionUuid) -> Result<Option<Collection>, StoreError> {
-        sql::by_uuid(&mut *self.reader().await?, &COLLECTIONS, uuid.as_str()).await
+        sql::by_uuid(&mut self.reader().await?, &COLLECTIONS, uuid.as_str()).await
     }
 }
 

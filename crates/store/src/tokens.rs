@@ -1,10 +1,9 @@
 //! API tokens: only the hash of the secret is kept.
 
 use model::{ApiToken, Timestamp, TokenHash, TokenRecord, TokenUuid, User, UserUuid};
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteConnection;
 
 use crate::changes::ChangeKind;
+use crate::connection::{Connection, query};
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::random;
@@ -79,9 +78,9 @@ impl Store {
     /// When the database fails.
     pub async fn authenticate(&self, token: &ApiToken) -> Result<Option<Identity>, StoreError> {
         let mut conn = self.reader().await?;
-        let row = sqlx::query("SELECT secret_hash FROM api_client_authorizations WHERE uuid = $1")
+        let row = query("SELECT secret_hash FROM api_client_authorizations WHERE uuid = $1")
             .bind(token.uuid().to_string())
-            .fetch_optional(&mut *conn)
+            .fetch_optional(&mut conn)
             .await?;
         let hash = row.map(|row| row.try_get::<String, _>(0)).transpose()?;
         // Compared in constant time; an unknown identifier costs the same computation.
@@ -99,9 +98,9 @@ impl Store {
     pub async fn authenticate_secret(&self, secret: &str) -> Result<Option<Identity>, StoreError> {
         let mut conn = self.reader().await?;
         // Looked up by its hash, so that timing tells nothing about the secret.
-        let row = sqlx::query("SELECT uuid FROM api_client_authorizations WHERE secret_hash = $1")
+        let row = query("SELECT uuid FROM api_client_authorizations WHERE secret_hash = $1")
             .bind(TokenHash::of(secret).hex())
-            .fetch_optional(&mut *conn)
+            .fetch_optional(&mut conn)
             .await?;
         let Some(row) = row else { return Ok(None) };
         let uuid: String = row.try_get(0)?;
@@ -114,7 +113,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn token_by_uuid(&self, uuid: TokenUuid) -> Result<Option<Identity>, StoreError> {
-        identity(&mut *self.reader().await?, uuid, self.now()).await
+        identity(&mut self.reader().await?, uuid, self.now()).await
     }
 
     /// Revokes a token; false where there was none.
@@ -127,11 +126,11 @@ impl Store {
                 let token: Option<TokenRecord> =
                     sql::by_uuid(tx.conn(), &TOKENS, uuid.as_str()).await?;
                 let Some(token) = token else { return Ok(false) };
-                sqlx::query("DELETE FROM api_client_authorizations WHERE uuid = $1")
+                query("DELETE FROM api_client_authorizations WHERE uuid = $1")
                     .bind(uuid.to_string())
                     .execute(&mut *tx.conn())
                     .await?;
-                sqlx::query("DELETE FROM one_time_codes WHERE token_uuid = $1")
+                query("DELETE FROM one_time_codes WHERE token_uuid = $1")
                     .bind(uuid.to_string())
                     .execute(&mut *tx.conn())
                     .await?;
@@ -147,7 +146,7 @@ impl Store {
 async fn forget_expired(tx: &mut Tx) -> Result<(), StoreError> {
     let kept = jiff::SignedDuration::from_secs(EXPIRED_KEPT_S);
     let before = tx.now.as_jiff().checked_sub(kept).unwrap_or(jiff::Timestamp::MIN);
-    sqlx::query("DELETE FROM api_client_authorizations WHERE expires_at < $1")
+    query("DELETE FROM api_client_authorizations WHERE expires_at < $1")
         .bind(Timestamp::from_jiff(before).to_string())
         .execute(tx.conn())
         .await?;
@@ -156,7 +155,7 @@ async fn forget_expired(tx: &mut Tx) -> Result<(), StoreError> {
 
 /// The user behind a token that holds at `now`.
 pub(crate) async fn identity(
-    conn: &mut SqliteConnection,
+    conn: &mut Connection,
     uuid: TokenUuid,
     now: Timestamp,
 ) -> Result<Option<Identity>, StoreError> {
