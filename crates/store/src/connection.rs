@@ -156,6 +156,21 @@ impl Query {
         Ok(self.fetch_one(conn).await?.try_get(0)?)
     }
 
+    /// As [`Query::execute`] inside a transaction that goes on where this is refused: PostgreSQL refuses everything after
+    /// an error, unless it goes back to before it.
+    pub(crate) async fn try_execute(self, conn: &mut Connection) -> Result<u64, StoreError> {
+        if conn.dialect() == Dialect::Sqlite {
+            return self.execute(conn).await;
+        }
+        conn.batch("SAVEPOINT attempt").await?;
+        let done = self.execute(conn).await;
+        if done.is_err() {
+            conn.batch("ROLLBACK TO attempt").await?;
+        }
+        conn.batch("RELEASE attempt").await?;
+        done
+    }
+
     /// How many rows it changed.
     pub(crate) async fn execute(self, conn: &mut Connection) -> Result<u64, StoreError> {
         let values = SqlxValues(Values(self.values));

@@ -188,17 +188,22 @@ impl Place {
 
 /// An owner and all projects below it.
 async fn projects_below(conn: &mut Connection, owner: &str) -> Result<Vec<String>, StoreError> {
-    let rows = query(
-        "WITH RECURSIVE below (uuid) AS ( \
-            SELECT $1 \
-            UNION \
-            SELECT groups.uuid FROM below JOIN groups ON groups.owner_uuid = below.uuid \
-                WHERE groups.group_class = 'project' \
-        ) SELECT uuid FROM below",
-    )
-    .bind(owner.to_owned())
-    .fetch_all(conn)
-    .await?;
+    macro_rules! below {
+        ($owner:literal) => {
+            concat!(
+                "WITH RECURSIVE below (uuid) AS ( SELECT ",
+                $owner,
+                " UNION \
+                    SELECT groups.uuid FROM below JOIN groups ON groups.owner_uuid = below.uuid \
+                        WHERE groups.group_class = 'project' \
+                ) SELECT uuid FROM below"
+            )
+        };
+    }
+    let rows = query(conn.dialect().pick(below!("$1"), below!("$1 COLLATE \"C\"")))
+        .bind(owner.to_owned())
+        .fetch_all(conn)
+        .await?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 

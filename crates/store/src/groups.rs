@@ -175,7 +175,12 @@ async fn save(
             Saving::New => sql::insert(&GROUPS, group, Vec::new())?,
             Saving::Known => sql::update(&GROUPS, group.uuid.as_str(), group, Vec::new())?,
         };
-        match statement.execute(tx.conn()).await {
+        let written = if may_rename {
+            statement.try_execute(tx.conn()).await
+        } else {
+            statement.execute(tx.conn()).await
+        };
+        match written {
             Err(error) if error.is_unique_violation() && may_rename => {
                 group.name = renamed(&group.name, group.uuid.as_str());
             }
@@ -239,16 +244,22 @@ pub(crate) async fn check_owner(
         Some(_) => {}
     }
     let Some(owned) = owned else { return Ok(()) };
-    let row = query(
-        "WITH RECURSIVE chain (uuid) AS ( \
-            SELECT $1 UNION SELECT groups.owner_uuid FROM chain \
-            JOIN groups ON groups.uuid = chain.uuid \
-        ) SELECT EXISTS (SELECT 1 FROM chain WHERE uuid = $2)",
-    )
-    .bind(owner_uuid.to_owned())
-    .bind(owned.to_string())
-    .fetch_one(conn)
-    .await?;
+    macro_rules! is_in_chain {
+        ($owner:literal) => {
+            concat!(
+                "WITH RECURSIVE chain (uuid) AS ( SELECT ",
+                $owner,
+                " UNION SELECT groups.owner_uuid FROM chain \
+                    JOIN groups ON groups.uuid = chain.uuid \
+                ) SELECT EXISTS (SELECT 1 FROM chain WHERE uuid = $2)"
+            )
+        };
+    }
+    let row = query(conn.dialect().pick(is_in_chain!("$1"), is_in_chain!("$1 COLLATE \"C\"")))
+        .bind(owner_uuid.to_owned())
+        .bind(owned.to_string())
+        .fetch_one(conn)
+        .await?;
     if row.try_get(0)? {
         return refuse(format!("{owner_uuid} is in the project that it would own"));
     }

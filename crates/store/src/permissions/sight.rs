@@ -35,10 +35,12 @@ pub(crate) struct Sight {
 /// `through` is 1 where rights go on from there: not from a user who is not managed. `linked` is 1 where a link led.
 /// A step leads to what a project owns, or over a permission link.
 macro_rules! reach {
-    ($steps:literal) => {
+    ($user:literal, $steps:literal) => {
         concat!(
             "WITH RECURSIVE reach (uuid, level, through, linked) AS ( \
-                SELECT $1, 3, 1, 0 \
+                SELECT ",
+            $user,
+            ", 3, 1, 0 \
                 UNION SELECT $2, 2, 1, 0 \
                 UNION SELECT $3, 1, 1, 0 \
                 UNION ",
@@ -52,6 +54,7 @@ macro_rules! reach {
 
 /// SQLite reads the steps from indexes where each is a term of its own.
 const REACH_SQLITE: &str = reach!(
+    "$1",
     "SELECT groups.uuid, reach.level, 1, 0 FROM reach \
         JOIN groups ON groups.owner_uuid = reach.uuid \
         WHERE reach.through = 1 AND groups.group_class <> 'role' \
@@ -67,6 +70,7 @@ const REACH_SQLITE: &str = reach!(
 
 /// PostgreSQL takes one term that names what is recursive once.
 const REACH_POSTGRES: &str = reach!(
+    "$1 COLLATE \"C\"",
     "SELECT step.uuid, step.level, step.through, step.linked FROM reach CROSS JOIN LATERAL ( \
         SELECT groups.uuid, reach.level, 1 AS through, 0 AS linked FROM groups \
             WHERE groups.owner_uuid = reach.uuid AND groups.group_class <> 'role' \

@@ -15,17 +15,20 @@ use crate::schema::Resource;
 /// `itself` is 1 for the record that the question is about: any link to it counts. From a user who is met on the way
 /// only a link that manages it leads on.
 macro_rules! upward_by {
-    ($steps:literal, $answer:literal) => {
+    ($record:literal, $steps:literal, $answer:literal) => {
         concat!(
             "WITH RECURSIVE up (uuid, level, itself) AS ( \
-                SELECT $1, 3, $3 \
+                SELECT ",
+            $record,
+            ", 3, $3 \
                 UNION \
                 SELECT $2, 3, 0 WHERE $2 IS NOT NULL \
                 UNION ",
             $steps,
             "), chain (uuid) AS ( \
-                SELECT $1 \
-                UNION \
+                SELECT ",
+            $record,
+            " UNION \
                 SELECT $2 WHERE $2 IS NOT NULL \
                 UNION \
                 SELECT groups.owner_uuid FROM chain \
@@ -42,6 +45,7 @@ macro_rules! upward {
     ($dialect:expr, $answer:literal) => {
         $dialect.pick(
             upward_by!(
+                "$1",
                 "SELECT groups.owner_uuid, up.level, 0 FROM up \
                     JOIN groups ON groups.uuid = up.uuid \
                     WHERE groups.group_class <> 'role' \
@@ -56,6 +60,7 @@ macro_rules! upward {
                 $answer
             ),
             upward_by!(
+                "$1 COLLATE \"C\"",
                 "SELECT step.uuid, step.level, 0 FROM up CROSS JOIN LATERAL ( \
                     SELECT groups.owner_uuid AS uuid, up.level FROM groups \
                         WHERE groups.uuid = up.uuid AND groups.group_class <> 'role' \
