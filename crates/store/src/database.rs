@@ -9,6 +9,7 @@ use model::{ClusterId, Timestamp};
 
 use crate::changes::{Announcer, Changes};
 use crate::connection::{Connection, query};
+use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::feed::{Bell, Feed};
 use crate::pools::Pools;
@@ -113,6 +114,36 @@ impl Store {
     /// When the server cannot be reached, is too old, or has records of a newer version.
     pub async fn connect(url: &str, options: StoreOptions) -> Result<Self, StoreError> {
         Self::over(postgres::open(url, &options).await?, options).await
+    }
+
+    /// Notes which data directory the records of a server are about: the first one that says so. A file is in its own.
+    ///
+    /// # Errors
+    /// [`StoreError::Server`] where they are about another one.
+    pub async fn belong_to(&self, id: &str, about: &str) -> Result<(), StoreError> {
+        if self.pools.dialect() == Dialect::Sqlite {
+            return Ok(());
+        }
+        let (id, about) = (id.to_owned(), about.to_owned());
+        self.write(move |tx| {
+            Box::pin(async move {
+                let row = query("SELECT id, about FROM data_directory").fetch_optional(tx.conn());
+                let Some(row) = row.await? else {
+                    let noting = query("INSERT INTO data_directory (id, about) VALUES ($1, $2)");
+                    return noting.bind(id).bind(about).execute(tx.conn()).await.map(drop);
+                };
+                if row.try_get::<&str, _>("id")? == id {
+                    return Ok(());
+                }
+                let other: String = row.try_get("about")?;
+                Err(StoreError::Server(format!(
+                    "the records in this database are about the data directory {other}, where the blocks and the \
+                     containers are: use that one, or another database. If it is gone for good, let this one take its \
+                     place: DELETE FROM data_directory (psql)"
+                )))
+            })
+        })
+        .await
     }
 
     async fn over(opened: Opened, options: StoreOptions) -> Result<Self, StoreError> {

@@ -6,6 +6,7 @@ use sqlx::postgres::PgPool;
 use sqlx::sqlite::SqlitePool;
 
 use crate::connection::Connection;
+use crate::dialect::Dialect;
 use crate::error::StoreError;
 
 /// How long a request waits for a connection before it is told that the database is busy.
@@ -27,6 +28,14 @@ pub(crate) enum Pools {
 }
 
 impl Pools {
+    /// What the database speaks.
+    pub(crate) fn dialect(&self) -> Dialect {
+        match self {
+            Self::Sqlite { .. } => Dialect::Sqlite,
+            Self::Postgres { .. } => Dialect::Postgres,
+        }
+    }
+
     /// A connection for reading.
     pub(crate) async fn reader(&self) -> Result<Connection, StoreError> {
         Ok(match self {
