@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::raw::{Problem, Section};
 use crate::sections::{
-    Api, AuditLogs, Collections, Containers, Log, Login, Proxy, Services, Sessions, Shutdown,
-    Tunnels,
+    Api, AuditLogs, Collections, Containers, Database, Log, Login, Proxy, Services, Sessions,
+    Shutdown, Tunnels,
 };
 use crate::setting::{Line, Setting};
 
@@ -22,6 +22,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Records, images, logs, secrets: everything that must survive.
     pub data_dir: PathBuf,
+    /// Where the records are.
+    pub database: Database,
     /// Addresses as clients see them.
     pub services: Services,
     /// Names that no hostname link may take, beside the built-in ones; as in the file.
@@ -60,6 +62,7 @@ impl Config {
             cluster_id: ClusterId::default(),
             listen,
             data_dir,
+            database: Database::default(),
             services: Services::local(listen.port()),
             reserved_hostnames: Vec::new(),
             containers,
@@ -101,6 +104,7 @@ impl Config {
             read(&mut section, problems);
             section.finish(problems);
         };
+        within("Database", &mut |section, problems| self.database.overlay(section, problems));
         within("Containers", &mut |section, problems| self.containers.overlay(section, problems));
         within("API", &mut |section, problems| self.api.overlay(section, problems));
         within("Collections", &mut |section, problems| {
@@ -119,7 +123,7 @@ impl Config {
 
     /// The whole config as a YAML file that reads back to itself, each value under its reason.
     ///
-    /// There are no secrets in it: those live in files of the data directory.
+    /// There are no secrets in it: those live in files of the data directory, and a database's password is left out.
     pub fn to_yaml(&self) -> String {
         let line = |key, value: String, why| Line { key, value, why };
         let mut text = String::new();
@@ -140,6 +144,7 @@ impl Config {
         write_lines(&mut text, "", &top);
         self.services.write_yaml(&mut text);
         for (name, lines) in [
+            ("Database", self.database.describe()),
             ("Containers", self.containers.describe()),
             ("API", self.api.describe()),
             ("Collections", self.collections.describe()),

@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use crate::database_url::DatabaseUrl;
+
 /// What the environment says that we care about. Empty values count as unset.
 #[derive(Clone, Default)]
 pub struct Environment {
@@ -16,6 +18,8 @@ pub struct Environment {
     pub ca_file: Option<PathBuf>,
     /// `WHARF_DATA`: the data directory, as `--data` has it.
     pub data_dir: Option<PathBuf>,
+    /// `WHARF_DATABASE`: a PostgreSQL database, as `--database` has it, and not to be seen by others in a list of processes.
+    pub database: Option<DatabaseUrl>,
     /// `XDG_DATA_HOME`.
     pub data_home: Option<PathBuf>,
     /// `HOME`.
@@ -49,6 +53,7 @@ impl Environment {
             insecure: text("ARVADOS_API_HOST_INSECURE").is_some_and(|word| is_yes(&word)),
             ca_file: path("SSL_CERT_FILE"),
             data_dir: path("WHARF_DATA"),
+            database: text("WHARF_DATABASE").map(DatabaseUrl::from),
             data_home: path("XDG_DATA_HOME").filter(|path| path.is_absolute()),
             home: path("HOME"),
             search_path: set("PATH")

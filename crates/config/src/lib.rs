@@ -5,11 +5,12 @@
 //! `Duration`s). Every limit has a name, a default and a sentence of why; the sentence is its doc
 //! comment in [`sections`] and what `wharf config check` prints beside the value.
 //!
-//! This is the only crate that reads the environment ([`Environment`]). The config holds no
-//! secrets; those live in files of the data directory ([`credentials`]). Start at [`Config::local`].
+//! This is the only crate that reads the environment ([`Environment`]). The config holds one
+//! secret, the password of a database, and never shows it; others live in files of the data directory ([`credentials`]). Start at [`Config::local`].
 
 mod config;
 pub mod credentials;
+mod database_url;
 pub mod environment;
 pub mod raw;
 pub mod sections;
@@ -19,10 +20,12 @@ mod web_origin;
 
 pub use config::Config;
 pub use credentials::{AccessError, ApiAccess, Credentials};
+pub use database_url::DatabaseUrl;
 pub use environment::{Environment, default_data_dir};
 pub use raw::{ConfigError, Problem, RawConfig};
 pub use sections::{
-    Api, AuditLogs, Collections, Containers, Log, LogFormat, Proxy, Services, Sessions, Shutdown,
+    Api, AuditLogs, Collections, Containers, Database, Log, LogFormat, Proxy, Services, Sessions,
+    Shutdown,
 };
 pub use units::{ByteSize, parse_duration, show_duration};
 pub use web_origin::WebOrigin;

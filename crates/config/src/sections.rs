@@ -7,6 +7,7 @@ use std::time::Duration;
 use model::ServiceDomain;
 use serde_json::Value;
 
+use crate::database_url::DatabaseUrl;
 use crate::setting::{Setting, settings};
 use crate::units::ByteSize;
 use crate::web_origin::WebOrigin;
@@ -27,6 +28,16 @@ pub struct Services {
     pub external_ports: Option<(u16, u16)>,
     /// `Services.ContainerWebServices.AllowUnpublishedPorts`: ports nobody published are reachable as private.
     pub allow_unpublished_ports: bool,
+}
+
+settings! {
+    /// Where the records are.
+    pub struct Database {
+        /// A PostgreSQL database, as postgres://user:password@host:5432/name; null for the file wharf.db in DataDir. The password is not shown.
+        "URL" url: Option<DatabaseUrl> = None;
+        /// Connections of this process that read at the same time, beside one that writes and one that hears of changes; more than the cores of a database bring nothing.
+        "ReadConnections" read_connections: u32 = 4, 1 => 1000;
+    }
 }
 
 settings! {

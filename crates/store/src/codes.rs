@@ -6,9 +6,8 @@
 use std::time::Duration;
 
 use model::{ContainerPort, ContainerUuid, RequestUuid, TokenHash, TokenUuid, UserUuid};
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
 
+use crate::connection::{Row, query};
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::random;
@@ -86,11 +85,11 @@ impl Store {
                 let ttl = jiff::SignedDuration::try_from(new.ttl).unwrap_or_default();
                 let expires = now.as_jiff().checked_add(ttl).unwrap_or(now.as_jiff());
                 // Codes nobody redeemed are swept by the next one made.
-                sqlx::query("DELETE FROM one_time_codes WHERE expires_at <= $1")
+                query("DELETE FROM one_time_codes WHERE expires_at <= $1")
                     .bind(now.to_string())
                     .execute(&mut *tx.conn())
                     .await?;
-                sqlx::query(
+                query(
                     "INSERT INTO one_time_codes (hash, purpose, user_uuid, token_uuid, \
                      container_uuid, request_uuid, port, service_host, created_at, expires_at) \
                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
@@ -131,16 +130,16 @@ impl Store {
         let hash = TokenHash::of(code).hex();
         let service_host = service_host.to_owned();
         // Guesses come from anybody: they shall not take the writer's place.
-        let known = sqlx::query("SELECT 1 FROM one_time_codes WHERE hash = $1")
+        let known = query("SELECT 1 FROM one_time_codes WHERE hash = $1")
             .bind(&hash)
-            .fetch_optional(&mut *self.reader().await?)
+            .fetch_optional(&mut self.reader().await?)
             .await?;
         if known.is_none() {
             return Ok(None);
         }
         self.write(move |tx| {
             Box::pin(async move {
-                let row = sqlx::query(
+                let row = query(
                     "DELETE FROM one_time_codes WHERE hash = $1 RETURNING purpose, token_uuid, \
                      container_uuid, request_uuid, port, service_host, expires_at",
                 )
@@ -164,7 +163,7 @@ impl Store {
     }
 }
 
-fn grant(identity: Identity, row: &SqliteRow) -> Result<CodeGrant, StoreError> {
+fn grant(identity: Identity, row: &Row) -> Result<CodeGrant, StoreError> {
     let text = |name| row.try_get::<Option<String>, _>(name);
     let port = row.try_get::<Option<i64>, _>("port")?;
     Ok(CodeGrant {

@@ -179,7 +179,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn collection(&self, uuid: CollectionUuid) -> Result<Option<Collection>, StoreError> {
-        sql::by_uuid(&mut *self.reader().await?, &COLLECTIONS, uuid.as_str()).await
+        sql::by_uuid(&mut self.reader().await?, &COLLECTIONS, uuid.as_str()).await
     }
 }
 
@@ -207,7 +207,7 @@ pub(crate) async fn create(
         collection.storage_classes_desired = new.storage_classes_desired;
     }
     new.content.put_into(&mut collection);
-    let refused = sql::insert(&COLLECTIONS, &collection, Vec::new())?.execute(tx.conn()).await;
+    let refused = sql::insert(&COLLECTIONS, &collection, Vec::new())?.try_execute(tx.conn()).await;
     if let Some(renamed) = clash(refused, &collection, new.name_clash)? {
         collection.name = renamed;
         sql::insert(&COLLECTIONS, &collection, Vec::new())?.execute(tx.conn()).await?;
@@ -264,7 +264,7 @@ async fn update(
     trash::release(tx, &released).await?;
     let write =
         |collection: &Collection| sql::update(&COLLECTIONS, uuid.as_str(), collection, Vec::new());
-    let refused = write(&after)?.execute(tx.conn()).await;
+    let refused = write(&after)?.try_execute(tx.conn()).await;
     if let Some(renamed) = clash(refused, &after, name_clash)? {
         after.name = renamed;
         write(&after)?.execute(tx.conn()).await?;

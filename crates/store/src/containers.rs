@@ -10,10 +10,9 @@ use model::{
     Container, ContainerEnd, ContainerPort, ContainerRequest, ContainerState, ContainerUuid,
     JsonMap, PublishedPorts, Timestamp,
 };
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteConnection;
 
 use crate::changes::ChangeKind;
+use crate::connection::{Connection, query};
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::links::later;
@@ -37,7 +36,7 @@ impl Store {
     /// When the database fails.
     pub async fn live_containers(&self) -> Result<Vec<Container>, StoreError> {
         sql::select_where(
-            &mut *self.reader().await?,
+            &mut self.reader().await?,
             &CONTAINERS,
             "WHERE (state = 'Queued' AND priority > 0) OR state IN ('Locked', 'Running') \
              ORDER BY priority DESC, created_at, uuid",
@@ -51,11 +50,11 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn wanted_containers(&self) -> Result<BTreeSet<ContainerUuid>, StoreError> {
-        let rows = sqlx::query(
+        let rows = query(
             "SELECT uuid FROM containers \
              WHERE state IN ('Queued', 'Locked', 'Running') AND priority > 0",
         )
-        .fetch_all(&mut *self.reader().await?)
+        .fetch_all(&mut self.reader().await?)
         .await?;
         let uuids = rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<&str>, _>>()?;
         Ok(uuids.into_iter().filter_map(|uuid| ContainerUuid::parse(uuid).ok()).collect())
@@ -66,7 +65,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn container(&self, uuid: ContainerUuid) -> Result<Option<Container>, StoreError> {
-        load(&mut *self.reader().await?, uuid).await
+        load(&mut self.reader().await?, uuid).await
     }
 
     /// Takes a Queued container that somebody wants; false where it is not (any more).
@@ -211,9 +210,9 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn scheduling_status(&self, uuid: ContainerUuid) -> Result<String, StoreError> {
-        let row = sqlx::query("SELECT scheduling_status FROM containers WHERE uuid = $1")
+        let row = query("SELECT scheduling_status FROM containers WHERE uuid = $1")
             .bind(uuid.to_string())
-            .fetch_optional(&mut *self.reader().await?)
+            .fetch_optional(&mut self.reader().await?)
             .await?;
         Ok(row.map(|row| row.try_get(0)).transpose()?.unwrap_or_default())
     }
@@ -234,7 +233,7 @@ impl Store {
         let words = words.to_owned();
         self.write(move |tx| {
             Box::pin(async move {
-                sqlx::query("UPDATE containers SET scheduling_status = $2 WHERE uuid = $1")
+                query("UPDATE containers SET scheduling_status = $2 WHERE uuid = $1")
                     .bind(uuid.to_string())
                     .bind(words)
                     .execute(tx.conn())
@@ -250,11 +249,11 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn queue(&self) -> Result<Vec<(ContainerUuid, String)>, StoreError> {
-        let rows = sqlx::query(
+        let rows = query(
             "SELECT uuid, scheduling_status FROM containers \
              WHERE state = 'Queued' AND priority > 0 ORDER BY priority DESC, created_at, uuid",
         )
-        .fetch_all(&mut *self.reader().await?)
+        .fetch_all(&mut self.reader().await?)
         .await?;
         let mut queue = Vec::with_capacity(rows.len());
         for row in rows {
@@ -270,8 +269,8 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn count_containers(&self) -> Result<BTreeMap<String, i64>, StoreError> {
-        let rows = sqlx::query("SELECT state, COUNT(*) FROM containers GROUP BY state")
-            .fetch_all(&mut *self.reader().await?)
+        let rows = query("SELECT state, COUNT(*) FROM containers GROUP BY state")
+            .fetch_all(&mut self.reader().await?)
             .await?;
         rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
     }
@@ -295,10 +294,9 @@ impl Store {
                 if container.state.is_over() {
                     return Ok(BTreeMap::new());
                 }
-                let rows =
-                    sqlx::query("SELECT port, container_uuid, container_port FROM external_ports")
-                        .fetch_all(tx.conn())
-                        .await?;
+                let rows = query("SELECT port, container_uuid, container_port FROM external_ports")
+                    .fetch_all(tx.conn())
+                    .await?;
                 let mut taken: BTreeMap<i64, (String, i64)> = BTreeMap::new();
                 for row in rows {
                     taken.insert(row.try_get(0)?, (row.try_get(1)?, row.try_get(2)?));
@@ -311,7 +309,7 @@ impl Store {
                     let free = || range.clone().map(i64::from).find(|p| !taken.contains_key(p));
                     let Some(external) = had.or_else(free) else { continue };
                     if had.is_none() {
-                        sqlx::query("INSERT INTO external_ports VALUES ($1, $2, $3)")
+                        query("INSERT INTO external_ports VALUES ($1, $2, $3)")
                             .bind(external)
                             .bind(&mine.0)
                             .bind(mine.1)
@@ -351,7 +349,7 @@ fn not_found(uuid: ContainerUuid) -> StoreError {
 }
 
 pub(crate) async fn load(
-    conn: &mut SqliteConnection,
+    conn: &mut Connection,
     uuid: ContainerUuid,
 ) -> Result<Option<Container>, StoreError> {
     sql::by_uuid(conn, &CONTAINERS, uuid.as_str()).await
@@ -372,7 +370,7 @@ async fn save(tx: &mut Tx, mut container: Container) -> Result<(), StoreError> {
 /// Notes that a container changed, for the owners of its requests.
 pub(crate) async fn announce(tx: &mut Tx, uuid: ContainerUuid) -> Result<(), StoreError> {
     let owners =
-        sqlx::query("SELECT DISTINCT owner_uuid FROM container_requests WHERE container_uuid = $1")
+        query("SELECT DISTINCT owner_uuid FROM container_requests WHERE container_uuid = $1")
             .bind(uuid.to_string())
             .fetch_all(tx.conn())
             .await?;

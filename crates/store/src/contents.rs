@@ -7,14 +7,12 @@
 use std::collections::HashMap;
 
 use model::JsonMap;
-use model::filter::{Filter, OrderTerm};
-use sea_query::{
-    Alias, Cond, Expr, ExprTrait as _, Order, Query, SelectStatement, UnionType, Value,
-};
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteConnection;
+use model::filter::{Attribute, AttributeKind, Filter, OrderTerm};
+use sea_query::{Alias, Cond, Expr, ExprTrait as _, Order, Query, SelectStatement, UnionType};
 
+use crate::connection::{Connection, query};
 use crate::database::Store;
+use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::list::{self, Reader};
 use crate::permissions::Around;
@@ -88,7 +86,7 @@ impl Store {
         let items = if query.limit == 0 || query.kinds.is_empty() {
             Vec::new()
         } else {
-            let keys = sql::build(&keys(query, &sight, &place));
+            let keys = sql::build(conn.dialect(), &keys(query, &sight, &place));
             let rows = keys.fetch_all(&mut conn).await?;
             let keys = rows
                 .iter()
@@ -99,7 +97,7 @@ impl Store {
         let mut available = query.count.then_some(0);
         if let Some(sum) = &mut available {
             for kind in &query.kinds {
-                let count = sql::build(&count(kind, &sight, &place));
+                let count = sql::build(conn.dialect(), &count(kind, &sight, &place));
                 *sum += count.fetch_count(&mut conn).await?;
             }
         }
@@ -133,8 +131,10 @@ impl Store {
                 owner.clone().ne(reader.user.as_str()).and(owner.in_subquery(parents).not());
             Cond::all().add(is_top).add(column(groups, "group_class").ne("role"))
         };
-        let page = sql::build(&list::page(groups, query, &sight, Some(top.clone())));
-        let count = sql::build(&list::count(groups, &query.filters, &sight, Some(top)));
+        let page =
+            sql::build(conn.dialect(), &list::page(groups, query, &sight, Some(top.clone())));
+        let count =
+            sql::build(conn.dialect(), &list::count(groups, &query.filters, &sight, Some(top)));
         let rows = page.fetch_all(&mut conn).await?;
         let items = rows
             .iter()
@@ -154,7 +154,7 @@ enum Place {
 
 impl Place {
     async fn find(
-        conn: &mut SqliteConnection,
+        conn: &mut Connection,
         scope: &Scope,
         reader: &Reader,
     ) -> Result<Self, StoreError> {
@@ -166,42 +166,44 @@ impl Place {
         })
     }
 
-    fn narrow(&self, statement: &mut SelectStatement, resource: Resource) {
+    fn narrow(&self, dialect: Dialect, statement: &mut SelectStatement, resource: Resource) {
         let owner = column(resource, "owner_uuid");
         match self {
             Self::Everywhere => {}
             Self::OwnedBy(owners) => match owners.as_slice() {
-                // Equality lets SQLite read the owner's index in its order.
+                // Equality lets the owner's index be read in its order.
                 [one] => {
                     statement.and_where(owner.eq(one.as_str()));
                 }
                 many => {
-                    statement.and_where(is_in(owner, many.iter()));
+                    statement.and_where(is_in(dialect, owner, many.iter()));
                 }
             },
             Self::NotOwnedBy(owners) => {
-                statement.and_where(is_in(owner, owners.iter()).not());
+                statement.and_where(is_in(dialect, owner, owners.iter()).not());
             }
         }
     }
 }
 
 /// An owner and all projects below it.
-async fn projects_below(
-    conn: &mut SqliteConnection,
-    owner: &str,
-) -> Result<Vec<String>, StoreError> {
-    let rows = sqlx::query(
-        "WITH RECURSIVE below (uuid) AS ( \
-            SELECT $1 \
-            UNION \
-            SELECT groups.uuid FROM below JOIN groups ON groups.owner_uuid = below.uuid \
-                WHERE groups.group_class = 'project' \
-        ) SELECT uuid FROM below",
-    )
-    .bind(owner.to_owned())
-    .fetch_all(conn)
-    .await?;
+async fn projects_below(conn: &mut Connection, owner: &str) -> Result<Vec<String>, StoreError> {
+    macro_rules! below {
+        ($owner:literal) => {
+            concat!(
+                "WITH RECURSIVE below (uuid) AS ( SELECT ",
+                $owner,
+                " UNION \
+                    SELECT groups.uuid FROM below JOIN groups ON groups.owner_uuid = below.uuid \
+                        WHERE groups.group_class = 'project' \
+                ) SELECT uuid FROM below"
+            )
+        };
+    }
+    let rows = query(conn.dialect().pick(below!("$1"), below!("$1 COLLATE \"C\"")))
+        .bind(owner.to_owned())
+        .fetch_all(conn)
+        .await?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
@@ -216,13 +218,13 @@ fn keys(query: &ContentsQuery, sight: &Sight, place: &Place) -> SelectStatement 
             .from(Alias::new(kind.resource.schema().table));
         for (number, (of_kinds, _)) in columns.iter().enumerate() {
             let key = of_kinds.iter().find(|(of, _)| *of == at).map_or_else(
-                || Expr::val(Value::String(None)),
+                || sight.dialect().null_of(kind_of(of_kinds, &query.kinds)),
                 |(_, name)| column(kind.resource, name),
             );
             arm.expr_as(key, Alias::new(format!("key_{number}")));
         }
         list::narrow(&mut arm, kind.resource, &kind.filters, sight);
-        place.narrow(&mut arm, kind.resource);
+        place.narrow(sight.dialect(), &mut arm, kind.resource);
         arm
     });
     let mut statement = arms.next().unwrap_or_default();
@@ -232,9 +234,13 @@ fn keys(query: &ContentsQuery, sight: &Sight, place: &Place) -> SelectStatement 
     if !is_common(&query.kinds) {
         statement.order_by(Alias::new("kind"), Order::Asc);
     }
-    for (number, (_, descending)) in columns.iter().enumerate() {
-        let direction = if *descending { Order::Desc } else { Order::Asc };
-        statement.order_by(Alias::new(format!("key_{number}")), direction);
+    for (number, (of_kinds, descending)) in columns.iter().enumerate() {
+        let key = Alias::new(format!("key_{number}"));
+        let Some(attribute) = attribute_of(of_kinds, &query.kinds) else { continue };
+        match sight.dialect().order(attribute, *descending) {
+            (direction, Some(nulls)) => statement.order_by_with_nulls(key, direction, nulls),
+            (direction, None) => statement.order_by(key, direction),
+        };
     }
     statement.limit(query.limit.into()).offset(query.offset.into());
     statement
@@ -250,6 +256,16 @@ fn is_common(kinds: &[KindQuery]) -> bool {
 
 /// A column of the order: the attribute of each type (by its place) that stands in it, and whether it descends.
 type OrderColumn = (Vec<(usize, &'static str)>, bool);
+
+/// The attribute that stands in a column of the order; that of the first type, as all have the same kind.
+fn attribute_of(of_kinds: &[(usize, &'static str)], kinds: &[KindQuery]) -> Option<Attribute> {
+    let (at, name) = of_kinds.first()?;
+    kinds.get(*at)?.resource.schema().attribute(name)
+}
+
+fn kind_of(of_kinds: &[(usize, &'static str)], kinds: &[KindQuery]) -> AttributeKind {
+    attribute_of(of_kinds, kinds).map_or(AttributeKind::Text, |attribute| attribute.kind)
+}
 
 fn order_columns(kinds: &[KindQuery]) -> Vec<OrderColumn> {
     let own = |at: usize| {
@@ -270,13 +286,13 @@ fn order_columns(kinds: &[KindQuery]) -> Vec<OrderColumn> {
 
 fn count(kind: &KindQuery, sight: &Sight, place: &Place) -> SelectStatement {
     let mut statement = list::count(kind.resource, &kind.filters, sight, None);
-    place.narrow(&mut statement, kind.resource);
+    place.narrow(sight.dialect(), &mut statement, kind.resource);
     statement
 }
 
 /// The rows of a page's keys, in the keys' order.
 async fn fetch(
-    conn: &mut SqliteConnection,
+    conn: &mut Connection,
     query: &ContentsQuery,
     keys: Vec<(i64, String)>,
 ) -> Result<Vec<(Resource, JsonMap)>, StoreError> {
@@ -292,8 +308,8 @@ async fn fetch(
             let mut statement = list::select_of(kind.resource, kind.select.as_deref());
             statement
                 .expr_as(column(kind.resource, "uuid"), Alias::new("key_uuid"))
-                .and_where(is_in(column(kind.resource, "uuid"), uuids.iter()));
-            sql::build(&statement)
+                .and_where(is_in(conn.dialect(), column(kind.resource, "uuid"), uuids.iter()));
+            sql::build(conn.dialect(), &statement)
         };
         for row in statement.fetch_all(&mut *conn).await? {
             let record = sql::row_to_json(kind.resource.schema(), kind.select.as_deref(), &row)?;

@@ -1,4 +1,4 @@
-//! The database file: opening, migrations, readers. Writing is in `writer`.
+//! The store: opening it over a database, its clock, readers. Writing is in `writer`.
 
 use std::fmt;
 use std::path::Path;
@@ -6,23 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::{ClusterId, Timestamp};
-use sqlx::pool::PoolConnection;
-use sqlx::sqlite::{
-    Sqlite, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
-    SqliteSynchronous,
-};
 
 use crate::changes::{Announcer, Changes};
+use crate::connection::{Connection, query};
+use crate::dialect::Dialect;
 use crate::error::StoreError;
-use crate::feed::Feed;
-use crate::logs::Touched;
-use crate::migrations::{OpeningLock, migrate};
+use crate::feed::{Bell, Feed};
+use crate::pools::Pools;
 use crate::reserve::Reserve;
-
-/// How long a request waits for a connection before it is told that the database is busy.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long SQLite itself waits for another process's lock (another controller, a backup tool).
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+use crate::{postgres, sqlite};
 
 /// Where the time comes from; tests bring their own.
 #[derive(Clone)]
@@ -57,7 +49,7 @@ impl fmt::Debug for Clock {
 pub struct StoreOptions {
     /// The cluster in new identifiers.
     pub cluster: ClusterId,
-    /// Connections for reading; more than cores brings nothing.
+    /// Connections for reading; of a file more than cores bring nothing. One more writes, and one hears of changes.
     pub readers: u32,
     /// How long a released host name is kept from other users; zero frees it at once.
     pub tombstone: Duration,
@@ -90,14 +82,19 @@ impl Default for StoreOptions {
 /// The records. Cheap to clone; all clones share the connections and the change events.
 #[derive(Debug, Clone)]
 pub struct Store {
-    readers: SqlitePool,
-    /// One connection.
-    pub(crate) writer: SqlitePool,
+    pub(crate) pools: Pools,
     pub(crate) options: Arc<StoreOptions>,
     pub(crate) announcer: Arc<Announcer>,
     pub(crate) feed: Arc<Feed>,
-    /// Room for ending things; none for records in memory.
+    /// Room for ending things; none for records that are not in a file.
     pub(crate) reserve: Option<Arc<Reserve>>,
+}
+
+/// A database that was opened and has this version's form.
+pub(crate) struct Opened {
+    pub(crate) pools: Pools,
+    pub(crate) bell: Bell,
+    pub(crate) reserve: Option<Reserve>,
 }
 
 impl Store {
@@ -107,63 +104,57 @@ impl Store {
     /// # Errors
     /// When the file cannot be opened, or was written by a newer version.
     pub async fn open(path: &Path, options: StoreOptions) -> Result<Self, StoreError> {
-        let in_memory = path.as_os_str() == ":memory:";
-        let connect = if in_memory {
-            SqliteConnectOptions::new().in_memory(true)
-        } else {
-            // WAL lets readers go on beside the writer; FULL syncs each commit, so that what was
-            // acknowledged survives power loss.
-            SqliteConnectOptions::new()
-                .filename(path)
-                .create_if_missing(true)
-                .journal_mode(SqliteJournalMode::Wal)
+        Self::over(sqlite::open(path, &options).await?, options).await
+    }
+
+    /// Connects to a PostgreSQL database (`postgres://user:password@host:5432/name`), which has to be there, and makes
+    /// or migrates its tables where needed.
+    ///
+    /// # Errors
+    /// When the server cannot be reached, is too old, or has records of a newer version.
+    pub async fn connect(url: &str, options: StoreOptions) -> Result<Self, StoreError> {
+        Self::over(postgres::open(url, &options).await?, options).await
+    }
+
+    /// Notes which data directory the records of a server are about: the first one that says so. A file is in its own.
+    ///
+    /// # Errors
+    /// [`StoreError::Server`] where they are about another one.
+    pub async fn belong_to(&self, id: &str, about: &str) -> Result<(), StoreError> {
+        if self.pools.dialect() == Dialect::Sqlite {
+            return Ok(());
         }
-        .synchronous(SqliteSynchronous::Full)
-        .foreign_keys(true)
-        .busy_timeout(BUSY_TIMEOUT);
-        let opened = |source| StoreError::Open { path: path.display().to_string(), source };
-        let _opening = if in_memory {
-            None
-        } else {
-            let lock = OpeningLock::take(path).await?;
-            ensure_private_file(path).map_err(|error| opened(error.into()))?;
-            Some(lock)
-        };
-        // No idle or life timeout: a memory database lives as long as its connection.
-        let pool = || {
-            SqlitePoolOptions::new()
-                .acquire_timeout(ACQUIRE_TIMEOUT)
-                .idle_timeout(None)
-                .max_lifetime(None)
-        };
-        let touched = Touched::default();
-        let noting = touched.clone();
-        let writer = pool()
-            .max_connections(1)
-            .after_connect(move |conn, _about| noting.clone().begin_on(conn))
-            // What the writer notes of a transaction (`logs::touched`) needs no disk.
-            .connect_with(connect.clone().pragma("temp_store", "MEMORY"))
-            .await
-            .map_err(opened)?;
-        migrate(&writer).await?;
-        touched.begin(&mut *writer.acquire().await?).await?;
-        let feed = Feed::begin(&writer, (!in_memory).then_some(path)).await?;
-        let readers = if in_memory {
-            writer.clone()
-        } else {
-            pool()
-                .max_connections(options.readers.max(1))
-                .connect_with(connect.read_only(true))
-                .await
-                .map_err(opened)?
-        };
+        let (id, about) = (id.to_owned(), about.to_owned());
+        self.write(move |tx| {
+            Box::pin(async move {
+                let row = query("SELECT id, about FROM data_directory").fetch_optional(tx.conn());
+                let Some(row) = row.await? else {
+                    let noting = query("INSERT INTO data_directory (id, about) VALUES ($1, $2)");
+                    return noting.bind(id).bind(about).execute(tx.conn()).await.map(drop);
+                };
+                if row.try_get::<&str, _>("id")? == id {
+                    return Ok(());
+                }
+                let other: String = row.try_get("about")?;
+                Err(StoreError::Server(format!(
+                    "the records in this database are about the data directory {other}, where the blocks and the \
+                     containers are: use that one, or another database. If it is gone for good, let this one take its \
+                     place: DELETE FROM data_directory (psql)"
+                )))
+            })
+        })
+        .await
+    }
+
+    async fn over(opened: Opened, options: StoreOptions) -> Result<Self, StoreError> {
+        let Opened { pools, bell, reserve } = opened;
+        let feed = Feed::begin(&mut pools.writer().await?, bell).await?;
         Ok(Self {
-            readers,
-            writer,
+            pools,
             options: Arc::new(options),
             announcer: Arc::new(Announcer::new()),
             feed: Arc::new(feed),
-            reserve: (!in_memory).then(|| Arc::new(Reserve::beside(path))),
+            reserve: reserve.map(Arc::new),
         })
     }
 
@@ -188,35 +179,21 @@ impl Store {
     /// # Errors
     /// When it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT 1").execute(&mut *self.reader().await?).await?;
-        Ok(())
+        query("SELECT 1").fetch_one(&mut self.reader().await?).await.map(drop)
     }
 
-    /// Waits for what is under way and closes the file.
+    /// Waits for what is under way and closes the connections.
     pub async fn close(&self) {
-        self.readers.close().await;
-        self.writer.close().await;
+        self.pools.close().await;
     }
 
     /// Whether [`Store::close`] was called.
     pub(crate) fn is_closed(&self) -> bool {
-        self.readers.is_closed()
+        self.pools.is_closed()
     }
 
     /// A connection for reading.
-    pub(crate) async fn reader(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
-        Ok(self.readers.acquire().await?)
-    }
-}
-
-/// Makes the file, where there is none, readable by us alone: it holds what users put into their environments. SQLite
-/// gives its other files the same mode.
-///
-/// A file that is there is not opened: closing it would take away the locks of a store that this process has open.
-fn ensure_private_file(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
-        _ => Ok(()),
+    pub(crate) async fn reader(&self) -> Result<Connection, StoreError> {
+        self.pools.reader().await
     }
 }

@@ -12,6 +12,20 @@ pub enum StoreError {
         #[source]
         source: sqlx::Error,
     },
+    /// The database server cannot be used.
+    #[error("cannot connect to the database {server}: {hint}")]
+    Connect {
+        /// Database, server and user, without the password.
+        server: String,
+        /// What to do.
+        hint: &'static str,
+        /// Why.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The database server is not one that can be used; says what to do.
+    #[error("{0}")]
+    Server(String),
     /// Another process opens or migrates the same database, and does not come to an end.
     #[error("cannot lock {path} to open the database in it")]
     Lock {
@@ -30,6 +44,15 @@ pub enum StoreError {
     /// The database could not be reached in time; nothing was changed.
     #[error("the database is busy, try again")]
     Busy,
+    /// The database server is away or going down. Whether what was to be written was written is not known where it went
+    /// at the commit.
+    #[error("the database server cannot be reached, try again")]
+    Unreachable(#[source] sqlx::Error),
+    /// A text has the character NUL, which PostgreSQL cannot keep.
+    #[error(
+        "a text holds the character NUL (\\u0000), which the database cannot keep: leave it out"
+    )]
+    Nul,
     /// A query failed for another reason.
     #[error("a query failed")]
     Database(#[source] sqlx::Error),
@@ -89,7 +112,7 @@ pub enum StoreError {
 impl StoreError {
     /// Whether trying again later can help.
     pub fn is_temporary(&self) -> bool {
-        matches!(self, Self::Full | Self::Busy | Self::Interrupted)
+        matches!(self, Self::Full | Self::Busy | Self::Unreachable(_) | Self::Interrupted)
     }
 
     /// Whether the disk failed, after which SQLite may have rolled back by itself.
@@ -113,8 +136,26 @@ impl StoreError {
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
-        if matches!(error, sqlx::Error::PoolTimedOut) {
-            return Self::Busy;
+        use sqlx::Error as Sqlx;
+        match &error {
+            Sqlx::PoolTimedOut => return Self::Busy,
+            // Of a connection to a server; that the disk fails SQLite says by its codes.
+            Sqlx::Io(_) | Sqlx::Tls(_) | Sqlx::Protocol(_) => return Self::Unreachable(error),
+            _ => {}
+        }
+        if let Some(code) = postgres_code(&error) {
+            return match &*code {
+                // disk_full; lock_not_available, query_canceled (its time is over), deadlock_detected,
+                // too_many_connections (postgresql.org/docs/current/errcodes-appendix.html).
+                "53100" => Self::Full,
+                "55P03" | "57014" | "40P01" | "40001" | "53300" => Self::Busy,
+                // character_not_in_repertoire, untranslatable_character: NUL, as text is valid UTF-8.
+                "22021" | "22P05" => Self::Nul,
+                // The server goes down, comes up, or ended the connection.
+                "57P01" | "57P02" | "57P03" | "25P03" => Self::Unreachable(error),
+                code if code.starts_with("08") => Self::Unreachable(error),
+                _ => Self::Database(error),
+            };
         }
         // Extended result codes keep the primary code in the low byte:
         // SQLITE_BUSY 5, SQLITE_LOCKED 6, SQLITE_FULL 13 (sqlite.org/rescode.html).
@@ -125,6 +166,12 @@ impl From<sqlx::Error> for StoreError {
             _ => Self::Database(error),
         }
     }
+}
+
+/// PostgreSQL's code of an error, five letters and digits.
+fn postgres_code(error: &sqlx::Error) -> Option<String> {
+    let error = error.as_database_error()?.try_downcast_ref::<sqlx::postgres::PgDatabaseError>()?;
+    Some(error.code().to_owned())
 }
 
 /// SQLITE_IOERR_SHMSIZE: the write-ahead log's index cannot grow, usually for want of room.

@@ -1,29 +1,27 @@
-//! Change events between processes on one database file.
+//! Change events between processes on one database.
 //!
 //! A transaction writes a row into `changes` for each record that it changed, so nobody can see a change without its
-//! row. After the commit the writer rings a [`bell`]; whoever follows reads the rows after the last one it knows, and
+//! row. With the commit a [`bell`] is rung; whoever follows reads the rows after the last one it knows, and
 //! tells its own listeners of those that others wrote.
 //!
-//! Invariant: rows are numbered in the order of commits and without gaps (SQLite has one writer at a time, and the
+//! Invariant: rows are numbered in the order of commits and without gaps (there is one writer at a time, and the
 //! newest row is never deleted). So a follower that still finds the row it read last has missed nothing; one that does
 //! not is too far behind, and tells its listeners to look at everything.
 
 mod bell;
 
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use sqlx::Row as _;
-use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 
 use crate::changes::{ChangeKind, Pending};
+use crate::connection::{Connection, Row, query};
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::random;
 use crate::writer::Tx;
-use bell::Bell;
+pub(crate) use bell::Bell;
 
 /// A bell that was not heard costs this much time; looking costs one query by primary key.
 const PERIOD: Duration = Duration::from_millis(500);
@@ -34,8 +32,9 @@ const BATCH: usize = 1000;
 #[derive(Debug)]
 pub(crate) struct Feed {
     origin: i64,
-    /// None for records in memory, which no other process can see.
-    database: Option<PathBuf>,
+    bell: Bell,
+    /// Where the bell is heard.
+    rung: Notify,
     /// The last row read; held while reading, so that two followers tell nothing twice.
     last: Mutex<i64>,
     begun: Instant,
@@ -45,39 +44,22 @@ pub(crate) struct Feed {
 
 impl Feed {
     /// Begins behind the rows that there are: nobody listens yet, and nothing was read.
-    pub(crate) async fn begin(
-        writer: &SqlitePool,
-        database: Option<&Path>,
-    ) -> Result<Self, StoreError> {
+    pub(crate) async fn begin(conn: &mut Connection, bell: Bell) -> Result<Self, StoreError> {
         let begun = Instant::now();
-        let last = newest(&mut *writer.acquire().await?).await?;
+        let last = newest(conn).await?;
         Ok(Self {
             origin: random::origin()?,
-            database: database.map(Path::to_owned),
+            bell,
+            rung: Notify::new(),
             last: Mutex::new(last),
             begun,
             heard_ns: AtomicU64::new(0),
         })
     }
 
-    /// Wakes the followers in all processes.
+    /// Wakes the followers in all processes, where the commit did not do it.
     pub(crate) fn ring(&self) {
-        if let Some(database) = &self.database {
-            bell::ring(database);
-        }
-    }
-
-    fn listen(&self) -> Option<Bell> {
-        let database = self.database.as_deref()?;
-        Bell::hang(database)
-            .inspect_err(|error| {
-                tracing::warn!(
-                    %error,
-                    "other processes' changes are heard up to {} ms late: no inotify watch \
-                     (fs.inotify.max_user_instances)", PERIOD.as_millis()
-                );
-            })
-            .ok()
+        self.bell.ring();
     }
 
     fn heard_at(&self) -> Instant {
@@ -95,25 +77,24 @@ pub(crate) async fn write(tx: &mut Tx, feed: &Feed, changes: &[Pending]) -> Resu
     let mut newest = 0;
     for change in changes {
         let owners = serde_json::Value::from_iter(change.owners.iter().map(String::as_str));
-        newest =
-            sqlx::query("INSERT INTO changes (origin, kind, uuid, owners) VALUES ($1, $2, $3, $4)")
-                .bind(feed.origin)
-                .bind(change.kind.as_str())
-                .bind(change.uuid.as_str())
-                .bind(owners.to_string())
-                .execute(tx.conn())
-                .await?
-                .last_insert_rowid();
+        // Numbered here and not by a sequence, which leaves gaps where a transaction is rolled back.
+        newest = query(
+            "INSERT INTO changes (seq, origin, kind, uuid, owners) \
+             SELECT COALESCE(MAX(seq), 0) + 1, $1, $2, $3, $4 FROM changes RETURNING seq",
+        )
+        .bind(feed.origin)
+        .bind(change.kind.as_str())
+        .bind(change.uuid.as_str())
+        .bind(owners.to_string())
+        .fetch_count(tx.conn())
+        .await?;
     }
     let kept = i64::from(tx.options.changes_kept.max(1));
     let n_written = i64::try_from(changes.len()).unwrap_or(i64::MAX);
     // Each time would cost every commit one more page.
     let step = kept / 16 + 1;
     if newest / step > newest.saturating_sub(n_written) / step {
-        sqlx::query("DELETE FROM changes WHERE seq <= $1")
-            .bind(newest - kept)
-            .execute(tx.conn())
-            .await?;
+        query("DELETE FROM changes WHERE seq <= $1").bind(newest - kept).execute(tx.conn()).await?;
     }
     Ok(())
 }
@@ -123,8 +104,13 @@ impl Store {
     ///
     /// A process runs it once, as long as it has listeners; without it only its own changes are told.
     pub async fn follow_changes(&self) {
-        // Hung before the first look: what comes after that look rings.
-        let bell = self.feed.listen();
+        tokio::select! {
+            () = self.feed.bell.listen(&self.feed.rung) => {}
+            () = self.follow_rings() => {}
+        }
+    }
+
+    async fn follow_rings(&self) {
         let mut was_deaf = false;
         while !self.is_closed() {
             let heard = self.hear().await;
@@ -137,7 +123,7 @@ impl Store {
             }
             was_deaf = heard.is_err();
             tokio::select! {
-                () = bell::rung(bell.as_ref()) => {}
+                () = self.feed.rung.notified() => {}
                 () = tokio::time::sleep(PERIOD) => {}
             }
         }
@@ -157,7 +143,7 @@ impl Store {
             let rows = self.rows_from(*last).await?;
             let seqs = rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<i64>, _>>()?;
             if !follows(*last, seqs.first().copied()) {
-                *last = newest(&mut *self.reader().await?).await?;
+                *last = newest(&mut self.reader().await?).await?;
                 self.announcer.announce_everything();
                 continue;
             }
@@ -173,20 +159,20 @@ impl Store {
     }
 
     /// That row and those after it, at most one more than a batch.
-    async fn rows_from(&self, seq: i64) -> Result<Vec<SqliteRow>, StoreError> {
-        let rows = sqlx::query(
+    async fn rows_from(&self, seq: i64) -> Result<Vec<Row>, StoreError> {
+        let rows = query(
             "SELECT seq, origin, kind, uuid, owners FROM changes WHERE seq >= $1 \
              ORDER BY seq LIMIT $2",
         )
         .bind(seq)
         .bind(i64::try_from(BATCH + 1).unwrap_or(i64::MAX))
-        .fetch_all(&mut *self.reader().await?)
+        .fetch_all(&mut self.reader().await?)
         .await?;
         Ok(rows)
     }
 
     /// Announces another process's change; our own were announced at their commit.
-    fn tell(&self, row: &SqliteRow) {
+    fn tell(&self, row: &Row) {
         match change_of(row) {
             Some((origin, _)) if origin == self.feed.origin => {}
             Some((_, change)) => self.announcer.announce(vec![change]),
@@ -205,7 +191,7 @@ fn follows(last: i64, first: Option<i64>) -> bool {
 }
 
 /// Who wrote a row, and what it says; none where we do not understand it.
-fn change_of(row: &SqliteRow) -> Option<(i64, Pending)> {
+fn change_of(row: &Row) -> Option<(i64, Pending)> {
     let kind = ChangeKind::parse(row.try_get("kind").ok()?)?;
     let owners = serde_json::from_str(row.try_get("owners").ok()?).ok()?;
     let uuid = row.try_get("uuid").ok()?;
@@ -213,8 +199,8 @@ fn change_of(row: &SqliteRow) -> Option<(i64, Pending)> {
 }
 
 /// The number of the newest row, 0 where there is none.
-async fn newest(conn: &mut SqliteConnection) -> Result<i64, StoreError> {
-    let row = sqlx::query("SELECT COALESCE(MAX(seq), 0) FROM changes").fetch_one(conn).await?;
+async fn newest(conn: &mut Connection) -> Result<i64, StoreError> {
+    let row = query("SELECT COALESCE(MAX(seq), 0) FROM changes").fetch_one(conn).await?;
     Ok(row.try_get(0)?)
 }
 

@@ -1,13 +1,15 @@
-//! Parsed filters as SQL conditions (SQLite's dialect; the one file to add PostgreSQL's to).
+//! Parsed filters as SQL conditions; what the databases say differently is in [`crate::dialect`].
 
 use model::filter::{Comparison, Condition, Filter, Scalar, Schema, Target, Test};
-use sea_query::{Alias, Cond, Expr, ExprTrait as _, Func, SimpleExpr, Value};
+use sea_query::{Alias, Cond, Expr, ExprTrait as _, SimpleExpr, Value};
+
+use crate::dialect::{Dialect, call, type_code_of, value};
 
 /// The condition that all filters hold.
-pub(crate) fn all_of(schema: &'static Schema, filters: &[Filter]) -> Cond {
+pub(crate) fn all_of(dialect: Dialect, schema: &'static Schema, filters: &[Filter]) -> Cond {
     filters.iter().fold(Cond::all(), |all, filter| {
-        let any =
-            filter.any_of.iter().fold(Cond::any(), |any, one| any.add(condition(schema, one)));
+        let conditions = filter.any_of.iter().map(|one| condition(dialect, schema, one));
+        let any = conditions.fold(Cond::any(), Cond::add);
         all.add(any)
     })
 }
@@ -27,71 +29,92 @@ fn column(schema: &'static Schema, target: &Target) -> SimpleExpr {
     Expr::col((Alias::new(table), Alias::new(target.attribute.name)))
 }
 
-/// The JSON path of a key. Keys hold no quotes (refused when parsed), so none can end early.
-fn path(key: &str) -> SimpleExpr {
-    Expr::val(format!("$.\"{key}\""))
-}
-
-fn call(function: &'static str, arguments: impl IntoIterator<Item = SimpleExpr>) -> SimpleExpr {
-    Func::cust(Alias::new(function)).args(arguments).into()
-}
-
-fn condition(schema: &'static Schema, condition: &Condition) -> SimpleExpr {
+fn condition(dialect: Dialect, schema: &'static Schema, condition: &Condition) -> SimpleExpr {
     let Condition { target, test } = condition;
     let column = column(schema, target);
-    let operand = match &target.key {
-        Some(key) => call("json_extract", [column.clone(), path(key)]),
-        None => column.clone(),
-    };
-    match test {
-        // json_extract shows true as 1, so that only the type tells it from the number.
-        Test::Compare(comparison, Scalar::Boolean(flag)) if target.key.is_some() => {
-            let key = target.key.as_deref().unwrap_or_default();
-            let word = if *flag { "true" } else { "false" };
-            compare(
-                call("json_type", [column, path(key)]),
-                *comparison,
-                &Scalar::Text(word.to_owned()),
-            )
+    let key = target.key.as_deref();
+    match (test, key) {
+        (Test::Compare(comparison, scalar), None) => compare(column, *comparison, scalar),
+        (Test::Compare(comparison, scalar), Some(key)) => {
+            compare_key(dialect, column, key, *comparison, scalar)
         }
-        Test::Compare(comparison, scalar) => compare(operand, *comparison, scalar),
-        Test::In { values, negated } => membership(operand, values, *negated),
-        Test::Like { pattern, case_sensitive: true } => {
-            Expr::cust_with_exprs("? GLOB ?", [operand, Expr::val(glob_of_like(pattern))])
+        (Test::In { values, negated }, None) => membership(column, values, *negated),
+        (Test::In { values, negated }, Some(key)) => {
+            key_membership(dialect, &column, key, values, *negated)
         }
-        Test::Like { pattern, case_sensitive: false } => Expr::cust_with_exprs(
-            "? LIKE ? ESCAPE '!'",
-            [operand, Expr::val(escape_with_bang(pattern))],
-        ),
-        Test::Exists(wanted) => {
-            let found =
-                call("json_type", [column, path(target.key.as_deref().unwrap_or_default())]);
-            if *wanted { found.is_not_null() } else { found.is_null() }
+        (Test::Like { pattern, case_sensitive }, None) => {
+            dialect.matches(column, pattern, *case_sensitive)
         }
-        Test::Contains(members) => contains(&column, target.key.as_deref(), members),
-        Test::CompareTo(comparison, other) => {
+        (Test::Like { pattern, case_sensitive }, Some(key)) => {
+            dialect.matches(dialect.json_pattern_text(column, key), pattern, *case_sensitive)
+        }
+        (Test::Exists(wanted), key) => {
+            let found = dialect.json_has_key(column, key.unwrap_or_default());
+            if *wanted { found } else { found.not() }
+        }
+        (Test::Contains(members), key) => {
+            let has = |member| dialect.json_contains(column.clone(), key, member);
+            // An empty list is contained in everything.
+            members.iter().map(has).reduce(SimpleExpr::and).unwrap_or_else(|| Expr::val(1).eq(1))
+        }
+        (Test::CompareTo(comparison, other), _) => {
             let other = Target { join: None, attribute: *other, key: None };
-            compare_columns(operand, *comparison, self::column(schema, &other))
+            compare_columns(column, *comparison, self::column(schema, &other))
         }
-        Test::IsA(codes) => {
-            // Characters 7 to 11 of an identifier are its type code.
-            let code = call("substr", [operand, Expr::val(7), Expr::val(5)]);
-            code.is_in(codes.iter().map(String::as_str))
-        }
+        (Test::IsA(codes), _) => type_code_of(column).is_in(codes.iter().map(String::as_str)),
+    }
+}
+
+/// A comparison with the value of a key.
+fn compare_key(
+    dialect: Dialect,
+    json: SimpleExpr,
+    key: &str,
+    comparison: Comparison,
+    scalar: &Scalar,
+) -> SimpleExpr {
+    match (comparison, scalar) {
+        (Comparison::Equal, scalar) => dialect.json_equals(json, key, scalar),
+        (Comparison::NotEqual, Scalar::Null) => dialect.json_equals(json, key, scalar).not(),
+        // Arvados: what is missing differs from everything.
+        (Comparison::NotEqual, scalar) => differs(dialect.json_equals(json, key, scalar)),
+        (_, scalar) => compare(dialect.json_ordered(json, key, scalar), comparison, scalar),
+    }
+}
+
+/// False or unknown.
+fn differs(equals: SimpleExpr) -> SimpleExpr {
+    call("coalesce", [equals, Expr::cust("FALSE")]).not()
+}
+
+fn key_membership(
+    dialect: Dialect,
+    json: &SimpleExpr,
+    key: &str,
+    values: &[Scalar],
+    negated: bool,
+) -> SimpleExpr {
+    let present = dialect.json_is_among(json, key, values);
+    let is_null = || dialect.json_equals(json.clone(), key, &Scalar::Null);
+    match (negated, values.contains(&Scalar::Null)) {
+        (false, false) => present,
+        (false, true) => present.or(is_null()),
+        (true, false) => differs(present),
+        (true, true) => differs(present).and(is_null().not()),
     }
 }
 
 fn compare(operand: SimpleExpr, comparison: Comparison, scalar: &Scalar) -> SimpleExpr {
-    match (comparison, value(scalar)) {
-        (Comparison::Equal, None) => operand.is_null(),
-        (Comparison::NotEqual, None) => operand.is_not_null(),
-        (Comparison::Equal, Some(value)) => operand.eq(value),
+    match (comparison, scalar) {
+        (Comparison::Equal, Scalar::Null) => operand.is_null(),
+        (Comparison::NotEqual, Scalar::Null) => operand.is_not_null(),
+        (Comparison::Equal, scalar) => operand.eq(value(scalar)),
         // Arvados: what is missing differs from everything.
-        (Comparison::NotEqual, Some(value)) => operand.clone().ne(value).or(operand.is_null()),
-        (Comparison::Less, value) => operand.lt(or_null(value)),
-        (Comparison::LessOrEqual, value) => operand.lte(or_null(value)),
-        (Comparison::Greater, value) => operand.gt(or_null(value)),
-        (Comparison::GreaterOrEqual, value) => operand.gte(or_null(value)),
+        (Comparison::NotEqual, scalar) => operand.clone().ne(value(scalar)).or(operand.is_null()),
+        (Comparison::Less, scalar) => operand.lt(value(scalar)),
+        (Comparison::LessOrEqual, scalar) => operand.lte(value(scalar)),
+        (Comparison::Greater, scalar) => operand.gt(value(scalar)),
+        (Comparison::GreaterOrEqual, scalar) => operand.gte(value(scalar)),
     }
 }
 
@@ -108,78 +131,12 @@ fn compare_columns(left: SimpleExpr, comparison: Comparison, right: SimpleExpr) 
 
 fn membership(operand: SimpleExpr, values: &[Scalar], negated: bool) -> SimpleExpr {
     let with_null = values.contains(&Scalar::Null);
-    let present: Vec<Value> = values.iter().filter_map(value).collect();
+    let present: Vec<Value> =
+        values.iter().filter(|scalar| **scalar != Scalar::Null).map(value).collect();
     match (negated, with_null) {
         (false, false) => operand.is_in(present),
         (false, true) => operand.clone().is_in(present).or(operand.is_null()),
         (true, false) => operand.clone().is_not_in(present).or(operand.is_null()),
         (true, true) => operand.clone().is_not_in(present).and(operand.is_not_null()),
     }
-}
-
-fn contains(column: &SimpleExpr, key: Option<&str>, members: &[Scalar]) -> SimpleExpr {
-    let has = |member: &Scalar| {
-        let place = key.map_or_else(|| Expr::val("$"), path);
-        Expr::cust_with_exprs(
-            "EXISTS (SELECT 1 FROM json_each(?, ?) WHERE value = ?)",
-            [column.clone(), place, Expr::val(or_null(value(member)))],
-        )
-    };
-    // An empty list is contained in everything.
-    members.iter().map(has).reduce(SimpleExpr::and).unwrap_or_else(|| Expr::val(1).eq(1))
-}
-
-fn value(scalar: &Scalar) -> Option<Value> {
-    match scalar {
-        Scalar::Null => None,
-        Scalar::Text(text) => Some(text.clone().into()),
-        Scalar::Integer(number) => Some((*number).into()),
-        Scalar::Float(number) => Some((*number).into()),
-        Scalar::Boolean(flag) => Some((*flag).into()),
-    }
-}
-
-fn or_null(value: Option<Value>) -> Value {
-    value.unwrap_or(Value::String(None))
-}
-
-/// A `like` pattern as a `GLOB` pattern: SQLite's own `LIKE` knows no upper and lower case.
-pub(crate) fn glob_of_like(pattern: &str) -> String {
-    let mut glob = String::with_capacity(pattern.len() + 8);
-    let mut characters = pattern.chars();
-    while let Some(character) = characters.next() {
-        match character {
-            '%' => glob.push('*'),
-            '_' => glob.push('?'),
-            '\\' => push_literal(&mut glob, characters.next().unwrap_or('\\')),
-            other => push_literal(&mut glob, other),
-        }
-    }
-    glob
-}
-
-fn push_literal(glob: &mut String, character: char) {
-    if matches!(character, '*' | '?' | '[') {
-        glob.extend(['[', character, ']']);
-    } else {
-        glob.push(character);
-    }
-}
-
-/// A `like` pattern whose escape character is `!` instead of the backslash.
-pub(crate) fn escape_with_bang(pattern: &str) -> String {
-    let mut escaped = String::with_capacity(pattern.len() + 8);
-    let mut characters = pattern.chars();
-    while let Some(character) = characters.next() {
-        match character {
-            '!' => escaped.push_str("!!"),
-            '\\' => match characters.next() {
-                Some(next @ ('%' | '_' | '!')) => escaped.extend(['!', next]),
-                Some(next) => escaped.push(next),
-                None => escaped.push('\\'),
-            },
-            other => escaped.push(other),
-        }
-    }
-    escaped
 }

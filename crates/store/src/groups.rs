@@ -6,11 +6,10 @@ use model::permission::PERMISSION_CLASS;
 use model::{
     Group, GroupClass, GroupUuid, JsonMap, Level, Link, Timestamp, UserUuid, WellKnownGroup,
 };
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteConnection;
 
 use crate::changes::ChangeKind;
 use crate::collections::{NameClash, renamed};
+use crate::connection::{Connection, query};
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::links::{self, later};
@@ -121,7 +120,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn group(&self, uuid: GroupUuid) -> Result<Option<Group>, StoreError> {
-        load(&mut *self.reader().await?, uuid).await
+        load(&mut self.reader().await?, uuid).await
     }
 
     /// The permission links to a record.
@@ -130,7 +129,7 @@ impl Store {
     /// When the database fails.
     pub async fn permissions_on(&self, head_uuid: &str) -> Result<Vec<Link>, StoreError> {
         sql::select_where(
-            &mut *self.reader().await?,
+            &mut self.reader().await?,
             &LINKS,
             "WHERE head_uuid = $1 AND link_class = 'permission' ORDER BY created_at, uuid",
             &[head_uuid],
@@ -143,7 +142,7 @@ fn not_found(uuid: GroupUuid) -> StoreError {
     StoreError::NotFound(format!("group {uuid}"))
 }
 
-async fn load(conn: &mut SqliteConnection, uuid: GroupUuid) -> Result<Option<Group>, StoreError> {
+async fn load(conn: &mut Connection, uuid: GroupUuid) -> Result<Option<Group>, StoreError> {
     sql::by_uuid(conn, &GROUPS, uuid.as_str()).await
 }
 
@@ -176,7 +175,12 @@ async fn save(
             Saving::New => sql::insert(&GROUPS, group, Vec::new())?,
             Saving::Known => sql::update(&GROUPS, group.uuid.as_str(), group, Vec::new())?,
         };
-        match statement.execute(tx.conn()).await {
+        let written = if may_rename {
+            statement.try_execute(tx.conn()).await
+        } else {
+            statement.execute(tx.conn()).await
+        };
+        match written {
             Err(error) if error.is_unique_violation() && may_rename => {
                 group.name = renamed(&group.name, group.uuid.as_str());
             }
@@ -213,13 +217,13 @@ pub(crate) fn grant(tx: &Tx, uuid: model::LinkUuid, tail: &str, head: &str, leve
 /// # Errors
 /// [`StoreError::BadOwner`] with the reason.
 pub(crate) async fn check_owner(
-    conn: &mut SqliteConnection,
+    conn: &mut Connection,
     owner_uuid: &str,
     owned: Option<GroupUuid>,
 ) -> Result<(), StoreError> {
     let refuse = |why: String| Err(StoreError::BadOwner(why));
     if UserUuid::parse(owner_uuid).is_ok() {
-        let found = sqlx::query("SELECT 1 FROM users WHERE uuid = $1")
+        let found = query("SELECT 1 FROM users WHERE uuid = $1")
             .bind(owner_uuid.to_owned())
             .fetch_optional(conn)
             .await?;
@@ -240,16 +244,22 @@ pub(crate) async fn check_owner(
         Some(_) => {}
     }
     let Some(owned) = owned else { return Ok(()) };
-    let row = sqlx::query(
-        "WITH RECURSIVE chain (uuid) AS ( \
-            SELECT $1 UNION SELECT groups.owner_uuid FROM chain \
-            JOIN groups ON groups.uuid = chain.uuid \
-        ) SELECT EXISTS (SELECT 1 FROM chain WHERE uuid = $2)",
-    )
-    .bind(owner_uuid.to_owned())
-    .bind(owned.to_string())
-    .fetch_one(conn)
-    .await?;
+    macro_rules! is_in_chain {
+        ($owner:literal) => {
+            concat!(
+                "WITH RECURSIVE chain (uuid) AS ( SELECT ",
+                $owner,
+                " UNION SELECT groups.owner_uuid FROM chain \
+                    JOIN groups ON groups.uuid = chain.uuid \
+                ) SELECT EXISTS (SELECT 1 FROM chain WHERE uuid = $2)"
+            )
+        };
+    }
+    let row = query(conn.dialect().pick(is_in_chain!("$1"), is_in_chain!("$1 COLLATE \"C\"")))
+        .bind(owner_uuid.to_owned())
+        .bind(owned.to_string())
+        .fetch_one(conn)
+        .await?;
     if row.try_get(0)? {
         return refuse(format!("{owner_uuid} is in the project that it would own"));
     }
@@ -269,7 +279,7 @@ async fn delete(tx: &mut Tx, group: &Group) -> Result<(), StoreError> {
     for link in &ends {
         links::delete(tx, link).await?;
     }
-    sqlx::query("DELETE FROM groups WHERE uuid = $1").bind(uuid).execute(tx.conn()).await?;
+    query("DELETE FROM groups WHERE uuid = $1").bind(uuid).execute(tx.conn()).await?;
     tx.changed(ChangeKind::Group, &group.uuid, [&group.owner_uuid]);
     Ok(())
 }

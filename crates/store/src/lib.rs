@@ -1,4 +1,4 @@
-//! The records, in SQLite: migrations, queries, change events. The only crate that knows SQL.
+//! The records, in SQLite or PostgreSQL: migrations, queries, change events. The only crate that knows SQL.
 //!
 //! What it is for: keeping requests, containers, groups, links, users, tokens and single-use codes so that
 //! nothing acknowledged is lost, and telling whoever asks what changed. Constraints live in the
@@ -13,14 +13,19 @@
 //!                      └──────────── `feed`: those of other processes ──────────────┘
 //! ```
 //!
+//! With PostgreSQL it is the same; there is one writer at a time over all processes, by a lock in the database.
+//! `connection` has what queries are run with on either, `dialect` what the two say differently.
+//!
 //! Start reading at [`Store`], then [`requests`] and [`containers`].
 
 mod changes;
 pub mod codes;
 pub mod collections;
+mod connection;
 pub mod containers;
 pub mod contents;
 mod database;
+mod dialect;
 mod error;
 mod feed;
 mod filter_sql;
@@ -32,11 +37,14 @@ pub mod logs;
 mod migrations;
 pub mod passwords;
 pub mod permissions;
+mod pools;
+mod postgres;
 mod random;
 pub mod requests;
 mod reserve;
 pub mod schema;
 mod sql;
+mod sqlite;
 pub mod targets;
 pub mod tokens;
 pub mod users;

@@ -1,9 +1,9 @@
 //! Links; those of the classes `hostname` and `published_port` are service host names.
 
 use model::{ContainerRequest, Link, LinkUuid, RequestUuid, Timestamp, UserUuid};
-use sqlx::Row as _;
 
 use crate::changes::ChangeKind;
+use crate::connection::query;
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::groups;
@@ -107,7 +107,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn link(&self, uuid: LinkUuid) -> Result<Option<Link>, StoreError> {
-        sql::by_uuid(&mut *self.reader().await?, &LINKS, uuid.as_str()).await
+        sql::by_uuid(&mut self.reader().await?, &LINKS, uuid.as_str()).await
     }
 
     /// The host names that lead to a request, oldest first.
@@ -116,7 +116,7 @@ impl Store {
     /// When the database fails.
     pub async fn hostnames_of(&self, request: RequestUuid) -> Result<Vec<Link>, StoreError> {
         sql::select_where(
-            &mut *self.reader().await?,
+            &mut self.reader().await?,
             &LINKS,
             "WHERE head_uuid = $1 AND link_class IN ('hostname', 'published_port') \
              ORDER BY created_at, uuid",
@@ -134,7 +134,7 @@ pub(crate) fn later(now: Timestamp, before: Timestamp) -> Timestamp {
 
 /// Deletes a link and lets its name rest.
 pub(crate) async fn delete(tx: &mut Tx, link: &Link) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM links WHERE uuid = $1")
+    query("DELETE FROM links WHERE uuid = $1")
         .bind(link.uuid.to_string())
         .execute(tx.conn())
         .await?;
@@ -174,7 +174,7 @@ async fn check_hostname(tx: &mut Tx, link: &Link, new_name: bool) -> Result<(), 
     }
     check_resting(tx, link).await?;
     let max = tx.options.names_per_user_max;
-    let count: i64 = sqlx::query(
+    let count: i64 = query(
         "SELECT COUNT(*) FROM links WHERE owner_uuid = $1 AND uuid <> $2 \
          AND link_class IN ('hostname', 'published_port')",
     )
@@ -187,7 +187,7 @@ async fn check_hostname(tx: &mut Tx, link: &Link, new_name: bool) -> Result<(), 
 }
 
 async fn check_resting(tx: &mut Tx, link: &Link) -> Result<(), StoreError> {
-    let row = sqlx::query("SELECT owner_uuid, released_at FROM released_names WHERE name = $1")
+    let row = query("SELECT owner_uuid, released_at FROM released_names WHERE name = $1")
         .bind(link.name.clone())
         .fetch_optional(tx.conn())
         .await?;
@@ -200,7 +200,7 @@ async fn check_resting(tx: &mut Tx, link: &Link) -> Result<(), StoreError> {
     if owner != link.owner_uuid && free_at > tx.now {
         return Err(StoreError::NameResting(link.name.clone(), free_at.to_string()));
     }
-    sqlx::query("DELETE FROM released_names WHERE name = $1")
+    query("DELETE FROM released_names WHERE name = $1")
         .bind(link.name.clone())
         .execute(tx.conn())
         .await?;
@@ -212,7 +212,7 @@ async fn rest_name(tx: &mut Tx, link: &Link) -> Result<(), StoreError> {
         return Ok(());
     }
     let now = tx.now.to_string();
-    sqlx::query(
+    query(
         "INSERT INTO released_names (name, owner_uuid, released_at) VALUES ($1, $2, $3) \
          ON CONFLICT (name) DO UPDATE SET owner_uuid = excluded.owner_uuid, \
          released_at = excluded.released_at",

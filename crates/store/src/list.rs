@@ -5,6 +5,7 @@ use model::{JsonMap, UserUuid};
 use sea_query::{Alias, Cond, Expr, ExprTrait as _, Order, Query, SelectStatement};
 
 use crate::database::Store;
+use crate::dialect::Dialect;
 use crate::error::StoreError;
 use crate::filter_sql;
 use crate::permissions::sight::{Sight, column, is_in};
@@ -59,7 +60,7 @@ impl Store {
         let items = if query.limit == 0 {
             Vec::new()
         } else {
-            let page = sql::build(&page(resource, query, &sight, None));
+            let page = sql::build(conn.dialect(), &page(resource, query, &sight, None));
             page.fetch_all(&mut conn)
                 .await?
                 .iter()
@@ -67,7 +68,7 @@ impl Store {
                 .collect::<Result<_, _>>()?
         };
         let available = if query.count {
-            let count = sql::build(&count(resource, &query.filters, &sight, None));
+            let count = sql::build(conn.dialect(), &count(resource, &query.filters, &sight, None));
             Some(count.fetch_count(&mut conn).await?)
         } else {
             None
@@ -86,15 +87,10 @@ impl Store {
         reader: &Reader,
     ) -> Result<Option<JsonMap>, StoreError> {
         let schema = resource.schema();
-        let statement = {
-            let mut statement = sql::select_all(schema);
-            statement.and_where(column(resource, "uuid").eq(uuid));
-            sql::build(&statement)
-        };
         let mut conn = self.reader().await?;
-        let rows = statement.fetch_all(&mut conn).await?;
-        let Some(row) = rows.first() else { return Ok(None) };
-        let record = sql::row_to_json(schema, None, row)?;
+        let row = sql::row_by_uuid(&mut conn, schema, &[], uuid).await?;
+        let Some(row) = row else { return Ok(None) };
+        let record = sql::row_to_json(schema, None, &row)?;
         let text = |name: &str| record.get(name).and_then(|value| value.as_str());
         let found = Found {
             uuid: uuid.to_owned(),
@@ -125,10 +121,10 @@ impl Store {
         let statement = {
             let mut statement = select_of(resource, select);
             statement
-                .and_where(is_in(column(resource, "uuid"), uuids.iter()))
+                .and_where(is_in(conn.dialect(), column(resource, "uuid"), uuids.iter()))
                 .cond_where(visible(resource, &sight))
                 .order_by((Alias::new(resource.schema().table), Alias::new("uuid")), Order::Asc);
-            sql::build(&statement)
+            sql::build(conn.dialect(), &statement)
         };
         let rows = statement.fetch_all(&mut conn).await?;
         rows.iter().map(|row| sql::row_to_json(resource.schema(), select, row)).collect()
@@ -161,7 +157,7 @@ pub(crate) fn page(
     if query.distinct {
         narrow(&mut statement, resource, &query.filters, sight);
         statement.distinct().cond_where(also.unwrap_or_else(Cond::all));
-        order(&mut statement, resource, query);
+        order(sight.dialect(), &mut statement, resource, query);
         statement.limit(query.limit.into()).offset(query.offset.into());
         return statement;
     }
@@ -170,22 +166,29 @@ pub(crate) fn page(
     on_page.expr(column(resource, "uuid")).from(Alias::new(resource.schema().table));
     narrow(&mut on_page, resource, &query.filters, sight);
     on_page.cond_where(also.unwrap_or_else(Cond::all));
-    order(&mut on_page, resource, query);
+    order(sight.dialect(), &mut on_page, resource, query);
     on_page.limit(query.limit.into()).offset(query.offset.into());
     statement.and_where(column(resource, "uuid").in_subquery(on_page));
-    order(&mut statement, resource, query);
+    order(sight.dialect(), &mut statement, resource, query);
     statement
 }
 
-fn order(statement: &mut SelectStatement, resource: Resource, query: &ListQuery) {
+fn order(dialect: Dialect, statement: &mut SelectStatement, resource: Resource, query: &ListQuery) {
     let selected = |name: &str| query.select.as_ref().is_none_or(|names| names.contains(&name));
     for term in &query.order {
         // What is not selected cannot order distinct rows.
         if query.distinct && !selected(term.attribute.name) {
             continue;
         }
-        let direction = if term.descending { Order::Desc } else { Order::Asc };
-        statement.order_by_expr(column(resource, term.attribute.name), direction);
+        let key = column(resource, term.attribute.name);
+        match dialect.order(term.attribute, term.descending) {
+            (direction, Some(nulls)) => {
+                statement.order_by_expr_with_nulls(key, direction, nulls);
+            }
+            (direction, None) => {
+                statement.order_by_expr(key, direction);
+            }
+        }
     }
 }
 
@@ -216,7 +219,11 @@ pub(crate) fn narrow(
             .equals((Alias::new(schema.table), Alias::new(join.via)));
         statement.left_join(other, on);
     }
-    statement.cond_where(visible(resource, sight)).cond_where(filter_sql::all_of(schema, filters));
+    statement.cond_where(visible(resource, sight)).cond_where(filter_sql::all_of(
+        sight.dialect(),
+        schema,
+        filters,
+    ));
 }
 
 /// Which records exist for the reader; the rules are [`crate::permissions`]'s.

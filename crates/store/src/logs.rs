@@ -12,6 +12,7 @@
 //! page of it, say) follows its container by that.
 
 mod touched;
+mod triggers;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,9 +20,9 @@ use std::time::Duration;
 use model::{JsonMap, LogUuid, Timestamp, UserUuid};
 use ring::digest;
 use serde_json::{Value, json};
-use sqlx::Row as _;
 
 use crate::changes::ChangeKind;
+use crate::connection::query;
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::random;
@@ -29,8 +30,8 @@ use crate::schema::Resource;
 use crate::users::system_user;
 use crate::writer::Tx;
 
-pub(crate) use touched::Touched;
 use touched::TouchedRecord;
+pub(crate) use triggers::{Touched, make_permanent};
 
 /// An entry that a user writes.
 #[derive(Debug, Clone, Default)]
@@ -81,8 +82,8 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn newest_log(&self) -> Result<i64, StoreError> {
-        let row = sqlx::query("SELECT COALESCE(MAX(id), 0) FROM logs")
-            .fetch_one(&mut *self.reader().await?)
+        let row = query("SELECT COALESCE(MAX(id), 0) FROM logs")
+            .fetch_one(&mut self.reader().await?)
             .await?;
         Ok(row.try_get(0)?)
     }
@@ -97,8 +98,8 @@ impl Store {
         let Ok(before) = self.now().as_jiff().checked_sub(age) else { return Ok(0) };
         let before = Timestamp::from_jiff(before).to_string();
         // Mostly there is nothing to do: that costs no write.
-        let oldest = sqlx::query("SELECT created_at FROM logs ORDER BY id LIMIT 1")
-            .fetch_optional(&mut *self.reader().await?)
+        let oldest = query("SELECT created_at FROM logs ORDER BY id LIMIT 1")
+            .fetch_optional(&mut self.reader().await?)
             .await?;
         let oldest: Option<String> = oldest.map(|row| row.try_get(0)).transpose()?;
         if oldest.is_none_or(|oldest| oldest >= before) {
@@ -106,15 +107,14 @@ impl Store {
         }
         self.write(move |tx| {
             Box::pin(async move {
-                let deleted = sqlx::query(
+                query(
                     "DELETE FROM logs WHERE id IN (SELECT id FROM logs ORDER BY id LIMIT $2) \
                      AND created_at < $1 AND id < (SELECT MAX(id) FROM logs)",
                 )
                 .bind(before)
                 .bind(i64::from(rows_max))
                 .execute(tx.conn())
-                .await?;
-                Ok(deleted.rows_affected())
+                .await
             })
         })
         .await
@@ -169,7 +169,7 @@ pub(crate) async fn write_entries(tx: &mut Tx) -> Result<(), StoreError> {
 
 /// The requests whose watchers follow a container.
 async fn requests_of(tx: &mut Tx, container: &str) -> Result<Vec<String>, StoreError> {
-    let rows = sqlx::query("SELECT uuid FROM container_requests WHERE container_uuid = $1")
+    let rows = query("SELECT uuid FROM container_requests WHERE container_uuid = $1")
         .bind(container.to_owned())
         .fetch_all(tx.conn())
         .await?;
@@ -221,7 +221,7 @@ impl Entry {
     async fn insert(self, tx: &mut Tx) -> Result<LogUuid, StoreError> {
         let uuid: LogUuid = random::uuid(&tx.options.cluster)?;
         let now = tx.now.to_string();
-        sqlx::query(
+        query(
             "INSERT INTO logs (uuid, owner_uuid, created_at, modified_at, modified_by_user_uuid, \
              object_uuid, object_owner_uuid, event_type, event_at, summary, properties) \
              VALUES ($1, $2, $3, $3, $4, $5, $6, $7, $8, $9, $10)",

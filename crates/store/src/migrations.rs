@@ -1,7 +1,12 @@
-//! Bringing the database file to this version's form, by one process at a time.
+//! Bringing a database to this version's form, by one process at a time.
+//!
+//! A migration is written once, in the words of SQLite, and [`translate`]d for PostgreSQL. What only PostgreSQL has is
+//! under the same number in `migrations/postgres`, and runs behind it. A test compares the forms that both get.
 //!
 //! A migration must leave the version before it working: during an upgrade in place the old process goes on with
 //! the new form until its streams have ended.
+
+mod translate;
 
 use std::fs::File;
 use std::io;
@@ -10,22 +15,44 @@ use std::time::Duration;
 
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
-use sqlx::SqlSafeStr as _;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::postgres::PgConnection;
 use sqlx::sqlite::SqlitePool;
+use sqlx::{AssertSqlSafe, SqlSafeStr as _};
 use tokio::time::Instant;
 
 use crate::error::StoreError;
 
-/// The migrations, oldest first; a released file never changes.
-const MIGRATIONS: &[(i64, &str, &str)] = &[
-    (1, "records", include_str!("../migrations/sqlite/0001_records.sql")),
-    (2, "changes", include_str!("../migrations/sqlite/0002_changes.sql")),
-    (3, "groups", include_str!("../migrations/sqlite/0003_groups.sql")),
-    (4, "collections", include_str!("../migrations/sqlite/0004_collections.sql")),
-    (5, "logs and workflows", include_str!("../migrations/sqlite/0005_logs_workflows.sql")),
-    (6, "containers", include_str!("../migrations/sqlite/0006_containers.sql")),
-    (7, "lists", include_str!("../migrations/sqlite/0007_lists.sql")),
+/// A step, oldest first; a released file never changes.
+struct Step {
+    number: i64,
+    name: &'static str,
+    sql: &'static str,
+    /// What PostgreSQL has beside it; may be nothing.
+    postgres: &'static str,
+}
+
+const fn step(number: i64, name: &'static str, sql: &'static str) -> Step {
+    Step { number, name, sql, postgres: "" }
+}
+
+impl Step {
+    const fn and_postgres(self, postgres: &'static str) -> Self {
+        Self { postgres, ..self }
+    }
+}
+
+const STEPS: &[Step] = &[
+    step(1, "records", include_str!("../migrations/sqlite/0001_records.sql")),
+    step(2, "changes", include_str!("../migrations/sqlite/0002_changes.sql"))
+        .and_postgres(include_str!("../migrations/postgres/0002_changes.sql")),
+    step(3, "groups", include_str!("../migrations/sqlite/0003_groups.sql")),
+    step(4, "collections", include_str!("../migrations/sqlite/0004_collections.sql")),
+    step(5, "logs and workflows", include_str!("../migrations/sqlite/0005_logs_workflows.sql"))
+        .and_postgres(include_str!("../migrations/postgres/0005_logs_workflows.sql")),
+    step(6, "containers", include_str!("../migrations/sqlite/0006_containers.sql"))
+        .and_postgres(include_str!("../migrations/postgres/0006_containers.sql")),
+    step(7, "lists", include_str!("../migrations/sqlite/0007_lists.sql")),
 ];
 
 /// How long another process may take to open and migrate the same file.
@@ -65,13 +92,26 @@ impl OpeningLock {
     }
 }
 
-/// Applies what is missing.
-pub(crate) async fn migrate(writer: &SqlitePool) -> Result<(), StoreError> {
-    let migrations = MIGRATIONS
-        .iter()
-        .map(|&(version, name, sql)| {
-            Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
-        })
-        .collect();
+/// Applies what is missing to a file.
+pub(crate) async fn sqlite(writer: &SqlitePool) -> Result<(), StoreError> {
+    let of = |step: &Step| {
+        let Step { number, name, sql, .. } = *step;
+        Migration::new(number, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    let migrations = STEPS.iter().map(of).collect();
     Migrator::with_migrations(migrations).run(writer).await.map_err(StoreError::Migrate)
+}
+
+/// Applies what is missing to a database of PostgreSQL, which locks out other processes meanwhile.
+pub(crate) async fn postgres(conn: &mut PgConnection) -> Result<(), StoreError> {
+    let of = |step: &Step| {
+        let Step { number, name, sql, postgres } = *step;
+        // Known by its source: how that is translated may change, and makes it no other migration.
+        let source =
+            Migration::new(number, name.into(), MigrationType::Simple, sql.into_sql_str(), false);
+        let text = format!("{}\n{postgres}", translate::to_postgres(sql));
+        Migration { sql: AssertSqlSafe(text).into_sql_str(), ..source }
+    };
+    let migrations = STEPS.iter().map(of).collect();
+    Migrator::with_migrations(migrations).run(conn).await.map_err(StoreError::Migrate)
 }

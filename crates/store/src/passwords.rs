@@ -1,8 +1,8 @@
 //! Passwords of users who sign in with one: kept as hashes that the caller makes and checks, apart from the users.
 
 use model::{User, UserUuid};
-use sqlx::Row as _;
 
+use crate::connection::query;
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::schema::USERS;
@@ -26,9 +26,9 @@ impl Store {
                 }
                 let now = tx.now.to_string();
                 let query = match hash {
-                    None => sqlx::query("DELETE FROM user_passwords WHERE user_uuid = $1")
+                    None => query("DELETE FROM user_passwords WHERE user_uuid = $1")
                         .bind(user.to_string()),
-                    Some(hash) => sqlx::query(
+                    Some(hash) => query(
                         "INSERT INTO user_passwords (user_uuid, hash, modified_at) \
                          VALUES ($1, $2, $3) ON CONFLICT (user_uuid) DO UPDATE SET \
                          hash = excluded.hash, modified_at = excluded.modified_at",
@@ -61,9 +61,9 @@ impl Store {
         )
         .await?;
         let Some(user) = users.pop() else { return Ok(None) };
-        let row = sqlx::query("SELECT hash FROM user_passwords WHERE user_uuid = $1")
+        let row = query("SELECT hash FROM user_passwords WHERE user_uuid = $1")
             .bind(user.uuid.to_string())
-            .fetch_optional(&mut *conn)
+            .fetch_optional(&mut conn)
             .await?;
         Ok(row.map(|row| row.try_get(0)).transpose()?.map(|hash| (user, hash)))
     }

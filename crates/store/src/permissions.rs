@@ -27,10 +27,9 @@
 use std::collections::HashMap;
 
 use model::{Level, Link, UserUuid};
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteConnection;
 
 use crate::changes::{Change, ChangeKind};
+use crate::connection::{Connection, query};
 use crate::database::{Store, StoreOptions};
 use crate::error::StoreError;
 use crate::list::Reader;
@@ -93,7 +92,7 @@ impl Store {
     /// When the database fails.
     pub async fn rights(&self, reader: &Reader, uuid: &str) -> Result<Option<Rights>, StoreError> {
         let around = Around::of(&self.options);
-        rights(&mut *self.reader().await?, &around, reader, uuid).await
+        rights(&mut self.reader().await?, &around, reader, uuid).await
     }
 
     /// The rights on each of these groups, those without any left out.
@@ -106,7 +105,7 @@ impl Store {
         uuids: &[&str],
     ) -> Result<HashMap<String, Rights>, StoreError> {
         let around = Around::of(&self.options);
-        sight::rights_on_groups(&mut *self.reader().await?, &around, reader, uuids).await
+        sight::rights_on_groups(&mut self.reader().await?, &around, reader, uuids).await
     }
 
     /// Whether the reader may know of a change: it belongs or belonged to it or to a project or role that it has, or
@@ -137,7 +136,7 @@ impl Store {
 
 /// What the reader may do with the record with this identifier.
 pub(crate) async fn rights(
-    conn: &mut SqliteConnection,
+    conn: &mut Connection,
     around: &Around,
     reader: &Reader,
     uuid: &str,
@@ -156,7 +155,7 @@ pub(crate) struct Found {
 }
 
 async fn find(
-    conn: &mut SqliteConnection,
+    conn: &mut Connection,
     resource: Resource,
     uuid: &str,
 ) -> Result<Option<Found>, StoreError> {
@@ -169,7 +168,7 @@ async fn find(
             statement.column(Alias::new("trash_at"));
         }
         statement.and_where(Expr::col(Alias::new("uuid")).eq(uuid));
-        sql::build(&statement)
+        sql::build(conn.dialect(), &statement)
     };
     let rows = row.fetch_all(conn).await?;
     let Some(row) = rows.first() else { return Ok(None) };
@@ -179,7 +178,7 @@ async fn find(
 
 /// What the reader may do with a record that was found.
 pub(crate) async fn rights_on(
-    conn: &mut SqliteConnection,
+    conn: &mut Connection,
     around: &Around,
     reader: &Reader,
     resource: Resource,
@@ -217,7 +216,7 @@ pub(crate) async fn rights_on(
 
 /// A container is read by who reads one of its requests; only the system writes it.
 async fn on_container(
-    conn: &mut SqliteConnection,
+    conn: &mut Connection,
     around: &Around,
     reader: &Reader,
     uuid: &str,
@@ -225,11 +224,10 @@ async fn on_container(
     if reader.is_admin {
         return Ok(Some(Rights::of(Level::Manage)));
     }
-    let rows =
-        sqlx::query("SELECT uuid, owner_uuid FROM container_requests WHERE container_uuid = $1")
-            .bind(uuid.to_owned())
-            .fetch_all(&mut *conn)
-            .await?;
+    let rows = query("SELECT uuid, owner_uuid FROM container_requests WHERE container_uuid = $1")
+        .bind(uuid.to_owned())
+        .fetch_all(&mut *conn)
+        .await?;
     for row in rows {
         let found = Found { uuid: row.try_get(0)?, owner_uuid: row.try_get(1)?, trash_at: None };
         let resource = Resource::ContainerRequests;
@@ -242,7 +240,7 @@ async fn on_container(
 
 /// An entry is read by who sees it in a list; nobody writes one again.
 async fn on_log(
-    conn: &mut SqliteConnection,
+    conn: &mut Connection,
     around: &Around,
     reader: &Reader,
     uuid: &str,
@@ -255,7 +253,7 @@ async fn on_log(
         statement.expr(Expr::val(1)).from(table.clone());
         statement.and_where(Expr::col((table, Alias::new("uuid"))).eq(uuid));
         statement.cond_where(sight.of_records(Resource::Logs));
-        sql::build(&statement)
+        sql::build(conn.dialect(), &statement)
     };
     let is_seen = !built.fetch_all(conn).await?.is_empty();
     Ok(is_seen.then_some(Rights::of(Level::Read)))
@@ -263,7 +261,7 @@ async fn on_log(
 
 /// A permission link belongs to who manages its head, and is seen by its two ends; others belong to their owner.
 async fn on_link(
-    conn: &mut SqliteConnection,
+    conn: &mut Connection,
     around: &Around,
     reader: &Reader,
     found: &Found,
@@ -290,7 +288,7 @@ async fn on_link(
 /// Whether the reader may say who else may do what with the head of a permission link. One's own account is not for
 /// oneself to give away.
 async fn manages(
-    conn: &mut SqliteConnection,
+    conn: &mut Connection,
     around: &Around,
     reader: &Reader,
     head: &str,
@@ -307,7 +305,7 @@ async fn manages(
 
 /// Whether this user may write a request by owners and links, frozen or not: for who submitted it.
 pub(crate) async fn submitter_has(
-    conn: &mut SqliteConnection,
+    conn: &mut Connection,
     around: &Around,
     user: UserUuid,
     request: &str,

@@ -4,11 +4,9 @@
 use std::collections::BTreeMap;
 
 use model::{ContainerRequest, JsonMap, Link, RequestState, RequestUuid, UserUuid};
-use sea_query::{Alias, Expr, ExprTrait as _};
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteConnection;
 
 use crate::changes::ChangeKind;
+use crate::connection::{Connection, query};
 use crate::containers;
 use crate::database::Store;
 use crate::error::StoreError;
@@ -134,7 +132,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn request(&self, uuid: RequestUuid) -> Result<Option<ContainerRequest>, StoreError> {
-        load(&mut *self.reader().await?, uuid).await
+        load(&mut self.reader().await?, uuid).await
     }
 
     /// Deletes a request and the links that lead to it; false where there was none. A container
@@ -158,8 +156,8 @@ impl Store {
     /// When the database fails.
     pub async fn count_requests(&self) -> Result<BTreeMap<String, i64>, StoreError> {
         let mut conn = self.reader().await?;
-        let rows = sqlx::query("SELECT state, COUNT(*) FROM container_requests GROUP BY state")
-            .fetch_all(&mut *conn)
+        let rows = query("SELECT state, COUNT(*) FROM container_requests GROUP BY state")
+            .fetch_all(&mut conn)
             .await?;
         rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
     }
@@ -176,7 +174,7 @@ pub(crate) async fn delete(tx: &mut Tx, request: &ContainerRequest) -> Result<()
         owners.extend(links::audience(link));
         links::delete(tx, link).await?;
     }
-    sqlx::query("DELETE FROM container_requests WHERE uuid = $1")
+    query("DELETE FROM container_requests WHERE uuid = $1")
         .bind(uuid.to_string())
         .execute(tx.conn())
         .await?;
@@ -220,20 +218,13 @@ fn secrets(request: &ContainerRequest) -> Hidden {
 
 /// The request with its secrets.
 pub(crate) async fn load(
-    conn: &mut SqliteConnection,
+    conn: &mut Connection,
     uuid: RequestUuid,
 ) -> Result<Option<ContainerRequest>, StoreError> {
-    let built = {
-        let mut statement = sql::select_all(&CONTAINER_REQUESTS);
-        statement
-            .column(Alias::new("secret_mounts"))
-            .column(Alias::new("runtime_token"))
-            .and_where(Expr::col(Alias::new("uuid")).eq(uuid.as_str()));
-        sql::build(&statement)
-    };
-    let rows = built.fetch_all(conn).await?;
-    let Some(row) = rows.first() else { return Ok(None) };
-    let mut request: ContainerRequest = sql::row_to_record(&CONTAINER_REQUESTS, row)?;
+    let beside = ["secret_mounts", "runtime_token"];
+    let row = sql::row_by_uuid(conn, &CONTAINER_REQUESTS, &beside, uuid.as_str()).await?;
+    let Some(row) = row else { return Ok(None) };
+    let mut request: ContainerRequest = sql::row_to_record(&CONTAINER_REQUESTS, &row)?;
     let secrets: String = row.try_get("secret_mounts")?;
     request.runtime_token = row.try_get("runtime_token")?;
     request.secret_mounts = serde_json::from_str::<JsonMap>(&secrets).map_err(|source| {

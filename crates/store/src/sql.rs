@@ -1,54 +1,33 @@
-//! Running sea-query statements, and records to and from rows.
+//! Records to and from rows, and statements about them.
 //!
-//! The one place where SQL text that was put together at run time is executed. It consists of our
-//! own words only: names come from [`crate::schema`], everything else is a bound value.
+//! Here and in what sea-query renders SQL is put together at run time. It consists of our own words only: names come from
+//! [`crate::schema`], everything else is a bound value.
 
 use model::JsonMap;
-use model::filter::{AttributeKind, Schema};
-use sea_query::{Alias, Expr, ExprTrait as _, Query, SimpleExpr, SqliteQueryBuilder, Value};
-use sea_query_sqlx::{SqlxBinder, SqlxValues};
+use model::filter::{Attribute, AttributeKind, Schema};
+use sea_query::{PostgresQueryBuilder, SqliteQueryBuilder, Value};
+use sea_query_sqlx::SqlxBinder;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use sqlx::{AssertSqlSafe, Row as _};
 
+use crate::connection::{Connection, Query, Row};
+use crate::dialect::Dialect;
 use crate::error::StoreError;
 
-/// A statement and its bound values, ready to run.
-pub(crate) struct Built(String, SqlxValues);
-
 /// Renders a statement. (Statements are not `Send`, so they are rendered before any await.)
-pub(crate) fn build(statement: &impl SqlxBinder) -> Built {
-    let (sql, values) = statement.build_sqlx(SqliteQueryBuilder);
-    Built(sql, values)
-}
-
-impl Built {
-    /// All rows.
-    pub(crate) async fn fetch_all(
-        self,
-        conn: &mut SqliteConnection,
-    ) -> Result<Vec<SqliteRow>, StoreError> {
-        Ok(sqlx::query_with(AssertSqlSafe(self.0), self.1).fetch_all(conn).await?)
-    }
-
-    /// How many rows it changed.
-    pub(crate) async fn execute(self, conn: &mut SqliteConnection) -> Result<u64, StoreError> {
-        Ok(sqlx::query_with(AssertSqlSafe(self.0), self.1).execute(conn).await?.rows_affected())
-    }
-
-    /// The single integer it answers.
-    pub(crate) async fn fetch_count(self, conn: &mut SqliteConnection) -> Result<i64, StoreError> {
-        let row = sqlx::query_with(AssertSqlSafe(self.0), self.1).fetch_one(conn).await?;
-        Ok(row.try_get(0)?)
-    }
+pub(crate) fn build(dialect: Dialect, statement: &impl SqlxBinder) -> Query {
+    let (text, values) = match dialect {
+        Dialect::Sqlite => statement.build_sqlx(SqliteQueryBuilder),
+        Dialect::Postgres => statement.build_sqlx(PostgresQueryBuilder),
+    };
+    Query::made(text, values.0.0)
 }
 
 /// Reads the selected attributes of a row, which begins with them, into wire JSON.
 pub(crate) fn row_to_json(
     schema: &'static Schema,
     select: Option<&[&'static str]>,
-    row: &SqliteRow,
+    row: &Row,
 ) -> Result<JsonMap, StoreError> {
     attributes_from(schema, select, row, 0)
 }
@@ -57,7 +36,7 @@ pub(crate) fn row_to_json(
 fn attributes_from(
     schema: &'static Schema,
     select: Option<&[&'static str]>,
-    row: &SqliteRow,
+    row: &Row,
     first: usize,
 ) -> Result<JsonMap, StoreError> {
     let mut map = JsonMap::new();
@@ -89,7 +68,7 @@ fn attributes_from(
 /// Reads a whole row into its record.
 pub(crate) fn row_to_record<R: DeserializeOwned>(
     schema: &'static Schema,
-    row: &SqliteRow,
+    row: &Row,
 ) -> Result<R, StoreError> {
     record_from(schema, row, 0)
 }
@@ -97,7 +76,7 @@ pub(crate) fn row_to_record<R: DeserializeOwned>(
 /// Reads the columns from this one on into their record: one of several in a row.
 pub(crate) fn record_from<R: DeserializeOwned>(
     schema: &'static Schema,
-    row: &SqliteRow,
+    row: &Row,
     first: usize,
 ) -> Result<R, StoreError> {
     let map = attributes_from(schema, None, row, first)?;
@@ -111,19 +90,19 @@ pub(crate) fn record_from<R: DeserializeOwned>(
 fn record_values(
     schema: &'static Schema,
     record: &impl Serialize,
-) -> Result<Vec<(&'static str, SimpleExpr)>, StoreError> {
+    hidden: Hidden,
+) -> Result<Hidden, StoreError> {
     let corrupt = |source| StoreError::Corrupt { what: schema.table.to_owned(), source };
     let serde_json::Value::Object(mut map) = serde_json::to_value(record).map_err(corrupt)? else {
-        return Ok(Vec::new());
+        return Ok(hidden);
     };
-    Ok(schema
-        .attributes
-        .iter()
-        .map(|attribute| {
-            let value = map.remove(attribute.name).unwrap_or_default();
-            (attribute.name, Expr::val(column_value(attribute.kind, value)))
-        })
-        .collect())
+    let of = |attribute: &Attribute| {
+        let value = map.remove(attribute.name).unwrap_or_default();
+        (attribute.name, column_value(attribute.kind, value))
+    };
+    let mut values: Hidden = schema.attributes.iter().map(of).collect();
+    values.extend(hidden);
+    Ok(values)
 }
 
 fn column_value(kind: AttributeKind, value: serde_json::Value) -> Value {
@@ -147,14 +126,12 @@ pub(crate) fn insert(
     schema: &'static Schema,
     record: &impl Serialize,
     hidden: Hidden,
-) -> Result<Built, StoreError> {
-    let mut values = record_values(schema, record)?;
-    values.extend(hidden.into_iter().map(|(name, value)| (name, Expr::val(value))));
-    let (columns, exprs): (Vec<_>, Vec<_>) = values.into_iter().unzip();
-    let mut statement = Query::insert();
-    statement.into_table(Alias::new(schema.table)).columns(columns.into_iter().map(Alias::new));
-    statement.values_panic(exprs);
-    Ok(build(&statement))
+) -> Result<Query, StoreError> {
+    let (names, values): (Vec<_>, Vec<_>) =
+        record_values(schema, record, hidden)?.into_iter().unzip();
+    let places: Vec<String> = (1..=values.len()).map(|place| format!("${place}")).collect();
+    let (table, names, places) = (schema.table, names.join(", "), places.join(", "));
+    Ok(Query::of_record(format!("INSERT INTO {table} ({names}) VALUES ({places})"), values))
 }
 
 /// `UPDATE` of a record by its identifier.
@@ -163,54 +140,56 @@ pub(crate) fn update(
     uuid: &str,
     record: &impl Serialize,
     hidden: Hidden,
-) -> Result<Built, StoreError> {
-    let mut values = record_values(schema, record)?;
-    values.extend(hidden.into_iter().map(|(name, value)| (name, Expr::val(value))));
-    let mut statement = Query::update();
-    statement
-        .table(Alias::new(schema.table))
-        .values(values.into_iter().map(|(name, expr)| (Alias::new(name), expr)))
-        .and_where(Expr::col(Alias::new("uuid")).eq(uuid));
-    Ok(build(&statement))
+) -> Result<Query, StoreError> {
+    let (names, mut values): (Vec<_>, Vec<_>) =
+        record_values(schema, record, hidden)?.into_iter().unzip();
+    let set: Vec<String> =
+        names.iter().enumerate().map(|(at, name)| format!("{name} = ${}", at + 1)).collect();
+    values.push(uuid.into());
+    let (table, set, place) = (schema.table, set.join(", "), values.len());
+    Ok(Query::of_record(format!("UPDATE {table} SET {set} WHERE uuid = ${place}"), values))
 }
 
-/// `SELECT` of all attributes; the caller adds the condition.
-pub(crate) fn select_all(schema: &'static Schema) -> sea_query::SelectStatement {
-    let mut statement = Query::select();
-    statement
-        .columns(schema.attributes.iter().map(|a| (Alias::new(schema.table), Alias::new(a.name))))
-        .from(Alias::new(schema.table));
-    statement
+/// The attributes as columns, with their table before them.
+fn columns(schema: &'static Schema) -> String {
+    let of = |a: &Attribute| format!("{}.{}", schema.table, a.name);
+    schema.attributes.iter().map(of).collect::<Vec<_>>().join(", ")
+}
+
+/// The record with this identifier, as a row: its attributes, and columns beside them.
+pub(crate) async fn row_by_uuid(
+    conn: &mut Connection,
+    schema: &'static Schema,
+    beside: &[&'static str],
+    uuid: &str,
+) -> Result<Option<Row>, StoreError> {
+    let mut names = columns(schema);
+    for name in beside {
+        names.extend([", ", name]);
+    }
+    let text = format!("SELECT {names} FROM {} WHERE uuid = $1", schema.table);
+    Query::made(text, vec![uuid.into()]).fetch_optional(conn).await
 }
 
 /// The record with this identifier.
 pub(crate) async fn by_uuid<R: DeserializeOwned>(
-    conn: &mut SqliteConnection,
+    conn: &mut Connection,
     schema: &'static Schema,
     uuid: &str,
 ) -> Result<Option<R>, StoreError> {
-    let built = {
-        let mut statement = select_all(schema);
-        statement.and_where(Expr::col(Alias::new("uuid")).eq(uuid));
-        build(&statement)
-    };
-    built.fetch_all(conn).await?.first().map(|row| row_to_record(schema, row)).transpose()
+    let row = row_by_uuid(conn, schema, &[], uuid).await?;
+    row.map(|row| row_to_record(schema, &row)).transpose()
 }
 
 /// The records a hand-written condition selects. `tail` is everything from `WHERE` on, ours and
 /// constant; `bound` are its `$1`, `$2`, ….
 pub(crate) async fn select_where<R: DeserializeOwned>(
-    conn: &mut SqliteConnection,
+    conn: &mut Connection,
     schema: &'static Schema,
     tail: &'static str,
     bound: &[&str],
 ) -> Result<Vec<R>, StoreError> {
-    let columns: Vec<String> =
-        schema.attributes.iter().map(|a| format!("{}.{}", schema.table, a.name)).collect();
-    let sql = format!("SELECT {} FROM {} {tail}", columns.join(", "), schema.table);
-    let mut query = sqlx::query(AssertSqlSafe(sql));
-    for value in bound {
-        query = query.bind((*value).to_owned());
-    }
+    let text = format!("SELECT {} FROM {} {tail}", columns(schema), schema.table);
+    let query = Query::made(text, bound.iter().map(|value| (*value).into()).collect());
     query.fetch_all(conn).await?.iter().map(|row| row_to_record(schema, row)).collect()
 }

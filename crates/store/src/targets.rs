@@ -6,9 +6,8 @@ use model::{
     Container, ContainerPort, ContainerRequest, ContainerUuid, GroupUuid, Link, RequestUuid,
     UserUuid,
 };
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteConnection;
 
+use crate::connection::{Connection, query};
 use crate::containers;
 use crate::database::Store;
 use crate::error::StoreError;
@@ -93,7 +92,7 @@ impl Store {
 }
 
 async fn complete(
-    conn: &mut SqliteConnection,
+    conn: &mut Connection,
     around: &Around,
     request: Option<ContainerRequest>,
     container: Option<Container>,
@@ -135,7 +134,7 @@ async fn complete(
 }
 
 async fn named(
-    conn: &mut SqliteConnection,
+    conn: &mut Connection,
     name: &str,
 ) -> Result<Option<(String, RequestUuid, Option<ContainerPort>)>, StoreError> {
     let links: Vec<Link> = sql::select_where(
@@ -152,14 +151,13 @@ async fn named(
 }
 
 async fn at_external(
-    conn: &mut SqliteConnection,
+    conn: &mut Connection,
     port: u16,
 ) -> Result<Option<(ContainerUuid, Option<ContainerPort>)>, StoreError> {
-    let row =
-        sqlx::query("SELECT container_uuid, container_port FROM external_ports WHERE port = $1")
-            .bind(i64::from(port))
-            .fetch_optional(conn)
-            .await?;
+    let row = query("SELECT container_uuid, container_port FROM external_ports WHERE port = $1")
+        .bind(i64::from(port))
+        .fetch_optional(conn)
+        .await?;
     let Some(row) = row else { return Ok(None) };
     let port = u16::try_from(row.try_get::<i64, _>(1)?).ok().and_then(ContainerPort::new);
     let uuid = ContainerUuid::parse(&row.try_get::<String, _>(0)?).ok();
@@ -167,7 +165,7 @@ async fn at_external(
 }
 
 async fn newest_request(
-    conn: &mut SqliteConnection,
+    conn: &mut Connection,
     uuid: ContainerUuid,
 ) -> Result<Option<ContainerRequest>, StoreError> {
     let mut requests = sql::select_where(
@@ -183,12 +181,12 @@ async fn newest_request(
 /// The user who submitted all of a container's requests, while they belong to that user, or to projects in which that
 /// user may still write. Adds the requests to `records`, and what the right to write depends on.
 async fn submitters(
-    conn: &mut SqliteConnection,
+    conn: &mut Connection,
     around: &Around,
     uuid: ContainerUuid,
     records: &mut Vec<String>,
 ) -> Result<Vec<UserUuid>, StoreError> {
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT uuid, submitted_by_uuid, owner_uuid FROM container_requests \
          WHERE container_uuid = $1",
     )
@@ -219,10 +217,10 @@ async fn submitters(
 }
 
 async fn waiting(
-    conn: &mut SqliteConnection,
+    conn: &mut Connection,
     container: &Container,
 ) -> Result<(Option<u64>, String), StoreError> {
-    let row = sqlx::query(
+    let row = query(
         "SELECT scheduling_status, (SELECT COUNT(*) FROM containers AS other \
          WHERE other.state = 'Queued' AND other.priority > containers.priority) \
          FROM containers WHERE uuid = $1",

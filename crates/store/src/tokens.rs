@@ -3,16 +3,15 @@
 use model::filter::Schema;
 use model::{ApiToken, Timestamp, TokenHash, TokenRecord, TokenUuid, User, UserUuid};
 use sea_query::{Alias, Expr, ExprTrait as _};
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteConnection;
 
 use crate::changes::ChangeKind;
+use crate::connection::{Connection, query};
 use crate::database::Store;
 use crate::error::StoreError;
-use crate::random;
-use crate::schema::{TOKENS, USERS};
+use crate::schema::{Resource, TOKENS, USERS};
 use crate::sql;
 use crate::writer::Tx;
+use crate::{list, random};
 
 /// How long expired tokens stay listed, in seconds: a week, to find out which one it was.
 const EXPIRED_KEPT_S: i64 = 7 * 24 * 3600;
@@ -88,7 +87,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn authenticate(&self, token: &ApiToken) -> Result<Option<Identity>, StoreError> {
-        let found = find(&mut *self.reader().await?, "uuid", token.uuid().as_str()).await?;
+        let found = find(&mut self.reader().await?, "uuid", token.uuid().as_str()).await?;
         // Compared in constant time; an unknown identifier costs the same computation.
         let hash = found.as_ref().map_or(TokenHash::of(""), |(_, hash)| *hash);
         let found = found.filter(|_| hash.matches(token.secret()));
@@ -102,7 +101,7 @@ impl Store {
     pub async fn authenticate_secret(&self, secret: &str) -> Result<Option<Identity>, StoreError> {
         // Looked up by its hash, so that timing tells nothing about the secret.
         let hash = TokenHash::of(secret).hex();
-        let found = find(&mut *self.reader().await?, "secret_hash", &hash).await?;
+        let found = find(&mut self.reader().await?, "secret_hash", &hash).await?;
         Ok(found.and_then(|(identity, _)| identity.at(self.now())))
     }
 
@@ -111,7 +110,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn token_by_uuid(&self, uuid: TokenUuid) -> Result<Option<Identity>, StoreError> {
-        identity(&mut *self.reader().await?, uuid, self.now()).await
+        identity(&mut self.reader().await?, uuid, self.now()).await
     }
 
     /// Revokes a token; false where there was none.
@@ -124,11 +123,11 @@ impl Store {
                 let token: Option<TokenRecord> =
                     sql::by_uuid(tx.conn(), &TOKENS, uuid.as_str()).await?;
                 let Some(token) = token else { return Ok(false) };
-                sqlx::query("DELETE FROM api_client_authorizations WHERE uuid = $1")
+                query("DELETE FROM api_client_authorizations WHERE uuid = $1")
                     .bind(uuid.to_string())
                     .execute(&mut *tx.conn())
                     .await?;
-                sqlx::query("DELETE FROM one_time_codes WHERE token_uuid = $1")
+                query("DELETE FROM one_time_codes WHERE token_uuid = $1")
                     .bind(uuid.to_string())
                     .execute(&mut *tx.conn())
                     .await?;
@@ -144,7 +143,7 @@ impl Store {
 async fn forget_expired(tx: &mut Tx) -> Result<(), StoreError> {
     let kept = jiff::SignedDuration::from_secs(EXPIRED_KEPT_S);
     let before = tx.now.as_jiff().checked_sub(kept).unwrap_or(jiff::Timestamp::MIN);
-    sqlx::query("DELETE FROM api_client_authorizations WHERE expires_at < $1")
+    query("DELETE FROM api_client_authorizations WHERE expires_at < $1")
         .bind(Timestamp::from_jiff(before).to_string())
         .execute(tx.conn())
         .await?;
@@ -153,7 +152,7 @@ async fn forget_expired(tx: &mut Tx) -> Result<(), StoreError> {
 
 /// The user behind a token that holds at `now`.
 pub(crate) async fn identity(
-    conn: &mut SqliteConnection,
+    conn: &mut Connection,
     uuid: TokenUuid,
     now: Timestamp,
 ) -> Result<Option<Identity>, StoreError> {
@@ -164,13 +163,13 @@ pub(crate) async fn identity(
 /// The token with this value, its user, and the hash of its secret: all that every call to the API begins with, in
 /// one query.
 async fn find(
-    conn: &mut SqliteConnection,
+    conn: &mut Connection,
     column: &'static str,
     value: &str,
 ) -> Result<Option<(Identity, TokenHash)>, StoreError> {
     let built = {
         let of = |schema: &Schema, name| Expr::col((Alias::new(schema.table), Alias::new(name)));
-        let mut statement = sql::select_all(&TOKENS);
+        let mut statement = list::select_of(Resource::Tokens, None);
         for attribute in USERS.attributes {
             statement.expr(of(&USERS, attribute.name));
         }
@@ -178,7 +177,7 @@ async fn find(
             .expr(of(&TOKENS, "secret_hash"))
             .inner_join(Alias::new(USERS.table), of(&USERS, "uuid").eq(of(&TOKENS, "owner_uuid")))
             .and_where(of(&TOKENS, column).eq(value));
-        sql::build(&statement)
+        sql::build(conn.dialect(), &statement)
     };
     let rows = built.fetch_all(conn).await?;
     let Some(row) = rows.first() else { return Ok(None) };

@@ -79,7 +79,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn user(&self, uuid: UserUuid) -> Result<Option<User>, StoreError> {
-        sql::by_uuid(&mut *self.reader().await?, &USERS, uuid.as_str()).await
+        sql::by_uuid(&mut self.reader().await?, &USERS, uuid.as_str()).await
     }
 
     /// The user with this short name.

@@ -3,6 +3,7 @@
 use model::{Link, UserUuid, Workflow, WorkflowUuid};
 
 use crate::changes::ChangeKind;
+use crate::connection::query;
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::groups;
@@ -82,7 +83,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn workflow(&self, uuid: WorkflowUuid) -> Result<Option<Workflow>, StoreError> {
-        sql::by_uuid(&mut *self.reader().await?, &WORKFLOWS, uuid.as_str()).await
+        sql::by_uuid(&mut self.reader().await?, &WORKFLOWS, uuid.as_str()).await
     }
 
     /// Deletes a workflow; false where there was none.
@@ -111,7 +112,7 @@ pub(crate) async fn delete(tx: &mut Tx, workflow: &Workflow) -> Result<(), Store
     for link in &links {
         links::delete(tx, link).await?;
     }
-    sqlx::query("DELETE FROM workflows WHERE uuid = $1").bind(uuid).execute(tx.conn()).await?;
+    query("DELETE FROM workflows WHERE uuid = $1").bind(uuid).execute(tx.conn()).await?;
     tx.changed(ChangeKind::Workflow, &workflow.uuid, [&workflow.owner_uuid]);
     Ok(())
 }

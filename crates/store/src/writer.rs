@@ -1,5 +1,9 @@
 //! The one writer: a transaction at a time, and a connection that is sound before each.
 //!
+//! One writes at a time in the whole database, on PostgreSQL too, where a lock that ends with the transaction sees to it.
+//! So a step reads what it decides by after every other step was committed, and the order of commits is that of the
+//! numbers of changes and log entries.
+//!
 //! After some errors (a full disk, I/O) SQLite has rolled back by itself, and a connection that
 //! is used on regardless fails for ever. So a connection goes back to the pool only after a
 //! COMMIT or ROLLBACK that succeeded; any other is closed, and the pool opens a new one.
@@ -10,14 +14,15 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use model::Timestamp;
-use sqlx::pool::PoolConnection;
-use sqlx::sqlite::{Sqlite, SqliteConnection, SqlitePool};
 
 use crate::changes::{ChangeKind, Pending, merged};
+use crate::connection::Connection;
 use crate::database::{Store, StoreOptions};
 use crate::error::StoreError;
 use crate::feed;
 use crate::logs;
+use crate::pools::Pools;
+use crate::postgres;
 
 impl Store {
     /// Runs `work` in the one write transaction there is, commits it, and tells the listeners.
@@ -84,7 +89,7 @@ impl Store {
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>>,
     {
         let mut tx = Tx {
-            conn: WriteConnection::begin(&self.writer).await?,
+            conn: WriteConnection::begin(&self.pools).await?,
             pending: Vec::new(),
             options: self.options.clone(),
             now: self.now(),
@@ -95,7 +100,12 @@ impl Store {
         };
         match done {
             Ok((answer, changes)) => {
-                tx.conn.commit().await?;
+                if let Err(error) = tx.conn.commit().await {
+                    // It may be committed all the same, where the server went before it said so. Nobody tells us again
+                    // what we wrote ourselves.
+                    self.announcer.announce_everything();
+                    return Err(error);
+                }
                 if !changes.is_empty() {
                     self.announcer.announce(changes);
                     self.feed.ring();
@@ -136,13 +146,14 @@ impl Store {
 }
 
 /// The write connection, inside a transaction. Dropped midway (a panic), it is closed.
-struct WriteConnection(Option<PoolConnection<Sqlite>>);
+struct WriteConnection(Option<Connection>);
 
 impl WriteConnection {
-    async fn begin(writer: &SqlitePool) -> Result<Self, StoreError> {
-        let mut conn = Self(Some(writer.acquire().await?));
+    async fn begin(pools: &Pools) -> Result<Self, StoreError> {
+        let mut conn = Self(Some(pools.writer().await?));
         // Takes the write lock at once, so that a later read cannot end in a deadlock.
-        match conn.send("BEGIN IMMEDIATE").await {
+        let begin = conn.get().dialect().pick("BEGIN IMMEDIATE", postgres::BEGIN);
+        match conn.send(begin).await {
             Ok(()) => Ok(conn),
             Err(error) => {
                 conn.close().await;
@@ -174,11 +185,10 @@ impl WriteConnection {
     }
 
     async fn send(&mut self, statement: &'static str) -> Result<(), StoreError> {
-        sqlx::query(statement).execute(self.get()).await?;
-        Ok(())
+        self.get().batch(statement).await
     }
 
-    fn get(&mut self) -> &mut SqliteConnection {
+    fn get(&mut self) -> &mut Connection {
         self.0.as_mut().expect("taken only by what consumes self")
     }
 
@@ -215,7 +225,7 @@ pub(crate) struct Tx {
 
 impl Tx {
     /// The connection.
-    pub(crate) fn conn(&mut self) -> &mut SqliteConnection {
+    pub(crate) fn conn(&mut self) -> &mut Connection {
         self.conn.get()
     }
 
@@ -251,7 +261,8 @@ mod tests {
 
     /// Allows the write connection no page more than there are.
     async fn forbid_growth(store: &Store) {
-        sqlx::query("PRAGMA max_page_count = 1").execute(&store.writer).await.expect("a pragma");
+        let mut conn = store.pools.writer().await.expect("a connection");
+        conn.batch("PRAGMA max_page_count = 1").await.expect("a pragma");
     }
 
     #[tokio::test]
@@ -281,7 +292,7 @@ mod tests {
         let store = store(&dir).await;
         let panicking = store.write::<(), _>(|tx| {
             Box::pin(async move {
-                sqlx::query("DELETE FROM users").execute(tx.conn()).await?;
+                tx.conn().batch("DELETE FROM users").await?;
                 panic!("on purpose")
             })
         });
@@ -296,10 +307,14 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let store = store(&dir).await;
         store.create_user(user(1, "u")).await.expect("a user");
-        sqlx::query("CREATE TEMP TABLE mine (x)").execute(&store.writer).await.expect("a table");
+        let mut conn = store.pools.writer().await.expect("a connection");
+        conn.batch("CREATE TEMP TABLE mine (x)").await.expect("a table");
+        drop(conn);
         let taken = store.create_user(user(1, "u")).await;
         assert!(matches!(taken, Err(StoreError::UsernameTaken(_))), "{taken:?}");
-        let mine = sqlx::query("SELECT x FROM temp.mine").execute(&store.writer).await;
+        let mut conn = store.pools.writer().await.expect("a connection");
+        let mine = conn.batch("SELECT x FROM temp.mine").await;
+        drop(conn);
         assert!(mine.is_ok(), "{mine:?}");
         store.close().await;
     }

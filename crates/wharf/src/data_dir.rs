@@ -1,6 +1,7 @@
 //! The data directory: made if it is not there, private, and shared by processes that know of each other.
 
 use anyhow::{Context, Result, bail};
+use ring::rand::{SecureRandom, SystemRandom};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use std::fs::{DirBuilder, File};
@@ -61,6 +62,32 @@ impl DataDir {
     /// Its absolute path.
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What tells it from every other data directory, made where it is missing; the caller holds the setup lock. It goes
+    /// with a copy of the directory.
+    pub(crate) fn ensure_id(&self) -> Result<String> {
+        let path = self.path.join("id");
+        match std::fs::read_to_string(&path) {
+            Ok(id) if !id.trim().is_empty() => return Ok(id.trim().to_owned()),
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error).with_context(|| format!("read {}", path.display())),
+        }
+        let mut bytes = [0; 16];
+        SystemRandom::new().fill(&mut bytes).ok().context("the system gives no random bytes")?;
+        let id: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        // Whole or not at all.
+        let part = self.path.join("id.part");
+        let written = std::fs::write(&part, &id).and_then(|()| std::fs::rename(&part, &path));
+        written.with_context(|| format!("write {}", path.display()))?;
+        Ok(id)
+    }
+
+    /// Where it is, in words.
+    pub(crate) fn about(&self) -> String {
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        format!("{} on {host}", self.path.display())
     }
 
     /// Where each controller has its socket for supervisors.

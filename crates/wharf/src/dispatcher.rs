@@ -17,7 +17,8 @@ use tunnel::Registry;
 pub(crate) fn run(args: &DispatchArgs, shared: &SharedArgs) -> Result<()> {
     let environment = Environment::read();
     let data = shared.data.clone().unwrap_or_else(|| config::default_data_dir(&environment));
-    let config = settings::resolve(&data, None, args.config.as_deref())?;
+    let database = args.database.as_ref().or(environment.database.as_ref());
+    let config = settings::resolve(&data, None, args.config.as_deref(), database)?;
     start_logs(&environment, &config.log)?;
     runtime()?.block_on(async {
         let mut signals = Signals::listen().context("listen for signals")?;

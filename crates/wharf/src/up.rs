@@ -59,6 +59,7 @@ pub(crate) fn options(
         data,
         listen: args.listen,
         config_file: args.config.clone(),
+        database: args.database.clone().or_else(|| environment.database.clone()),
         replace: args.replace,
         relaunch: Relaunch::of_this_process().context("find our own executable")?,
     })

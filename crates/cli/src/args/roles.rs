@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use config::DatabaseUrl;
 
 use super::values::parse_listen;
 
@@ -63,6 +64,10 @@ pub struct ServeArgs {
     /// Config file; `wharf config check` prints one with all keys and their defaults
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// PostgreSQL database for the records, as postgres://user:password@host:5432/name, in place of a file in the data
+    /// directory [default: $WHARF_DATABASE, which other users of this machine do not see, else Database.URL of the config]
+    #[arg(long, value_name = "URL")]
+    pub database: Option<DatabaseUrl>,
     /// Write this file once everything is served
     #[arg(long, value_name = "FILE")]
     pub ready_file: Option<PathBuf>,
@@ -93,6 +98,10 @@ pub struct DispatchArgs {
     /// Config file, the one of the controllers
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// PostgreSQL database for the records, as postgres://user:password@host:5432/name, in place of a file in the data
+    /// directory [default: $WHARF_DATABASE, which other users of this machine do not see, else Database.URL of the config]
+    #[arg(long, value_name = "URL")]
+    pub database: Option<DatabaseUrl>,
     /// Write this file once it runs, whether it is its turn yet or not
     #[arg(long, value_name = "FILE")]
     pub ready_file: Option<PathBuf>,

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use manifest::BlockHash;
-use sqlx::Row as _;
 
+use crate::connection::query;
 use crate::database::Store;
 use crate::error::StoreError;
 
@@ -30,12 +30,12 @@ impl Store {
         let mut blocks = HashSet::new();
         let mut last = String::new();
         loop {
-            let rows = sqlx::query(
+            let rows = query(
                 "SELECT uuid, manifest_text FROM collections WHERE uuid > $1 ORDER BY uuid LIMIT $2",
             )
             .bind(last.clone())
             .bind(PAGE)
-            .fetch_all(&mut *self.reader().await?)
+            .fetch_all(&mut self.reader().await?)
             .await?;
             let Some(row) = rows.last() else { break };
             last = row.try_get(0)?;
@@ -46,12 +46,12 @@ impl Store {
         // Last: what left a collection that was not read yet, to one that had been, is in here.
         let mut last = 0_i64;
         loop {
-            let rows = sqlx::query(
+            let rows = query(
                 "SELECT id, locators FROM released_blocks WHERE id > $1 ORDER BY id LIMIT $2",
             )
             .bind(last)
             .bind(PAGE)
-            .fetch_all(&mut *self.reader().await?)
+            .fetch_all(&mut self.reader().await?)
             .await?;
             let Some(row) = rows.last() else { return Ok(blocks) };
             last = row.try_get(0)?;

@@ -1,9 +1,9 @@
 //! Collections that go: into the trash when their time has come, and later for good.
 
 use model::{Collection, CollectionUuid, Link, Timestamp};
-use sqlx::Row as _;
 
 use super::{blocks, changed};
+use crate::connection::query;
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::links;
@@ -50,11 +50,10 @@ impl Store {
     pub async fn forget_released(&self, before: Timestamp) -> Result<u64, StoreError> {
         self.write_ending(move |tx| {
             Box::pin(async move {
-                let done = sqlx::query("DELETE FROM released_blocks WHERE released_at < $1")
+                query("DELETE FROM released_blocks WHERE released_at < $1")
                     .bind(before.to_string())
                     .execute(tx.conn())
-                    .await?;
-                Ok(done.rows_affected())
+                    .await
             })
         })
         .await
@@ -75,18 +74,16 @@ pub(super) async fn mark_due(tx: &mut Tx) -> Result<u64, StoreError> {
         changed(tx, collection, &[]);
     }
     if !due.is_empty() {
-        sqlx::query(
-            "UPDATE collections SET is_trashed = 1 WHERE trash_at <= $1 AND NOT is_trashed",
-        )
-        .bind(now)
-        .execute(tx.conn())
-        .await?;
+        query("UPDATE collections SET is_trashed = TRUE WHERE trash_at <= $1 AND NOT is_trashed")
+            .bind(now)
+            .execute(tx.conn())
+            .await?;
     }
     Ok(due.len() as u64)
 }
 
 async fn delete_due(tx: &mut Tx) -> Result<u64, StoreError> {
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT uuid FROM collections WHERE delete_at <= $1 AND current_version_uuid = uuid LIMIT $2",
     )
     .bind(tx.now.to_string())
@@ -123,7 +120,7 @@ pub(crate) async fn delete(tx: &mut Tx, uuid: CollectionUuid) -> Result<(), Stor
     for link in &links {
         links::delete(tx, link).await?;
     }
-    sqlx::query("DELETE FROM collections WHERE current_version_uuid = $1")
+    query("DELETE FROM collections WHERE current_version_uuid = $1")
         .bind(uuid.to_string())
         .execute(tx.conn())
         .await?;
@@ -136,7 +133,7 @@ pub(super) async fn release(tx: &mut Tx, locators: &str) -> Result<(), StoreErro
         return Ok(());
     }
     let now = tx.now.to_string();
-    sqlx::query("INSERT INTO released_blocks (locators, released_at) VALUES ($1, $2)")
+    query("INSERT INTO released_blocks (locators, released_at) VALUES ($1, $2)")
         .bind(locators.to_owned())
         .bind(now)
         .execute(tx.conn())
@@ -152,7 +149,7 @@ pub(super) async fn take_versions_along(
     if collection.version == 1 {
         return Ok(());
     }
-    sqlx::query(
+    query(
         "UPDATE collections SET owner_uuid = $1, trash_at = $2, delete_at = $3, is_trashed = $4 \
          WHERE current_version_uuid = $5 AND uuid <> $5",
     )

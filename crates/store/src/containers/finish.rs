@@ -8,6 +8,7 @@ use model::{
 
 use super::{insert, load, open_requests, priority, results, save, token};
 use crate::changes::ChangeKind;
+use crate::connection::query;
 use crate::error::StoreError;
 use crate::links::later;
 use crate::random;
@@ -82,7 +83,7 @@ pub(super) async fn finish(
         save_request(tx, request, true).await?;
     }
     end_children(tx, uuid).await?;
-    sqlx::query("DELETE FROM external_ports WHERE container_uuid = $1")
+    query("DELETE FROM external_ports WHERE container_uuid = $1")
         .bind(uuid.to_string())
         .execute(tx.conn())
         .await?;
@@ -131,7 +132,7 @@ async fn retry(
         ..lost.clone()
     };
     insert(tx, &next).await?;
-    sqlx::query(
+    query(
         "UPDATE containers SET secret_mounts_digest = \
          (SELECT secret_mounts_digest FROM containers WHERE uuid = $1) WHERE uuid = $2",
     )

@@ -3,13 +3,12 @@
 use manifest::{Manifest, Tree, portable_data_hash};
 use model::{Collection, Container, ContainerRequest, ContainerUuid, JsonMap, Timestamp};
 use serde_json::Value;
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteConnection;
 
 use super::finish::Leavings;
 use super::open_requests;
 use crate::changes::ChangeKind;
 use crate::collections::{self, CollectionChange, CollectionContent, NameClash, NewCollection};
+use crate::connection::{Connection, query};
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::links::later;
@@ -224,18 +223,17 @@ async fn find(tx: &mut Tx, hash: &str) -> Result<Option<String>, StoreError> {
     by_hash(tx.conn(), hash).await
 }
 
-async fn by_hash(conn: &mut SqliteConnection, hash: &str) -> Result<Option<String>, StoreError> {
-    let row =
-        sqlx::query("SELECT manifest_text FROM collections WHERE portable_data_hash = $1 LIMIT 1")
-            .bind(hash.to_owned())
-            .fetch_optional(conn)
-            .await?;
+async fn by_hash(conn: &mut Connection, hash: &str) -> Result<Option<String>, StoreError> {
+    let row = query("SELECT manifest_text FROM collections WHERE portable_data_hash = $1 LIMIT 1")
+        .bind(hash.to_owned())
+        .fetch_optional(conn)
+        .await?;
     Ok(row.map(|row| row.try_get(0)).transpose()?)
 }
 
 /// Whether a collection with this content is there, and not in the trash.
 async fn is_there(tx: &mut Tx, hash: &str) -> Result<bool, StoreError> {
-    let row = sqlx::query(
+    let row = query(
         "SELECT 1 FROM collections WHERE portable_data_hash = $1 AND NOT is_trashed \
          AND (trash_at IS NULL OR trash_at > $2) LIMIT 1",
     )
@@ -294,7 +292,7 @@ impl Store {
         if hash == EMPTY_HASH {
             return Ok(Some(String::new()));
         }
-        by_hash(&mut *self.reader().await?, hash).await
+        by_hash(&mut self.reader().await?, hash).await
     }
 }
 

@@ -3,10 +3,10 @@
 use model::{
     ApiToken, Container, ContainerState, ContainerUuid, TokenHash, TokenRecord, TokenUuid,
 };
-use sqlx::Row as _;
 
 use super::{load, not_found, save};
 use crate::changes::ChangeKind;
+use crate::connection::query;
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::random;
@@ -89,7 +89,7 @@ impl Store {
 
 /// The token that a request of the container brought.
 async fn brought(tx: &mut Tx, uuid: ContainerUuid) -> Result<Option<ApiToken>, StoreError> {
-    let row = sqlx::query(
+    let row = query(
         "SELECT runtime_token FROM container_requests \
          WHERE container_uuid = $1 AND state = 'Committed' AND runtime_token IS NOT NULL LIMIT 1",
     )
@@ -139,7 +139,7 @@ async fn of_our_own(tx: &mut Tx, mut container: Container) -> Result<ContainerTo
 pub(super) async fn expire(tx: &mut Tx, container: &Container) -> Result<(), StoreError> {
     let Some(uuid): Option<TokenUuid> = container.auth_uuid else { return Ok(()) };
     let now = tx.now.to_string();
-    sqlx::query("UPDATE api_client_authorizations SET expires_at = $2 WHERE uuid = $1")
+    query("UPDATE api_client_authorizations SET expires_at = $2 WHERE uuid = $1")
         .bind(uuid.to_string())
         .bind(now)
         .execute(tx.conn())

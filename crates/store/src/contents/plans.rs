@@ -5,10 +5,10 @@ use model::filter::{self, ListQuery};
 use model::{UserUuid, WellKnownGroup};
 use sea_query::SqliteQueryBuilder;
 use serde_json::json;
-use sqlx::AssertSqlSafe;
 
 use super::*;
 use crate::StoreOptions;
+use crate::connection::{Connection, Query};
 
 /// Ada has a home and a project, reads another's project and a request; something of hers is in the trash.
 const RECORDS: &str = "\
@@ -23,9 +23,9 @@ const RECORDS: &str = "\
             UNION SELECT 2, 'wharf-xvhdp-000000000000002') \
         WHERE link_class = 'permission' LIMIT 2";
 
-async fn plan(conn: &mut SqliteConnection, statement: &SelectStatement) -> String {
+async fn plan(conn: &mut Connection, statement: &SelectStatement) -> String {
     let sql = format!("EXPLAIN QUERY PLAN {}", statement.to_string(SqliteQueryBuilder));
-    let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(conn).await.expect("a plan");
+    let rows = Query::made(sql, Vec::new()).fetch_all(conn).await.expect("a plan");
     let lines = rows.iter().map(|row| row.try_get::<String, _>("detail").expect("a line"));
     lines.collect::<Vec<_>>().join("\n")
 }
@@ -36,7 +36,7 @@ async fn no_list_of_what_homes_and_projects_hold_goes_over_a_whole_table() {
     let store = Store::open(path, StoreOptions::default()).await.expect("opens");
     store.ensure_system_user().await.expect("groups");
     let mut conn = store.reader().await.expect("a connection");
-    sqlx::raw_sql(RECORDS).execute(&mut *conn).await.expect("records");
+    conn.batch(RECORDS).await.expect("records");
     let reader = Reader::new(UserUuid::parse("wharf-tpzed-000000000000001").expect("one"), false);
     let around = Around::of(&store.options);
     let sight = Sight::of(&mut conn, &around, &reader).await.expect("a sight");
@@ -82,7 +82,7 @@ async fn lists_of_who_sees_many_projects_begin_with_an_index_that_fits_them() {
     let store = Store::open(path, StoreOptions::default()).await.expect("opens");
     store.ensure_system_user().await.expect("groups");
     let mut conn = store.reader().await.expect("a connection");
-    sqlx::raw_sql(RECORDS).execute(&mut *conn).await.expect("records");
+    conn.batch(RECORDS).await.expect("records");
     let reader = Reader::new(UserUuid::parse("wharf-tpzed-000000000000001").expect("one"), false);
     let sight = Sight::of(&mut conn, &Around::of(&store.options), &reader).await.expect("a sight");
     let requests = Resource::ContainerRequests;

@@ -1,6 +1,7 @@
 //! What cannot be seen from outside: bells that nobody rang, rows of another version.
 
 use super::*;
+use crate::connection::query;
 use crate::{Notice, StoreOptions};
 
 async fn store(dir: &tempfile::TempDir) -> Store {
@@ -8,11 +9,15 @@ async fn store(dir: &tempfile::TempDir) -> Store {
     Store::open(&path, StoreOptions::default()).await.expect("opens")
 }
 
+async fn writer(store: &Store) -> Connection {
+    store.pools.writer().await.expect("a connection")
+}
+
 /// A row of another process that died before it rang.
 async fn write_unheard(store: &Store, kind: &str) {
-    sqlx::query("INSERT INTO changes (origin, kind, uuid, owners) VALUES (1, $1, 'x', '[]')")
+    query("INSERT INTO changes (origin, kind, uuid, owners) VALUES (1, $1, 'x', '[]')")
         .bind(kind)
-        .execute(&store.writer)
+        .execute(&mut writer(store).await)
         .await
         .expect("a row");
 }
@@ -50,10 +55,7 @@ async fn what_was_heard_goes_on_while_it_follows_and_stands_still_when_it_cannot
         while store.heard_at() == opened_at {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        sqlx::query("ALTER TABLE changes RENAME TO away")
-            .execute(&store.writer)
-            .await
-            .expect("renamed");
+        writer(&store).await.batch("ALTER TABLE changes RENAME TO away").await.expect("renamed");
         // A look that began before may still end well.
         let looked = tokio::time::Instant::now() + PERIOD * 2;
         let (mut at, mut same_since) = (store.heard_at(), tokio::time::Instant::now());
@@ -64,10 +66,7 @@ async fn what_was_heard_goes_on_while_it_follows_and_stands_still_when_it_cannot
             }
             assert!(tokio::time::Instant::now() < looked + PERIOD * 10, "it never stood still");
         }
-        sqlx::query("ALTER TABLE away RENAME TO changes")
-            .execute(&store.writer)
-            .await
-            .expect("back");
+        writer(&store).await.batch("ALTER TABLE away RENAME TO changes").await.expect("back");
         while store.heard_at() == at {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

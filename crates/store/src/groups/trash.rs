@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::changes::ChangeKind;
 use crate::collections;
+use crate::connection::query;
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::links::{self, later};
@@ -50,12 +51,12 @@ impl Store {
 
     /// Asked without the writer: mostly nothing is.
     async fn is_group_due(&self) -> Result<bool, StoreError> {
-        let row = sqlx::query(
+        let row = query(
             "SELECT 1 FROM groups WHERE trash_at <= $1 \
              AND (NOT is_trashed OR delete_at <= $1) LIMIT 1",
         )
         .bind(self.now().to_string())
-        .fetch_optional(&mut *self.reader().await?)
+        .fetch_optional(&mut self.reader().await?)
         .await?;
         Ok(row.is_some())
     }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use model::User;
 
+use crate::connection::Query;
 use crate::schema::Resource;
 use crate::users::NewUser;
 use crate::{Store, StoreOptions};
@@ -21,11 +22,12 @@ async fn cost(store: &Store, user: &mut User) -> Duration {
 }
 
 async fn without_triggers(store: &Store) {
+    let mut conn = store.pools.writer().await.expect("a connection");
     for resource in Resource::ALL.iter().filter(|resource| **resource != Resource::Logs) {
         for event in ["INSERT", "UPDATE", "DELETE"] {
             let table = resource.schema().table;
             let sql = format!("DROP TRIGGER temp.touched_{table}_{event}");
-            let dropping = sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&store.writer).await;
+            let dropping = Query::made(sql, Vec::new()).execute(&mut conn).await;
             dropping.expect("the trigger is there");
         }
     }

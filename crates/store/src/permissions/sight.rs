@@ -8,10 +8,10 @@ use std::collections::{HashMap, HashSet};
 
 use model::Level;
 use sea_query::{Alias, Cond, Expr, ExprTrait as _, Query, SelectStatement, SimpleExpr};
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteConnection;
 
 use super::{Around, Rights};
+use crate::connection::{Connection, query};
+use crate::dialect::{Dialect, type_code_of};
 use crate::error::StoreError;
 use crate::list::Reader;
 use crate::schema::Resource;
@@ -20,6 +20,7 @@ use crate::schema::Resource;
 #[derive(Debug)]
 pub(crate) struct Sight {
     reader: Reader,
+    dialect: Dialect,
     now: String,
     /// Those whose records are seen, and how much may be done with these.
     owners: HashMap<String, Level>,
@@ -32,25 +33,57 @@ pub(crate) struct Sight {
 }
 
 /// `through` is 1 where rights go on from there: not from a user who is not managed. `linked` is 1 where a link led.
-const REACH: &str = "WITH RECURSIVE reach (uuid, level, through, linked) AS ( \
-        SELECT $1, 3, 1, 0 \
-        UNION SELECT $2, 2, 1, 0 \
-        UNION SELECT $3, 1, 1, 0 \
-        UNION \
-        SELECT groups.uuid, reach.level, 1, 0 FROM reach \
-            JOIN groups ON groups.owner_uuid = reach.uuid \
-            WHERE reach.through AND groups.group_class <> 'role' \
-        UNION \
-        SELECT links.head_uuid, min(reach.level, CASE links.name \
-            WHEN 'can_manage' THEN 3 WHEN 'can_write' THEN 2 ELSE 1 END), \
-            links.name = 'can_manage' OR substr(links.head_uuid, 7, 5) <> 'tpzed', 1 FROM reach \
-            JOIN links ON links.tail_uuid = reach.uuid \
-            WHERE reach.through AND links.link_class = 'permission' \
+/// A step leads to what a project owns, or over a permission link.
+macro_rules! reach {
+    ($user:literal, $steps:literal) => {
+        concat!(
+            "WITH RECURSIVE reach (uuid, level, through, linked) AS ( \
+                SELECT ",
+            $user,
+            ", 3, 1, 0 \
+                UNION SELECT $2, 2, 1, 0 \
+                UNION SELECT $3, 1, 1, 0 \
+                UNION ",
+            $steps,
+            ") SELECT uuid, CAST(MAX(CASE WHEN through = 1 THEN level END) AS BIGINT), \
+                CAST(MAX(CASE WHEN linked = 1 THEN level END) AS BIGINT) \
+            FROM reach GROUP BY uuid"
+        )
+    };
+}
+
+/// SQLite reads the steps from indexes where each is a term of its own.
+const REACH_SQLITE: &str = reach!(
+    "$1",
+    "SELECT groups.uuid, reach.level, 1, 0 FROM reach \
+        JOIN groups ON groups.owner_uuid = reach.uuid \
+        WHERE reach.through = 1 AND groups.group_class <> 'role' \
+    UNION \
+    SELECT links.head_uuid, CASE WHEN links.name = 'can_manage' THEN reach.level \
+            WHEN links.name = 'can_write' AND reach.level > 1 THEN 2 ELSE 1 END, \
+        links.name = 'can_manage' OR substr(links.head_uuid, 7, 5) <> 'tpzed', 1 FROM reach \
+        JOIN links ON links.tail_uuid = reach.uuid \
+        WHERE reach.through = 1 AND links.link_class = 'permission' \
+        AND links.name IN ('can_read', 'can_write', 'can_manage') \
+        AND links.head_uuid IS NOT NULL"
+);
+
+/// PostgreSQL takes one term that names what is recursive once.
+const REACH_POSTGRES: &str = reach!(
+    "$1 COLLATE \"C\"",
+    "SELECT step.uuid, step.level, step.through, step.linked FROM reach CROSS JOIN LATERAL ( \
+        SELECT groups.uuid, reach.level, 1 AS through, 0 AS linked FROM groups \
+            WHERE groups.owner_uuid = reach.uuid AND groups.group_class <> 'role' \
+        UNION ALL \
+        SELECT links.head_uuid, CASE WHEN links.name = 'can_manage' THEN reach.level \
+                WHEN links.name = 'can_write' AND reach.level > 1 THEN 2 ELSE 1 END, \
+            CASE WHEN links.name = 'can_manage' OR substr(links.head_uuid, 7, 5) <> 'tpzed' \
+                THEN 1 ELSE 0 END, 1 FROM links \
+            WHERE links.tail_uuid = reach.uuid AND links.link_class = 'permission' \
             AND links.name IN ('can_read', 'can_write', 'can_manage') \
             AND links.head_uuid IS NOT NULL \
-    ) \
-    SELECT uuid, MAX(CASE WHEN through THEN level END), MAX(CASE WHEN linked THEN level END) \
-    FROM reach GROUP BY uuid";
+    ) AS step WHERE reach.through = 1"
+);
 
 const HIDDEN: &str = "WITH RECURSIVE hidden (uuid) AS ( \
         SELECT uuid FROM groups WHERE trash_at <= $1 \
@@ -67,12 +100,13 @@ const FROZEN: &str = "WITH RECURSIVE frozen (uuid) AS ( \
 impl Sight {
     /// What the reader reaches now.
     pub(crate) async fn of(
-        conn: &mut SqliteConnection,
+        conn: &mut Connection,
         around: &Around,
         reader: &Reader,
     ) -> Result<Self, StoreError> {
         let mut sight = Self {
             reader: *reader,
+            dialect: conn.dialect(),
             now: around.now.clone(),
             owners: HashMap::new(),
             heads: HashMap::new(),
@@ -80,13 +114,13 @@ impl Sight {
             include_old_versions: false,
         };
         if !reader.include_trash {
-            let rows = sqlx::query(HIDDEN).bind(around.now.clone()).fetch_all(&mut *conn).await?;
+            let rows = query(HIDDEN).bind(around.now.clone()).fetch_all(&mut *conn).await?;
             sight.hidden = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
         }
         if reader.is_admin {
             return Ok(sight);
         }
-        let rows = sqlx::query(REACH)
+        let rows = query(sight.dialect.pick(REACH_SQLITE, REACH_POSTGRES))
             .bind(reader.user.to_string())
             .bind(around.all_users.clone())
             .bind(around.anonymous.clone())
@@ -110,6 +144,11 @@ impl Sight {
             }
         }
         Ok(sight)
+    }
+
+    /// What the database speaks that it was found in.
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.dialect
     }
 
     /// Which records of a type exist for the reader.
@@ -142,7 +181,7 @@ impl Sight {
         if self.reader.is_admin {
             return all.add_option(self.owner_in_sight(resource));
         }
-        let owners = is_in(column(resource, "owner_uuid"), self.owners.keys());
+        let owners = self.is_in(column(resource, "owner_uuid"), self.owners.keys());
         let mut any = Cond::any().add(owners);
         let code = resource.type_code();
         let heads = || self.heads.keys().filter(|uuid| uuid.get(6..11) == Some(code));
@@ -161,7 +200,7 @@ impl Sight {
     /// Records that are among these heads of links. One in a trashed project is out of sight all the same.
     fn linked<'h>(&self, resource: Resource, heads: impl Iterator<Item = &'h String>) -> Cond {
         Cond::all()
-            .add(is_in(column(resource, "uuid"), heads))
+            .add(self.is_in(column(resource, "uuid"), heads))
             .add_option(self.owner_in_sight(resource))
     }
 
@@ -175,16 +214,16 @@ impl Sight {
 
     fn owner_in_sight(&self, resource: Resource) -> Option<SimpleExpr> {
         let owner = column(resource, "owner_uuid");
-        (!self.hidden.is_empty()).then(|| is_in(owner, self.hidden.iter()).not())
+        (!self.hidden.is_empty()).then(|| self.is_in(owner, self.hidden.iter()).not())
     }
 
     /// Whether the reader sees what the group in this column owns.
     pub(crate) fn sees_into(&self, column: (Alias, Alias)) -> SimpleExpr {
         let column = Expr::col(column);
         if self.reader.is_admin {
-            return is_in(column, self.hidden.iter()).not();
+            return self.is_in(column, self.hidden.iter()).not();
         }
-        is_in(column, self.owners.keys())
+        self.is_in(column, self.owners.keys())
     }
 
     fn of_containers(&self) -> Cond {
@@ -211,12 +250,12 @@ impl Sight {
         let user = self.reader.user.as_str();
         let codes = Resource::OWNED.iter().map(|resource| resource.type_code());
         // Tokens, accounts and permissions of others are nobody's business, whoever manages them.
-        let is_owned = Expr::cust_with_exprs("substr(?, 7, 5)", [of("object_uuid")]).is_in(codes);
+        let is_owned = type_code_of(of("object_uuid")).is_in(codes);
         let in_project =
-            Cond::all().add(is_owned).add(is_in(of("object_owner_uuid"), self.owners.keys()));
-        let linked = Cond::all().add(is_in(of("object_uuid"), self.heads.keys()));
+            Cond::all().add(is_owned).add(self.is_in(of("object_owner_uuid"), self.owners.keys()));
+        let linked = Cond::all().add(self.is_in(of("object_uuid"), self.heads.keys()));
         let hidden = (!self.hidden.is_empty())
-            .then(|| is_in(of("object_owner_uuid"), self.hidden.iter()).not());
+            .then(|| self.is_in(of("object_owner_uuid"), self.hidden.iter()).not());
         let requests = Resource::ContainerRequests;
         let mut pointing = Query::select();
         pointing
@@ -240,7 +279,7 @@ impl Sight {
         }
         let is_permission = || column(links, "link_class").eq("permission");
         let owned = Cond::all()
-            .add(is_in(column(links, "owner_uuid"), self.owners.keys()))
+            .add(self.is_in(column(links, "owner_uuid"), self.owners.keys()))
             .add(is_permission().not());
         // In a query of its own, which goes over permissions alone and only where one is met: both sides of the OR
         // are then found by an index.
@@ -268,10 +307,10 @@ impl Sight {
         let mut any = Cond::any()
             .add(of_grant("tail_uuid").eq(user))
             .add(of_grant("head_uuid").eq(user))
-            .add(is_in(of_grant("head_uuid"), holders));
+            .add(self.is_in(of_grant("head_uuid"), holders));
         for resource in Resource::OWNED.iter().copied().filter(|of| *of != Resource::Groups) {
             let table = Alias::new(resource.schema().table);
-            let by_owner = is_in(column(resource, "owner_uuid"), owners.iter());
+            let by_owner = self.is_in(column(resource, "owner_uuid"), owners.iter());
             let managed = Cond::any().add(by_owner).add(self.linked(resource, heads.iter()));
             let mut owned = Query::select();
             owned
@@ -279,10 +318,7 @@ impl Sight {
                 .from(table)
                 .and_where(column(resource, "uuid").eq(of_grant("head_uuid")))
                 .cond_where(Cond::all().add(managed).add_option(self.not_trashed(resource)));
-            let is_such = Expr::cust_with_exprs(
-                "substr(?, 7, 5) = ?",
-                [of_grant("head_uuid"), Expr::val(resource.type_code())],
-            );
+            let is_such = type_code_of(of_grant("head_uuid")).eq(resource.type_code());
             any = any.add(Cond::all().add(is_such).add(Expr::exists(owned)));
         }
         let mut grants = Query::select();
@@ -293,6 +329,15 @@ impl Sight {
             .and_where(Expr::cust("\"grants\".\"link_class\" = 'permission'"))
             .cond_where(any);
         grants
+    }
+
+    /// Whether a column's value is one of these.
+    pub(crate) fn is_in<S: AsRef<str>>(
+        &self,
+        column: SimpleExpr,
+        values: impl Iterator<Item = S>,
+    ) -> SimpleExpr {
+        is_in(self.dialect, column, values)
     }
 
     /// What the reader may do with a group of this owner.
@@ -311,27 +356,24 @@ pub(crate) fn column(resource: Resource, name: &'static str) -> SimpleExpr {
     Expr::col((Alias::new(resource.schema().table), Alias::new(name)))
 }
 
-/// Whether a column's value is one of these. Bound as one value however many they are, so that neither the
-/// statement's text nor SQLite's limit on values depends on it.
+/// Whether a column's value is one of these.
 pub(crate) fn is_in<S: AsRef<str>>(
+    dialect: Dialect,
     column: SimpleExpr,
     values: impl Iterator<Item = S>,
 ) -> SimpleExpr {
     let mut values: Vec<String> = values.map(|value| value.as_ref().to_owned()).collect();
-    // One is the home of who shares nothing: SQLite then reads an index in its order.
+    // One is the home of who shares nothing: an index is then read in its order.
     if values.len() == 1 {
         return column.eq(values.remove(0));
     }
     let list = serde_json::Value::from(values);
-    Expr::cust_with_exprs(
-        "? IN (SELECT value FROM json_each(?))",
-        [column, Expr::val(list.to_string())],
-    )
+    dialect.is_among(column, list.to_string())
 }
 
 /// The rights on each of these groups.
 pub(super) async fn rights_on_groups(
-    conn: &mut SqliteConnection,
+    conn: &mut Connection,
     around: &Around,
     reader: &Reader,
     uuids: &[&str],
@@ -339,14 +381,16 @@ pub(super) async fn rights_on_groups(
     // Whoever shows a trashed group has found it by asking for trash.
     let reader = Reader { include_trash: true, ..*reader };
     let sight = Sight::of(conn, around, &reader).await?;
-    let frozen = sqlx::query(FROZEN).fetch_all(&mut *conn).await?;
+    let frozen = query(FROZEN).fetch_all(&mut *conn).await?;
     let frozen: HashSet<String> =
         frozen.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
     let list = serde_json::Value::from_iter(uuids.iter().copied()).to_string();
-    let rows = sqlx::query(
+    let rows = query(conn.dialect().pick(
         "SELECT uuid, owner_uuid, group_class = 'role' FROM groups \
          WHERE uuid IN (SELECT value FROM json_each($1))",
-    )
+        "SELECT uuid, owner_uuid, group_class = 'role' FROM groups \
+         WHERE uuid = ANY(ARRAY(SELECT jsonb_array_elements_text($1::jsonb)))",
+    ))
     .bind(list)
     .fetch_all(conn)
     .await?;

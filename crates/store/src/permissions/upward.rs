@@ -3,10 +3,9 @@
 //! Both are indexed and a record has few of either, so that a check costs the same whatever else there is.
 
 use model::Level;
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteConnection;
 
 use super::{Around, Found, Rights};
+use crate::connection::{Connection, query};
 use crate::error::StoreError;
 use crate::list::Reader;
 use crate::schema::Resource;
@@ -15,28 +14,21 @@ use crate::schema::Resource;
 ///
 /// `itself` is 1 for the record that the question is about: any link to it counts. From a user who is met on the way
 /// only a link that manages it leads on.
-macro_rules! upward {
-    ($answer:literal) => {
+macro_rules! upward_by {
+    ($record:literal, $steps:literal, $answer:literal) => {
         concat!(
             "WITH RECURSIVE up (uuid, level, itself) AS ( \
-                SELECT $1, 3, $3 \
+                SELECT ",
+            $record,
+            ", 3, $3 \
                 UNION \
                 SELECT $2, 3, 0 WHERE $2 IS NOT NULL \
-                UNION \
-                SELECT groups.owner_uuid, up.level, 0 FROM up \
-                    JOIN groups ON groups.uuid = up.uuid \
-                    WHERE groups.group_class <> 'role' \
-                UNION \
-                SELECT links.tail_uuid, min(up.level, CASE links.name \
-                    WHEN 'can_manage' THEN 3 WHEN 'can_write' THEN 2 ELSE 1 END), 0 FROM up \
-                    JOIN links ON links.head_uuid = up.uuid \
-                    WHERE links.link_class = 'permission' AND links.tail_uuid IS NOT NULL \
-                    AND links.name IN ('can_read', 'can_write', 'can_manage') \
-                    AND (up.itself OR links.name = 'can_manage' \
-                        OR substr(up.uuid, 7, 5) <> 'tpzed') \
-            ), chain (uuid) AS ( \
-                SELECT $1 \
-                UNION \
+                UNION ",
+            $steps,
+            "), chain (uuid) AS ( \
+                SELECT ",
+            $record,
+            " UNION \
                 SELECT $2 WHERE $2 IS NOT NULL \
                 UNION \
                 SELECT groups.owner_uuid FROM chain \
@@ -47,9 +39,49 @@ macro_rules! upward {
     };
 }
 
+/// The question for a database: a step leads to an owner, or over a permission link to its tail. SQLite reads the steps
+/// from indexes where each is a term of its own; PostgreSQL takes one term that names what is recursive once.
+macro_rules! upward {
+    ($dialect:expr, $answer:literal) => {
+        $dialect.pick(
+            upward_by!(
+                "$1",
+                "SELECT groups.owner_uuid, up.level, 0 FROM up \
+                    JOIN groups ON groups.uuid = up.uuid \
+                    WHERE groups.group_class <> 'role' \
+                UNION \
+                SELECT links.tail_uuid, CASE WHEN links.name = 'can_manage' THEN up.level \
+                        WHEN links.name = 'can_write' AND up.level > 1 THEN 2 ELSE 1 END, 0 FROM up \
+                    JOIN links ON links.head_uuid = up.uuid \
+                    WHERE links.link_class = 'permission' AND links.tail_uuid IS NOT NULL \
+                    AND links.name IN ('can_read', 'can_write', 'can_manage') \
+                    AND (up.itself = 1 OR links.name = 'can_manage' \
+                        OR substr(up.uuid, 7, 5) <> 'tpzed')",
+                $answer
+            ),
+            upward_by!(
+                "$1 COLLATE \"C\"",
+                "SELECT step.uuid, step.level, 0 FROM up CROSS JOIN LATERAL ( \
+                    SELECT groups.owner_uuid AS uuid, up.level FROM groups \
+                        WHERE groups.uuid = up.uuid AND groups.group_class <> 'role' \
+                    UNION ALL \
+                    SELECT links.tail_uuid, CASE WHEN links.name = 'can_manage' THEN up.level \
+                            WHEN links.name = 'can_write' AND up.level > 1 THEN 2 ELSE 1 END \
+                        FROM links WHERE links.head_uuid = up.uuid \
+                        AND links.link_class = 'permission' AND links.tail_uuid IS NOT NULL \
+                        AND links.name IN ('can_read', 'can_write', 'can_manage') \
+                        AND (up.itself = 1 OR links.name = 'can_manage' \
+                            OR substr(up.uuid, 7, 5) <> 'tpzed') \
+                ) AS step",
+                $answer
+            ),
+        )
+    };
+}
+
 /// The rights on a record by owners and links.
 pub(super) async fn rights(
-    conn: &mut SqliteConnection,
+    conn: &mut Connection,
     around: &Around,
     reader: &Reader,
     resource: Resource,
@@ -62,9 +94,10 @@ pub(super) async fn rights(
     }
     // The system owns users, which makes nobody their manager.
     let owner = (resource != Resource::Users).then(|| found.owner_uuid.clone());
-    let row = sqlx::query(upward!(
-        "SELECT (SELECT MAX(CASE up.uuid WHEN $4 THEN up.level \
-                WHEN $5 THEN min(up.level, 2) ELSE min(up.level, 1) END) \
+    let row = query(upward!(
+        conn.dialect(),
+        "SELECT (SELECT CAST(MAX(CASE WHEN up.uuid = $4 THEN up.level \
+                WHEN up.uuid = $5 AND up.level > 1 THEN 2 ELSE 1 END) AS BIGINT) \
             FROM up WHERE up.uuid IN ($4, $5, $6)), \
         EXISTS (SELECT 1 FROM chain JOIN groups ON groups.uuid = chain.uuid \
             WHERE groups.trash_at <= $7), \
@@ -99,31 +132,34 @@ pub(super) async fn rights(
 /// Whether the reader has what this holder of rights has: is this user or manages it, has this role, or sees into
 /// this project.
 pub(super) async fn has(
-    conn: &mut SqliteConnection,
+    conn: &mut Connection,
     around: &Around,
     reader: &Reader,
     holder: &str,
 ) -> Result<bool, StoreError> {
-    let row =
-        sqlx::query(upward!("SELECT EXISTS (SELECT 1 FROM up WHERE up.uuid IN ($4, $5, $6))"))
-            .bind(holder.to_owned())
-            .bind(None::<String>)
-            .bind(0)
-            .bind(reader.user.to_string())
-            .bind(around.all_users.clone())
-            .bind(around.anonymous.clone())
-            .fetch_one(conn)
-            .await?;
+    let row = query(upward!(
+        conn.dialect(),
+        "SELECT EXISTS (SELECT 1 FROM up WHERE up.uuid IN ($4, $5, $6))"
+    ))
+    .bind(holder.to_owned())
+    .bind(None::<String>)
+    .bind(0)
+    .bind(reader.user.to_string())
+    .bind(around.all_users.clone())
+    .bind(around.anonymous.clone())
+    .fetch_one(conn)
+    .await?;
     Ok(row.try_get(0)?)
 }
 
 /// The groups and permission links over which rights on a record lead: it is as it is until one of them changes.
 pub(crate) async fn trail(
-    conn: &mut SqliteConnection,
+    conn: &mut Connection,
     uuid: &str,
     owner_uuid: &str,
 ) -> Result<Vec<String>, StoreError> {
-    let rows = sqlx::query(upward!(
+    let rows = query(upward!(
+        conn.dialect(),
         "SELECT groups.uuid FROM up JOIN groups ON groups.uuid = up.uuid \
         UNION \
         SELECT links.uuid FROM up JOIN links ON links.head_uuid = up.uuid \

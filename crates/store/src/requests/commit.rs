@@ -6,9 +6,9 @@ use model::{
     Container, ContainerRequest, ContainerState, ContainerUuid, JsonMap, RequestState,
     RuntimeConstraints, UserUuid,
 };
-use sqlx::Row as _;
 
 use super::Resolved;
+use crate::connection::query;
 use crate::containers;
 use crate::containers::results;
 use crate::error::StoreError;
@@ -39,7 +39,7 @@ pub(super) async fn commit(
         None => {
             containers::insert(tx, &wanted).await?;
             let digest = digest_of(&request.secret_mounts);
-            sqlx::query("UPDATE containers SET secret_mounts_digest = $2 WHERE uuid = $1")
+            query("UPDATE containers SET secret_mounts_digest = $2 WHERE uuid = $1")
                 .bind(wanted.uuid.to_string())
                 .bind(digest)
                 .execute(tx.conn())
@@ -147,7 +147,7 @@ async fn find_equal(
             (state = 'Complete' AND exit_code = 0 AND log IS NOT NULL AND output IS NOT NULL) \
             OR (state IN ('Queued', 'Locked', 'Running') AND priority > 0)) \
          ORDER BY CASE state WHEN 'Complete' THEN 1 WHEN 'Running' THEN 2 WHEN 'Locked' THEN 3 \
-            ELSE 4 END, COALESCE(finished_at, ''), started_at, created_at LIMIT 1000",
+            ELSE 4 END, COALESCE(finished_at, ''), COALESCE(started_at, ''), created_at LIMIT 1000",
         &[
             &wanted.container_image,
             &user,
@@ -180,7 +180,7 @@ async fn ancestors(
         if !found.insert(uuid) {
             continue;
         }
-        let rows = sqlx::query(
+        let rows = query(
             "SELECT DISTINCT requesting_container_uuid FROM container_requests \
              WHERE container_uuid = $1 AND requesting_container_uuid IS NOT NULL",
         )

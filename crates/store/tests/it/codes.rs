@@ -83,7 +83,7 @@ async fn t47_neither_codes_nor_tokens_are_on_disk_in_the_clear() {
     };
     let (token, record) = fixture.store.create_token(new).await.unwrap();
     let (code, _) = code(&fixture, 60).await;
-    let bytes = fixture.bytes_on_disk();
+    let bytes = fixture.bytes_on_disk().await;
     // The search itself works: the identifier is there.
     assert!(contains(&bytes, record.uuid.as_str()));
     assert!(!contains(&bytes, token.secret()) && !contains(&bytes, &code));

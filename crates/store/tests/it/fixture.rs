@@ -1,8 +1,9 @@
-//! A store in a directory that goes away, with users and what they submit.
+//! A store in a place of its own, with users and what they submit.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use crate::place::Place;
 use model::group_rules::{GroupOrigin, change_group, new_group};
 use model::request_rules::{Origin, new_request};
 use model::{ContainerRequest, Group, JsonMap, Link, Timestamp, User};
@@ -11,7 +12,7 @@ use store::{Clock, Identity, NameClash, NewToken, NewUser, Reader, Store, StoreO
 
 pub(crate) struct Fixture {
     pub(crate) store: Store,
-    pub(crate) dir: tempfile::TempDir,
+    pub(crate) place: Place,
     pub(crate) ada: User,
     pub(crate) bob: User,
     /// Seconds that the store's clock is ahead.
@@ -25,22 +26,19 @@ impl Fixture {
 
     /// For many writes: a disk syncs each.
     pub(crate) async fn in_memory() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        Self::at(std::path::Path::new(":memory:"), dir, StoreOptions::default()).await
+        Self::at(Place::quick().await, StoreOptions::default()).await
     }
 
     pub(crate) async fn with(options: StoreOptions) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        Self::at(&dir.path().join("wharf.db"), dir, options).await
+        Self::at(Place::new().await, options).await
     }
 
     /// On this disk.
     pub(crate) async fn beside(disk: &std::path::Path) -> Self {
-        let dir = tempfile::tempdir_in(disk).unwrap();
-        Self::at(&disk.join("wharf.db"), dir, StoreOptions::default()).await
+        Self::at(Place::beside(disk), StoreOptions::default()).await
     }
 
-    async fn at(path: &std::path::Path, dir: tempfile::TempDir, options: StoreOptions) -> Self {
+    async fn at(place: Place, options: StoreOptions) -> Self {
         let ahead = Arc::new(AtomicI64::new(0));
         let clock = {
             let ahead = ahead.clone();
@@ -50,7 +48,7 @@ impl Fixture {
             })
         };
         let options = StoreOptions { clock, ..options };
-        let store = Store::open(path, options).await.unwrap();
+        let store = place.open(options).await;
         store.ensure_system_user().await.unwrap();
         let user = |name: &str, is_admin| NewUser {
             username: name.to_owned(),
@@ -60,12 +58,7 @@ impl Fixture {
         };
         let ada = store.create_user(user("ada", false)).await.unwrap();
         let bob = store.create_user(user("bob", false)).await.unwrap();
-        Self { store, dir, ada, bob, ahead }
-    }
-
-    /// The database file of [`Fixture::with`].
-    pub(crate) fn path(&self) -> std::path::PathBuf {
-        self.dir.path().join("wharf.db")
+        Self { store, place, ada, bob, ahead }
     }
 
     pub(crate) fn advance(&self, seconds: i64) {
@@ -190,10 +183,9 @@ impl Fixture {
         rights.map_or("none", |rights| rights.level.as_str())
     }
 
-    /// Everything that is on disk, as it is while the store is open.
-    pub(crate) fn bytes_on_disk(&self) -> Vec<u8> {
-        let files = std::fs::read_dir(self.dir.path()).unwrap();
-        files.flat_map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect()
+    /// Everything that is kept, as it is while the store is open.
+    pub(crate) async fn bytes_on_disk(&self) -> Vec<u8> {
+        self.place.bytes().await
     }
 }
 

@@ -101,7 +101,7 @@ async fn secrets_are_in_no_entry() {
         }
     }
     // Only where it belongs.
-    assert!(contains(&fixture.bytes_on_disk(), secret));
+    assert!(contains(&fixture.bytes_on_disk().await, secret));
     fixture.store.delete_request(request.uuid).await.unwrap();
 }
 

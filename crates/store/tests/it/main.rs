@@ -1,4 +1,5 @@
-//! The store as the rest of Wharf uses it, over a real file.
+//! The store as the rest of Wharf uses it: over a real file, or over the PostgreSQL server that `WHARF_TEST_POSTGRES` names.
+//! What is in `files` and `full_disk` is about files alone.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -6,6 +7,7 @@ mod codes;
 mod collections;
 mod containers;
 mod contents;
+mod files;
 mod fixture;
 mod full_disk;
 mod groups;
@@ -13,6 +15,7 @@ mod lists;
 mod logs;
 mod names;
 mod permissions;
+mod place;
 mod requests;
 mod results;
 mod shared;

@@ -2,7 +2,7 @@
 
 use model::{ContainerRequest, ContainerState, RequestState};
 use serde_json::json;
-use store::{ChangeKind, Notice, Store, StoreError, StoreOptions, TargetKey};
+use store::{ChangeKind, Notice, StoreError, TargetKey};
 
 use crate::fixture::Fixture;
 
@@ -158,22 +158,6 @@ async fn secret_mounts_are_kept_for_drafts_and_never_listed() {
 }
 
 #[tokio::test]
-async fn what_was_acknowledged_is_there_for_whoever_opens_the_file_next() {
-    let fixture = Fixture::new().await;
-    let request = fixture.submit(&fixture.ada, json!({})).await;
-    // As after kill -9: nobody closes anything; the file and its log are taken as they are.
-    let copy = tempfile::tempdir().unwrap();
-    for file in std::fs::read_dir(fixture.dir.path()).unwrap() {
-        let file = file.unwrap();
-        std::fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
-    }
-    let path = copy.path().join("wharf.db");
-    let next = Store::open(&path, StoreOptions::default()).await.unwrap();
-    assert_eq!(next.request(request.uuid).await.unwrap(), Some(request));
-    next.close().await;
-}
-
-#[tokio::test]
 async fn changes_come_after_commit_and_a_slow_listener_is_told_to_look_at_everything() {
     let fixture = Fixture::in_memory().await;
     let (mut quick, mut slow) = (fixture.store.changes(), fixture.store.changes());
@@ -187,21 +171,4 @@ async fn changes_come_after_commit_and_a_slow_listener_is_told_to_look_at_everyt
         last = set_priority(&fixture, &last, priority).await;
     }
     assert_eq!(slow.next().await, Some(Notice::Everything));
-}
-
-#[tokio::test]
-async fn the_file_is_for_its_owner_alone() {
-    use std::os::unix::fs::PermissionsExt as _;
-    let fixture = Fixture::new().await;
-    for file in std::fs::read_dir(fixture.dir.path()).unwrap() {
-        let mode = file.unwrap().metadata().unwrap().permissions().mode();
-        assert_eq!(mode & 0o077, 0);
-    }
-}
-
-#[tokio::test]
-async fn a_directory_that_is_not_there_is_named() {
-    let path = std::path::Path::new("/nonexistent/wharf.db");
-    let error = Store::open(path, StoreOptions::default()).await.unwrap_err();
-    assert!(error.to_string().contains("/nonexistent/wharf.db"), "{error}");
 }

@@ -164,7 +164,10 @@ async fn secrets_leave_the_records_with_the_end() {
     fixture.store.end_container(container, &exited, leavings()).await.unwrap();
     let over = fixture.store.request(request.uuid).await.unwrap().unwrap();
     assert!(over.secret_mounts.is_empty() && over.runtime_token.is_none());
-    assert!(contains(&fixture.bytes_on_disk(), "container_requests"), "the files are looked at");
+    assert!(
+        contains(&fixture.bytes_on_disk().await, "container_requests"),
+        "the files are looked at"
+    );
 }
 
 #[tokio::test]

@@ -8,12 +8,13 @@ use serde_json::json;
 use store::{Change, ChangeKind, Changes, Notice, Store, StoreOptions};
 
 use crate::fixture::Fixture;
+use crate::place::Place;
 
 const SOON: Duration = Duration::from_secs(20);
 
 /// A second store on the fixture's file; both follow.
 async fn second(fixture: &Fixture, options: StoreOptions) -> Store {
-    let other = Store::open(&fixture.path(), options).await.unwrap();
+    let other = fixture.place.open(options).await;
     for store in [fixture.store.clone(), other.clone()] {
         tokio::spawn(async move { store.follow_changes().await });
     }
@@ -81,7 +82,7 @@ async fn each_process_hears_every_change_once_whoever_wrote_it() {
 async fn a_process_that_falls_behind_is_told_to_look_at_everything_and_goes_on() {
     let few = StoreOptions { changes_kept: 8, ..StoreOptions::default() };
     let fixture = Fixture::with(few.clone()).await;
-    let other = Store::open(&fixture.path(), few).await.unwrap();
+    let other = fixture.place.open(few).await;
     let mut there = other.changes();
     let begun = other.heard_at();
     for _token in 0..20 {
@@ -100,10 +101,9 @@ async fn a_process_that_falls_behind_is_told_to_look_at_everything_and_goes_on()
 
 #[tokio::test]
 async fn two_processes_that_start_at_once_make_one_database() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("wharf.db");
-    let opening = (0..4).map(|_| Store::open(&path, StoreOptions::default()));
+    let place = Place::new().await;
+    let opening = (0..4).map(|_| place.open(StoreOptions::default()));
     for opened in futures_util::future::join_all(opening).await {
-        opened.unwrap().ensure_system_user().await.unwrap();
+        opened.ensure_system_user().await.unwrap();
     }
 }

@@ -61,14 +61,30 @@ impl Keeping {
     }
 
     async fn open(config: &Config, data: &DataDir) -> Result<Self> {
-        let path = data.path().join("wharf.db");
-        let options = StoreOptions { cluster: config.cluster_id, ..StoreOptions::default() };
-        let store = Store::open(&path, options).await;
-        let store = store.with_context(|| format!("open the records in {}", path.display()))?;
+        let store = open_records(config, data).await?;
         store.ensure_system_user().await?;
         let images = ImageStore::open(data.path().join("images")).context("open the images")?;
         let keep = blocks::open(config, data).await?;
         let images = LocalImages::new(images, store.clone(), keep.clone());
         Ok(Self { store, images, keep })
     }
+}
+
+/// The records: on a server where the config says so, else in a file.
+async fn open_records(config: &Config, data: &DataDir) -> Result<Store> {
+    let options = StoreOptions {
+        cluster: config.cluster_id,
+        readers: config.database.read_connections,
+        ..StoreOptions::default()
+    };
+    let Some(url) = &config.database.url else {
+        let path = data.path().join("wharf.db");
+        let store = Store::open(&path, options).await;
+        return store.with_context(|| format!("open the records in {}", path.display()));
+    };
+    let store = Store::connect(url.expose(), options).await;
+    let store = store.with_context(|| format!("open the records in {url}"))?;
+    // Blocks, keys and supervisors are in one data directory, and the records are about these.
+    store.belong_to(&data.ensure_id()?, &data.about()).await?;
+    Ok(store)
 }

@@ -3,7 +3,7 @@
 use super::settings;
 use crate::replace::Relaunch;
 use anyhow::Result;
-use config::Config;
+use config::{Config, DatabaseUrl};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -27,6 +27,8 @@ pub(crate) struct ControllerOptions {
     pub(crate) listen: Option<SocketAddr>,
     /// A config file over the local defaults.
     pub(crate) config_file: Option<PathBuf>,
+    /// Where the records are, if flags or environment say so.
+    pub(crate) database: Option<DatabaseUrl>,
     /// Take the place of the process that runs.
     pub(crate) replace: bool,
     /// How to start a process that is to take ours.
@@ -37,7 +39,8 @@ impl ControllerOptions {
     /// The config: the local defaults, the file over them. `bound` is the address that was really bound.
     pub(crate) fn resolve(&self, bound: Option<SocketAddr>) -> Result<Config> {
         let file = self.config_file.as_deref();
-        let mut config = settings::resolve(&self.data, bound.or(self.listen), file)?;
+        let mut config =
+            settings::resolve(&self.data, bound.or(self.listen), file, self.database.as_ref())?;
         match (self.listen, bound, file) {
             (Some(flag), None, Some(path)) if config.listen != flag => anyhow::bail!(
                 "--listen says {flag} and Listen in {} says {}: give one of them",

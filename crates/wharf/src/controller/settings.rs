@@ -7,7 +7,7 @@ use crate::secrets::Secrets;
 use anyhow::{Context, Result};
 use api::{ApiConfig, BindMounts, CollectionsConfig};
 use cli::DEFAULT_LISTEN;
-use config::Config;
+use config::{Config, DatabaseUrl};
 use dashboard::DashboardConfig;
 use dispatch::DispatchConfig;
 use http::HeaderValue;
@@ -22,19 +22,28 @@ use std::time::Duration;
 /// What may come at once of the frames that are counted.
 const FRAME_BURST: Duration = Duration::from_secs(10);
 
-/// The config: the local defaults for this directory and address, the file over them.
+/// The config: the local defaults for this directory and address, the file over them, and the database that flags or
+/// environment name over that.
 pub(crate) fn resolve(
     data: &Path,
     listen: Option<SocketAddr>,
     file: Option<&Path>,
+    database: Option<&DatabaseUrl>,
 ) -> Result<Config> {
     let default = DEFAULT_LISTEN.parse().context("the default address")?;
     let data = std::path::absolute(data).with_context(|| format!("find {}", data.display()))?;
     let local = Config::local(data, listen.unwrap_or(default));
-    match file {
-        None => Ok(local),
-        Some(path) => Ok(config::RawConfig::load(path)?.resolve(local)?),
+    let mut config = match file {
+        None => local,
+        Some(path) => config::RawConfig::load(path)?.resolve(local)?,
+    };
+    if let Some(url) = database {
+        if let Err(what) = url.check() {
+            anyhow::bail!("--database (or WHARF_DATABASE) {what}");
+        }
+        config.database.url = Some(url.clone());
     }
+    Ok(config)
 }
 
 /// For the API.
