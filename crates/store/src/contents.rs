@@ -210,7 +210,7 @@ async fn projects_below(conn: &mut Connection, owner: &str) -> Result<Vec<String
 /// The type's place in the query, the identifier, and what it is ordered by: of the page, in order.
 fn keys(query: &ContentsQuery, sight: &Sight, place: &Place) -> SelectStatement {
     let columns = order_columns(&query.kinds);
-    let mut arms = query.kinds.iter().enumerate().map(|(at, kind)| {
+    let part = |at: usize, kind: &KindQuery, of_sight: Cond| {
         let mut arm = Query::select();
         let number = i64::try_from(at).unwrap_or(i64::MAX);
         arm.expr_as(Expr::val(number), Alias::new("kind"))
@@ -223,10 +223,14 @@ fn keys(query: &ContentsQuery, sight: &Sight, place: &Place) -> SelectStatement 
             );
             arm.expr_as(key, Alias::new(format!("key_{number}")));
         }
-        list::narrow(&mut arm, kind.resource, &kind.filters, sight);
+        list::narrow_to(&mut arm, kind.resource, &kind.filters, sight, of_sight);
         place.narrow(sight.dialect(), &mut arm, kind.resource);
         arm
+    };
+    let arms = query.kinds.iter().enumerate().flat_map(|(at, kind)| {
+        sight.parts(kind.resource).into_iter().map(move |of_sight| (at, kind, of_sight))
     });
+    let mut arms = arms.map(|(at, kind, of_sight)| part(at, kind, of_sight));
     let mut statement = arms.next().unwrap_or_default();
     for arm in arms {
         statement.union(UnionType::All, arm);

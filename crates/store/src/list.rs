@@ -1,8 +1,10 @@
 //! Lists: any record type, filtered, ordered, selected, seen by one reader.
 
-use model::filter::{Filter, ListQuery, Schema};
+use model::filter::{Filter, ListQuery, OrderTerm, Schema};
 use model::{JsonMap, UserUuid};
-use sea_query::{Alias, Cond, Expr, ExprTrait as _, Order, Query, SelectStatement};
+use sea_query::{
+    Alias, Cond, Expr, ExprTrait as _, Order, Query, SelectStatement, SimpleExpr, UnionType,
+};
 
 use crate::database::Store;
 use crate::dialect::Dialect;
@@ -122,7 +124,7 @@ impl Store {
             let mut statement = select_of(resource, select);
             statement
                 .and_where(is_in(conn.dialect(), column(resource, "uuid"), uuids.iter()))
-                .cond_where(visible(resource, &sight))
+                .cond_where(sight.of_records(resource))
                 .order_by((Alias::new(resource.schema().table), Alias::new("uuid")), Order::Asc);
             sql::build(conn.dialect(), &statement)
         };
@@ -162,15 +164,37 @@ pub(crate) fn page(
         return statement;
     }
     // Which records are on the page is found by what indexes hold; whole rows are read for these alone.
-    let mut on_page = Query::select();
-    on_page.expr(column(resource, "uuid")).from(Alias::new(resource.schema().table));
-    narrow(&mut on_page, resource, &query.filters, sight);
-    on_page.cond_where(also.unwrap_or_else(Cond::all));
-    order(sight.dialect(), &mut on_page, resource, query);
-    on_page.limit(query.limit.into()).offset(query.offset.into());
+    let on_page = on_page(resource, query, sight, &also.unwrap_or_else(Cond::all));
     statement.and_where(column(resource, "uuid").in_subquery(on_page));
     order(sight.dialect(), &mut statement, resource, query);
     statement
+}
+
+/// The identifiers of a page's records. What a reader sees in several ways is merged from a list of each.
+fn on_page(resource: Resource, query: &ListQuery, sight: &Sight, also: &Cond) -> SelectStatement {
+    let key = |number: usize| Alias::new(format!("key_{number}"));
+    let mut parts = sight.parts(resource).into_iter().map(|part| {
+        let mut list = Query::select();
+        list.expr_as(column(resource, "uuid"), Alias::new("key_uuid"));
+        for (number, term) in query.order.iter().enumerate() {
+            list.expr_as(column(resource, term.attribute.name), key(number));
+        }
+        list.from(Alias::new(resource.schema().table));
+        narrow_to(&mut list, resource, &query.filters, sight, part);
+        list.cond_where(also.clone());
+        list
+    });
+    let mut merged = parts.next().unwrap_or_default();
+    for part in parts {
+        merged.union(UnionType::All, part);
+    }
+    for (number, term) in query.order.iter().enumerate() {
+        order_by(sight.dialect(), &mut merged, Expr::col(key(number)), term);
+    }
+    merged.limit(query.limit.into()).offset(query.offset.into());
+    let mut uuids = Query::select();
+    uuids.column(Alias::new("key_uuid")).from_subquery(merged, Alias::new("merged"));
+    uuids
 }
 
 fn order(dialect: Dialect, statement: &mut SelectStatement, resource: Resource, query: &ListQuery) {
@@ -180,16 +204,21 @@ fn order(dialect: Dialect, statement: &mut SelectStatement, resource: Resource, 
         if query.distinct && !selected(term.attribute.name) {
             continue;
         }
-        let key = column(resource, term.attribute.name);
-        match dialect.order(term.attribute, term.descending) {
-            (direction, Some(nulls)) => {
-                statement.order_by_expr_with_nulls(key, direction, nulls);
-            }
-            (direction, None) => {
-                statement.order_by_expr(key, direction);
-            }
-        }
+        order_by(dialect, statement, column(resource, term.attribute.name), term);
     }
+}
+
+/// Orders by this expression as the term's attribute is ordered.
+pub(crate) fn order_by(
+    dialect: Dialect,
+    statement: &mut SelectStatement,
+    key: SimpleExpr,
+    term: &OrderTerm,
+) {
+    match dialect.order(term.attribute, term.descending) {
+        (direction, Some(nulls)) => statement.order_by_expr_with_nulls(key, direction, nulls),
+        (direction, None) => statement.order_by_expr(key, direction),
+    };
 }
 
 pub(crate) fn count(
@@ -205,12 +234,23 @@ pub(crate) fn count(
     statement
 }
 
-/// Joins and conditions.
+/// Joins and conditions of a list of all that exists for the reader.
 pub(crate) fn narrow(
     statement: &mut SelectStatement,
     resource: Resource,
     filters: &[Filter],
     sight: &Sight,
+) {
+    narrow_to(statement, resource, filters, sight, sight.of_records(resource));
+}
+
+/// The same of a part of it.
+pub(crate) fn narrow_to(
+    statement: &mut SelectStatement,
+    resource: Resource,
+    filters: &[Filter],
+    sight: &Sight,
+    part: Cond,
 ) {
     let schema: &'static Schema = resource.schema();
     for join in filter_sql::joins_used(filters).iter().filter_map(|p| schema.join(p)) {
@@ -219,14 +259,6 @@ pub(crate) fn narrow(
             .equals((Alias::new(schema.table), Alias::new(join.via)));
         statement.left_join(other, on);
     }
-    statement.cond_where(visible(resource, sight)).cond_where(filter_sql::all_of(
-        sight.dialect(),
-        schema,
-        filters,
-    ));
-}
-
-/// Which records exist for the reader; the rules are [`crate::permissions`]'s.
-fn visible(resource: Resource, sight: &Sight) -> Cond {
-    sight.of_records(resource)
+    let filters = filter_sql::all_of(sight.dialect(), schema, filters);
+    statement.cond_where(part).cond_where(filters);
 }

@@ -241,6 +241,3 @@ impl Entry {
         Ok(uuid)
     }
 }
-
-#[cfg(test)]
-mod tests;

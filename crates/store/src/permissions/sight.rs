@@ -154,14 +154,12 @@ impl Sight {
     /// Which records of a type exist for the reader.
     pub(crate) fn of_records(&self, resource: Resource) -> Cond {
         match resource {
-            Resource::Groups | Resource::ContainerRequests | Resource::Workflows => {
-                self.of_owned(resource)
-            }
-            Resource::Collections => {
-                let uuid = column(resource, "uuid");
-                let is_newest = column(resource, "current_version_uuid").eq(uuid);
-                let newest = (!self.include_old_versions).then_some(is_newest);
-                self.of_owned(resource).add_option(newest)
+            Resource::Groups
+            | Resource::ContainerRequests
+            | Resource::Workflows
+            | Resource::Collections => {
+                let any = self.ways(resource).into_iter().fold(Cond::any(), Cond::add);
+                self.of_anybody(resource).add(any)
             }
             Resource::Containers => self.of_containers(),
             Resource::Links => self.of_links(),
@@ -175,26 +173,49 @@ impl Sight {
         }
     }
 
-    /// Records in homes and projects.
-    fn of_owned(&self, resource: Resource) -> Cond {
-        let all = Cond::all().add_option(self.not_trashed(resource));
-        if self.reader.is_admin {
-            return all.add_option(self.owner_in_sight(resource));
+    /// The same in parts, no record in two of them. Each part can be read from an index in order, which a condition of
+    /// one or the other cannot.
+    pub(crate) fn parts(&self, resource: Resource) -> Vec<Cond> {
+        if !Resource::OWNED.contains(&resource) || resource == Resource::Links {
+            return vec![self.of_records(resource)];
         }
-        let owners = self.is_in(column(resource, "owner_uuid"), self.owners.keys());
-        let mut any = Cond::any().add(owners);
+        let ways = self.ways(resource);
+        (0..ways.len())
+            .map(|at| {
+                let part = self.of_anybody(resource).add(ways[at].clone());
+                ways[..at].iter().fold(part, |part, before| part.add(before.clone().not()))
+            })
+            .collect()
+    }
+
+    /// What every reader's records in homes and projects have in common.
+    fn of_anybody(&self, resource: Resource) -> Cond {
+        let all = Cond::all().add_option(self.not_trashed(resource));
+        if resource != Resource::Collections || self.include_old_versions {
+            return all;
+        }
+        all.add(column(resource, "current_version_uuid").eq(column(resource, "uuid")))
+    }
+
+    /// The ways on which the reader may come to records in homes and projects.
+    fn ways(&self, resource: Resource) -> Vec<Cond> {
+        if self.reader.is_admin {
+            return vec![Cond::all().add_option(self.owner_in_sight(resource))];
+        }
+        let owner = column(resource, "owner_uuid");
+        let mut ways = vec![Cond::all().add(self.is_in(owner, self.owners.keys()))];
         let code = resource.type_code();
         let heads = || self.heads.keys().filter(|uuid| uuid.get(6..11) == Some(code));
         if heads().next().is_some() {
-            any = any.add(self.linked(resource, heads()));
+            ways.push(self.linked(resource, heads()));
         }
         if resource == Resource::Groups {
-            any = any.add(Expr::cust(
+            ways.push(Cond::all().add(Expr::cust(
                 "\"groups\".\"uuid\" IN \
                  (SELECT roles.uuid FROM groups AS roles WHERE roles.group_class = 'role')",
-            ));
+            )));
         }
-        all.add(any)
+        ways
     }
 
     /// Records that are among these heads of links. One in a trashed project is out of sight all the same.
@@ -236,7 +257,7 @@ impl Sight {
             .expr(Expr::val(1))
             .from(Alias::new(requests.schema().table))
             .and_where(column(requests, "container_uuid").eq(column(Resource::Containers, "uuid")))
-            .cond_where(self.of_owned(requests));
+            .cond_where(self.of_records(requests));
         Cond::all().add(Expr::exists(pointing))
     }
 
@@ -262,7 +283,7 @@ impl Sight {
             .expr(Expr::val(1))
             .from(Alias::new(requests.schema().table))
             .and_where(column(requests, "container_uuid").eq(of("object_uuid")))
-            .cond_where(self.of_owned(requests));
+            .cond_where(self.of_records(requests));
         Cond::any()
             .add(of("owner_uuid").eq(user))
             .add(of("object_owner_uuid").eq(user))
