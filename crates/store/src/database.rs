@@ -14,6 +14,7 @@ use crate::error::StoreError;
 use crate::feed::{Bell, Feed};
 use crate::pools::Pools;
 use crate::reserve::Reserve;
+use crate::writer::Turns;
 use crate::{postgres, sqlite};
 
 /// Where the time comes from; tests bring their own.
@@ -83,6 +84,7 @@ impl Default for StoreOptions {
 #[derive(Debug, Clone)]
 pub struct Store {
     pub(crate) pools: Pools,
+    pub(crate) turns: Arc<Turns>,
     pub(crate) options: Arc<StoreOptions>,
     pub(crate) announcer: Arc<Announcer>,
     pub(crate) feed: Arc<Feed>,
@@ -151,6 +153,7 @@ impl Store {
         let feed = Feed::begin(&mut pools.writer().await?, bell).await?;
         Ok(Self {
             pools,
+            turns: Arc::default(),
             options: Arc::new(options),
             announcer: Arc::new(Announcer::new()),
             feed: Arc::new(feed),

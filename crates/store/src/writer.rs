@@ -1,4 +1,5 @@
-//! The one writer: a transaction at a time, and a connection that is sound before each.
+//! The one writer: a transaction at a time, and a connection that is sound before each. Writers who wait for each other
+//! share a transaction, each behind a savepoint of its own ([`batch`]).
 //!
 //! One writes at a time in the whole database, on PostgreSQL too, where a lock that ends with the transaction sees to it.
 //! So a step reads what it decides by after every other step was committed, and the order of commits is that of the
@@ -9,6 +10,8 @@
 //! COMMIT or ROLLBACK that succeeded; any other is closed, and the pool opens a new one.
 //! BEGIN and COMMIT are sent as plain statements because sqlx's own transactions count their
 //! depth apart from SQLite.
+
+mod batch;
 
 use std::sync::Arc;
 
@@ -23,6 +26,9 @@ use crate::feed;
 use crate::logs;
 use crate::pools::Pools;
 use crate::postgres;
+
+pub(crate) use batch::Turns;
+use batch::{Batch, Outcome};
 
 impl Store {
     /// Runs `work` in the one write transaction there is, commits it, and tells the listeners.
@@ -88,35 +94,88 @@ impl Store {
     where
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>>,
     {
-        let mut tx = Tx {
-            conn: WriteConnection::begin(&self.pools).await?,
-            pending: Vec::new(),
-            options: self.options.clone(),
-            now: self.now(),
+        let mut turn = self.turns.next().await?;
+        let mut batch = match turn.take() {
+            Some(batch) => batch,
+            None => Batch::begin(WriteConnection::begin(&self.pools).await?),
         };
+        // The first has nothing of others to keep apart from.
+        let is_first = batch.n_written == 0;
+        if !is_first && let Err(error) = batch.conn.send("SAVEPOINT own").await {
+            batch.outcome.fail(&error);
+            batch.conn.close().await;
+            return Err(error);
+        }
+        let Batch { conn, mut changes, n_written, outcome } = batch;
+        let (options, now) = (self.options.clone(), self.now());
+        let mut tx = Tx { conn, pending: Vec::new(), options, now };
         let done = match work(&mut tx).await {
             Ok(answer) => self.note_changes(&mut tx).await.map(|changes| (answer, changes)),
             Err(error) => Err(error),
         };
-        match done {
-            Ok((answer, changes)) => {
-                if let Err(error) = tx.conn.commit().await {
-                    // It may be committed all the same, where the server went before it said so. Nobody tells us again
-                    // what we wrote ourselves.
-                    self.announcer.announce_everything();
-                    return Err(error);
-                }
-                if !changes.is_empty() {
-                    self.announcer.announce(changes);
-                    self.feed.ring();
-                }
-                Ok(answer)
+        let mut conn = tx.conn;
+        let (answer, changed) = match done {
+            Ok(done) => done,
+            Err(error) if is_first => {
+                conn.roll_back(&error).await;
+                return Err(error);
             }
             Err(error) => {
-                tx.conn.roll_back(&error).await;
-                Err(error)
+                match conn.undo_own(&error).await {
+                    // Those before commit it, when their turn comes.
+                    Ok(()) => *turn = Some(Batch { conn, changes, n_written, outcome }),
+                    Err(_lost) => {
+                        outcome.fail(&error);
+                        conn.close().await;
+                    }
+                }
+                return Err(error);
+            }
+        };
+        changes.extend(changed);
+        let batch = Batch { conn, changes, n_written: n_written + 1, outcome };
+        if self.turns.is_awaited(&batch) {
+            let outcome = batch.outcome.clone();
+            *turn = Some(batch);
+            drop(turn);
+            self.settle(&outcome).await?;
+        } else {
+            self.commit(batch).await?;
+        }
+        Ok(answer)
+    }
+
+    /// Waits until a batch that was left open is committed, or commits it.
+    async fn settle(&self, outcome: &Outcome) -> Result<(), StoreError> {
+        let mut turn = self.turns.again().await;
+        if let Some(told) = outcome.told() {
+            return told;
+        }
+        match turn.take() {
+            Some(batch) if outcome.is_of(&batch) => self.commit(batch).await,
+            other => {
+                // Somebody's work ended in a panic, and the transaction with it.
+                *turn = other;
+                Err(StoreError::Interrupted)
             }
         }
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
+        let Batch { conn, changes, outcome, .. } = batch;
+        if let Err(error) = conn.commit().await {
+            // It may be committed all the same, where the server went before it said so. Nobody tells us again
+            // what we wrote ourselves.
+            self.announcer.announce_everything();
+            outcome.fail(&error);
+            return Err(error);
+        }
+        outcome.succeed();
+        if !changes.is_empty() {
+            self.announcer.announce(changes);
+            self.feed.ring();
+        }
+        Ok(())
     }
 
     /// Writes what the transaction changed, as log entries and for other processes; our own listeners hear of it after
@@ -146,6 +205,7 @@ impl Store {
 }
 
 /// The write connection, inside a transaction. Dropped midway (a panic), it is closed.
+#[derive(Debug)]
 struct WriteConnection(Option<Connection>);
 
 impl WriteConnection {
@@ -173,6 +233,15 @@ impl WriteConnection {
                 Err(error)
             }
         }
+    }
+
+    /// Undoes what was done since the savepoint.
+    async fn undo_own(&mut self, why: &StoreError) -> Result<(), StoreError> {
+        if why.is_of_the_disk() {
+            // SQLite may have rolled back all of it.
+            return Err(StoreError::Interrupted);
+        }
+        self.send("ROLLBACK TO own").await
     }
 
     async fn roll_back(mut self, why: &StoreError) {
@@ -244,78 +313,4 @@ impl Tx {
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::users::NewUser;
-    use crate::{Store, StoreError, StoreOptions};
-
-    fn user(number: usize, prefix: &str) -> NewUser {
-        NewUser { username: format!("{prefix}{number}"), ..NewUser::default() }
-    }
-
-    async fn store(dir: &tempfile::TempDir) -> Store {
-        let path = dir.path().join("wharf.db");
-        let store = Store::open(&path, StoreOptions::default()).await.expect("opens");
-        store.ensure_system_user().await.expect("a user");
-        store
-    }
-
-    /// Allows the write connection no page more than there are.
-    async fn forbid_growth(store: &Store) {
-        let mut conn = store.pools.writer().await.expect("a connection");
-        conn.batch("PRAGMA max_page_count = 1").await.expect("a pragma");
-    }
-
-    #[tokio::test]
-    async fn a_write_that_found_no_room_breaks_none_that_follows() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let store = store(&dir).await;
-        for round in ["a", "b"] {
-            forbid_growth(&store).await;
-            let mut kept = 0;
-            let error = loop {
-                match store.create_user(user(kept, round)).await {
-                    Ok(_) => kept += 1,
-                    Err(error) => break error,
-                }
-                assert!(kept < 10_000, "SQLite never said that it was full");
-            };
-            assert!(matches!(error, StoreError::Full), "{error:?}");
-            // The limit was the connection's, and went with it: there is room again.
-            store.create_user(user(kept, round)).await.expect("writing goes on");
-        }
-        store.close().await;
-    }
-
-    #[tokio::test]
-    async fn a_write_that_panicked_leaves_nothing_and_breaks_none_that_follows() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let store = store(&dir).await;
-        let panicking = store.write::<(), _>(|tx| {
-            Box::pin(async move {
-                tx.conn().batch("DELETE FROM users").await?;
-                panic!("on purpose")
-            })
-        });
-        assert!(matches!(panicking.await, Err(StoreError::Interrupted)));
-        store.create_user(user(1, "u")).await.expect("writing goes on");
-        store.ensure_system_user().await.expect("the system user is still there");
-        store.close().await;
-    }
-
-    #[tokio::test]
-    async fn a_refused_write_keeps_the_connection() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let store = store(&dir).await;
-        store.create_user(user(1, "u")).await.expect("a user");
-        let mut conn = store.pools.writer().await.expect("a connection");
-        conn.batch("CREATE TEMP TABLE mine (x)").await.expect("a table");
-        drop(conn);
-        let taken = store.create_user(user(1, "u")).await;
-        assert!(matches!(taken, Err(StoreError::UsernameTaken(_))), "{taken:?}");
-        let mut conn = store.pools.writer().await.expect("a connection");
-        let mine = conn.batch("SELECT x FROM temp.mine").await;
-        drop(conn);
-        assert!(mine.is_ok(), "{mine:?}");
-        store.close().await;
-    }
-}
+mod tests;

@@ -95,7 +95,11 @@ async fn lists_of_who_sees_many_projects_begin_with_an_index_that_fits_them() {
             "container_requests_owner_created",
         ),
         (json!(["name", "like", "run 7%"]), "", "container_requests_owner_name"),
-        (json!(["name", "=", "run 7"]), "", "container_requests_owner_name (owner_uuid=? AND name=?)"),
+        (
+            json!(["name", "=", "run 7"]),
+            "",
+            "container_requests_owner_name (owner_uuid=? AND name=?)",
+        ),
         (json!(["state", "=", "Final"]), "", "container_requests_owner (owner_uuid=?)"),
         (json!(["state", "=", "Uncommitted"]), "", "container_requests_drafts"),
     ] {
