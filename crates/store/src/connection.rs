@@ -43,8 +43,12 @@ impl Connection {
     pub(crate) async fn batch_of(&mut self, statements: SqlStr) -> Result<(), StoreError> {
         let query = sqlx::raw_sql(statements);
         match self {
-            Self::Sqlite(conn) => drop(query.execute(&mut **conn).await?),
-            Self::Postgres(conn) => drop(answered(conn, async |c| query.execute(c).await).await?),
+            Self::Sqlite(conn) => {
+                query.execute(&mut **conn).await?;
+            }
+            Self::Postgres(conn) => {
+                answered(conn, async |c| query.execute(c).await).await?;
+            }
         }
         Ok(())
     }
@@ -72,7 +76,8 @@ async fn answered<T>(
     conn: &mut PoolConnection<Postgres>,
     run: impl AsyncFnOnce(&mut sqlx::PgConnection) -> sqlx::Result<T>,
 ) -> Result<T, StoreError> {
-    match tokio::time::timeout(ANSWER_TIMEOUT, run(&mut *conn)).await {
+    // On the heap, so that what it takes is not part of every future of the crate, with SQLite too.
+    match tokio::time::timeout(ANSWER_TIMEOUT, Box::pin(run(&mut *conn))).await {
         Ok(answer) => Ok(answer?),
         Err(_elapsed) => {
             conn.close_on_drop();
@@ -103,6 +108,12 @@ impl Query {
     /// The same, with the values of a record's columns.
     pub(crate) fn of_record(text: String, values: Vec<Value>) -> Self {
         Self::made(text, values)
+    }
+
+    /// How the database would go about it, in place of its answer.
+    #[cfg(test)]
+    pub(crate) fn explained(self) -> Self {
+        Self::made(format!("EXPLAIN {}", self.text.as_str()), self.values)
     }
 
     /// Binds the next value.

@@ -62,7 +62,7 @@ impl Bell {
                 ),
             },
             Self::Server(pool) => loop {
-                if let Err(error) = hear(pool, heard).await {
+                if let Err(error) = Box::pin(hear(pool, heard)).await {
                     tracing::debug!(%error, "the server cannot be listened to now; trying again");
                 }
                 if pool.is_closed() {
