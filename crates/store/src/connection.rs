@@ -43,8 +43,12 @@ impl Connection {
     pub(crate) async fn batch_of(&mut self, statements: SqlStr) -> Result<(), StoreError> {
         let query = sqlx::raw_sql(statements);
         match self {
-            Self::Sqlite(conn) => drop(query.execute(&mut **conn).await?),
-            Self::Postgres(conn) => drop(answered(conn, async |c| query.execute(c).await).await?),
+            Self::Sqlite(conn) => {
+                query.execute(&mut **conn).await?;
+            }
+            Self::Postgres(conn) => {
+                answered(conn, async |c| query.execute(c).await).await?;
+            }
         }
         Ok(())
     }
@@ -72,7 +76,8 @@ async fn answered<T>(
     conn: &mut PoolConnection<Postgres>,
     run: impl AsyncFnOnce(&mut sqlx::PgConnection) -> sqlx::Result<T>,
 ) -> Result<T, StoreError> {
-    match tokio::time::timeout(ANSWER_TIMEOUT, run(&mut *conn)).await {
+    // On the heap, so that what it takes is not part of every future of the crate, with SQLite too.
+    match tokio::time::timeout(ANSWER_TIMEOUT, Box::pin(run(&mut *conn))).await {
         Ok(answer) => Ok(answer?),
         Err(_elapsed) => {
             conn.close_on_drop();
@@ -86,23 +91,31 @@ async fn answered<T>(
 pub(crate) struct Query {
     text: SqlStr,
     values: Vec<Value>,
+    /// Whether a JSON value has the character NUL in it, escaped, with which PostgreSQL could not look into it.
+    has_nul: bool,
 }
 
 /// A query in our own constant words.
 pub(crate) fn query(text: &'static str) -> Query {
-    Query { text: text.into_sql_str(), values: Vec::new() }
+    Query { text: text.into_sql_str(), values: Vec::new(), has_nul: false }
 }
 
 impl Query {
     /// A text that was put together at run time, of our own words alone: names come from [`crate::schema`], everything
     /// else is a bound value.
     pub(crate) fn made(text: String, values: Vec<Value>) -> Self {
-        Self { text: AssertSqlSafe(text).into_sql_str(), values }
+        Self { text: AssertSqlSafe(text).into_sql_str(), values, has_nul: false }
     }
 
-    /// The same, with the values of a record's columns.
-    pub(crate) fn of_record(text: String, values: Vec<Value>) -> Self {
-        Self::made(text, values)
+    /// The same, refused by PostgreSQL where a JSON value has the character NUL in it.
+    pub(crate) fn with_nul(self, has_nul: bool) -> Self {
+        Self { has_nul, ..self }
+    }
+
+    /// How the database would go about it, in place of its answer.
+    #[cfg(test)]
+    pub(crate) fn explained(self) -> Self {
+        Self::made(format!("EXPLAIN {}", self.text.as_str()), self.values)
     }
 
     /// Binds the next value.
@@ -179,6 +192,7 @@ impl Query {
                 let query = sqlx::query_with(self.text, values);
                 query.execute(&mut **conn).await?.rows_affected()
             }
+            Connection::Postgres(_) if self.has_nul => return Err(StoreError::Nul),
             Connection::Postgres(conn) => {
                 let query = sqlx::query_with(self.text, values);
                 answered(conn, async |c| query.execute(c).await).await?.rows_affected()

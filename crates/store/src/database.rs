@@ -115,7 +115,7 @@ impl Store {
     /// # Errors
     /// When the server cannot be reached, is too old, or has records of a newer version.
     pub async fn connect(url: &str, options: StoreOptions) -> Result<Self, StoreError> {
-        Self::over(postgres::open(url, &options).await?, options).await
+        Self::over(Box::pin(postgres::open(url, &options)).await?, options).await
     }
 
     /// Notes which data directory the records of a server are about: the first one that says so. A file is in its own.

@@ -98,7 +98,7 @@ impl Dialect {
         self.custom(words, [text, Expr::val(escape_with_bang(pattern))])
     }
 
-    /// Whether the value of a key is this one: of the same type, and equal.
+    /// Whether the value of a key is this one: of the same type, and equal. May be unknown where it is not.
     pub(crate) fn json_equals(self, json: SimpleExpr, key: &str, scalar: &Scalar) -> SimpleExpr {
         match (self, scalar) {
             (_, Scalar::Null) => self.json_text(json, key).is_null(),
@@ -107,15 +107,15 @@ impl Dialect {
                 json_type(json, key).eq(if *flag { "true" } else { "false" })
             }
             (Self::Sqlite, scalar) => self.json_ordered(json, key, scalar).eq(value(scalar)),
-            // As an index on the properties answers it. A column that is null has no keys.
+            // As an index on the properties answers it.
             (Self::Postgres, scalar) => self.custom(
-                "COALESCE((?)::jsonb @> (?)::jsonb, FALSE)",
+                "(?)::jsonb @> (?)::jsonb",
                 [json, Expr::val(object(key, &json_of(scalar)))],
             ),
         }
     }
 
-    /// Whether the value of a key is one of these; nulls among them are left out.
+    /// Whether the value of a key is one of these; nulls among them are left out. May be unknown where it is not.
     pub(crate) fn json_is_among(
         self,
         json: &SimpleExpr,
@@ -126,8 +126,7 @@ impl Dialect {
         if self == Self::Postgres && present().count() > BY_INDEX_MAX {
             let objects: Vec<String> = present().map(|it| object(key, &json_of(it))).collect();
             let list = Expr::val(format!("[{}]", objects.join(",")));
-            let words =
-                "COALESCE((?)::jsonb @> ANY(ARRAY(SELECT jsonb_array_elements(?::jsonb))), FALSE)";
+            let words = "(?)::jsonb @> ANY(ARRAY(SELECT jsonb_array_elements(?::jsonb)))";
             return self.custom(words, [json.clone(), list]);
         }
         let nothing = Expr::cust("FALSE");
@@ -340,3 +339,6 @@ fn escape_with_bang(pattern: &str) -> String {
     }
     escaped
 }
+
+#[cfg(test)]
+mod tests;

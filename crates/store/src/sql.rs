@@ -3,6 +3,9 @@
 //! Here and in what sea-query renders SQL is put together at run time. It consists of our own words only: names come from
 //! [`crate::schema`], everything else is a bound value.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use model::JsonMap;
 use model::filter::{Attribute, AttributeKind, Schema};
 use sea_query::{PostgresQueryBuilder, SqliteQueryBuilder, Value};
@@ -13,6 +16,7 @@ use serde::de::DeserializeOwned;
 use crate::connection::{Connection, Query, Row};
 use crate::dialect::Dialect;
 use crate::error::StoreError;
+use crate::schema::Resource;
 
 /// Renders a statement. (Statements are not `Send`, so they are rendered before any await.)
 pub(crate) fn build(dialect: Dialect, statement: &impl SqlxBinder) -> Query {
@@ -85,24 +89,40 @@ pub(crate) fn record_from<R: DeserializeOwned>(
         .map_err(|source| StoreError::Corrupt { what: format!("{} {uuid}", schema.table), source })
 }
 
-/// The columns of a record and their values. A double option distinguishes nothing here: a
-/// missing attribute is null.
+/// The columns of a record, their values, and whether one that is JSON has the character NUL in it. A double option
+/// distinguishes nothing here: a missing attribute is null.
 fn record_values(
     schema: &'static Schema,
     record: &impl Serialize,
     hidden: Hidden,
-) -> Result<Hidden, StoreError> {
+) -> Result<(Vec<&'static str>, Vec<Value>, bool), StoreError> {
     let corrupt = |source| StoreError::Corrupt { what: schema.table.to_owned(), source };
     let serde_json::Value::Object(mut map) = serde_json::to_value(record).map_err(corrupt)? else {
-        return Ok(hidden);
+        return Ok((Vec::new(), Vec::new(), false));
     };
+    let mut has_nul = false;
     let of = |attribute: &Attribute| {
         let value = map.remove(attribute.name).unwrap_or_default();
-        (attribute.name, column_value(attribute.kind, value))
+        let value = column_value(attribute.kind, value);
+        if let (AttributeKind::Json, Value::String(Some(text))) = (attribute.kind, &value) {
+            has_nul |= has_escaped_nul(text);
+        }
+        (attribute.name, value)
     };
-    let mut values: Hidden = schema.attributes.iter().map(of).collect();
-    values.extend(hidden);
-    Ok(values)
+    let (mut names, mut values): (Vec<_>, Vec<_>) = schema.attributes.iter().map(of).unzip();
+    for (name, value) in hidden {
+        names.push(name);
+        values.push(value);
+    }
+    Ok((names, values, has_nul))
+}
+
+/// Whether JSON text has NUL as an escape: an odd number of backslashes before `u0000`.
+fn has_escaped_nul(json: &str) -> bool {
+    json.match_indices("\\u0000").any(|(at, _)| {
+        let before = json.as_bytes()[..at].iter().rev().take_while(|byte| **byte == b'\\').count();
+        before % 2 == 0
+    })
 }
 
 fn column_value(kind: AttributeKind, value: serde_json::Value) -> Value {
@@ -127,11 +147,11 @@ pub(crate) fn insert(
     record: &impl Serialize,
     hidden: Hidden,
 ) -> Result<Query, StoreError> {
-    let (names, values): (Vec<_>, Vec<_>) =
-        record_values(schema, record, hidden)?.into_iter().unzip();
+    let (names, values, has_nul) = record_values(schema, record, hidden)?;
     let places: Vec<String> = (1..=values.len()).map(|place| format!("${place}")).collect();
     let (table, names, places) = (schema.table, names.join(", "), places.join(", "));
-    Ok(Query::of_record(format!("INSERT INTO {table} ({names}) VALUES ({places})"), values))
+    let text = format!("INSERT INTO {table} ({names}) VALUES ({places})");
+    Ok(Query::made(text, values).with_nul(has_nul))
 }
 
 /// `UPDATE` of a record by its identifier.
@@ -141,19 +161,25 @@ pub(crate) fn update(
     record: &impl Serialize,
     hidden: Hidden,
 ) -> Result<Query, StoreError> {
-    let (names, mut values): (Vec<_>, Vec<_>) =
-        record_values(schema, record, hidden)?.into_iter().unzip();
+    let (names, mut values, has_nul) = record_values(schema, record, hidden)?;
     let set: Vec<String> =
         names.iter().enumerate().map(|(at, name)| format!("{name} = ${}", at + 1)).collect();
     values.push(uuid.into());
     let (table, set, place) = (schema.table, set.join(", "), values.len());
-    Ok(Query::of_record(format!("UPDATE {table} SET {set} WHERE uuid = ${place}"), values))
+    let text = format!("UPDATE {table} SET {set} WHERE uuid = ${place}");
+    Ok(Query::made(text, values).with_nul(has_nul))
 }
 
-/// The attributes as columns, with their table before them.
-fn columns(schema: &'static Schema) -> String {
-    let of = |a: &Attribute| format!("{}.{}", schema.table, a.name);
-    schema.attributes.iter().map(of).collect::<Vec<_>>().join(", ")
+/// The attributes as columns, with their table before them. Put together once: most queries are about one record.
+fn columns(schema: &'static Schema) -> &'static str {
+    static TEXTS: LazyLock<HashMap<&'static str, String>> = LazyLock::new(|| {
+        let of = |schema: &'static Schema| {
+            let column = |a: &Attribute| format!("{}.{}", schema.table, a.name);
+            schema.attributes.iter().map(column).collect::<Vec<_>>().join(", ")
+        };
+        Resource::ALL.iter().map(|it| (it.schema().table, of(it.schema()))).collect()
+    });
+    TEXTS.get(schema.table).map_or("*", String::as_str)
 }
 
 /// The record with this identifier, as a row: its attributes, and columns beside them.
@@ -163,7 +189,7 @@ pub(crate) async fn row_by_uuid(
     beside: &[&'static str],
     uuid: &str,
 ) -> Result<Option<Row>, StoreError> {
-    let mut names = columns(schema);
+    let mut names = columns(schema).to_owned();
     for name in beside {
         names.extend([", ", name]);
     }
@@ -192,4 +218,20 @@ pub(crate) async fn select_where<R: DeserializeOwned>(
     let text = format!("SELECT {} FROM {} {tail}", columns(schema), schema.table);
     let query = Query::made(text, bound.iter().map(|value| (*value).into()).collect());
     query.fetch_all(conn).await?.iter().map(|row| row_to_record(schema, row)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_escaped_nul;
+
+    #[test]
+    fn nul_is_known_from_what_looks_like_it() {
+        for (text, has_nul) in [("", false), ("a\0b", true), ("\\u0000", false), ("\\\0", true)] {
+            assert_eq!(
+                has_escaped_nul(&serde_json::Value::from(text).to_string()),
+                has_nul,
+                "{text:?}"
+            );
+        }
+    }
 }

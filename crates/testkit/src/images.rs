@@ -44,6 +44,12 @@ pub fn client_scripts() -> PathBuf {
     present(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/clients"))
 }
 
+/// The script that makes and runs a PostgreSQL server.
+#[must_use]
+pub fn postgresql_script() -> PathBuf {
+    present(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/postgresql.sh"))
+}
+
 /// The folder of a WebSocket library with its own tests, where its source could be had.
 #[must_use]
 pub fn suite(name: &str) -> Option<PathBuf> {

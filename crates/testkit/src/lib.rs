@@ -13,6 +13,7 @@ pub mod images;
 pub mod leaks;
 pub mod load;
 pub mod pattern;
+pub mod postgres;
 mod process;
 mod service;
 mod wait;

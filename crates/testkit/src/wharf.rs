@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::http::{Reply, Request};
+use crate::postgres::Database;
 use crate::{BOUND, Process, images, leaks, wait_for};
 
 /// How a Wharf is to be started.
@@ -36,6 +37,8 @@ pub struct Options {
 pub struct Wharf {
     options: Options,
     home: TempDir,
+    /// Where the records are, where that is no file.
+    database: Option<Database>,
     binary: PathBuf,
     controller: Option<Process>,
     dispatcher: Option<Process>,
@@ -90,6 +93,7 @@ impl Wharf {
         let mut wharf = Self {
             options,
             home,
+            database: std::env::var("WHARF_TEST_POSTGRES").ok().map(|url| Database::on(&url)),
             binary,
             controller: None,
             dispatcher: None,
@@ -195,6 +199,7 @@ impl Wharf {
             std::fs::write(&file, text).expect("writing the config file");
             command.arg("--config").arg(file);
         }
+        command.envs(self.database.iter().map(|database| ("WHARF_DATABASE", database.url())));
         command.envs(self.options.environment.iter().cloned());
         command
     }

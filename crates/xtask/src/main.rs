@@ -17,6 +17,7 @@ mod commands;
 mod images;
 mod layers;
 mod needs;
+mod postgres;
 mod suites;
 mod tally;
 mod test;
@@ -31,7 +32,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   check            formatting, lints, tidy: what must hold before anything is run
   tidy             layers between crates, crate docs, banned words, file sizes
   setup            installs what the tests need and builds their images, runs nothing
-  test [--slow] [--only unit|system|browser] [NAME]...
+  test [--slow] [--only unit|postgres|system|browser] [NAME]...
                    the whole test command; NAMEs are passed on as filters of test names
   bench [NAME]...  takes the named measurements, or all (half an hour), and writes docs/benchmarks.md";
 

@@ -7,13 +7,14 @@ use anyhow::{Context, Result, bail};
 use crate::commands::{command, is_installed, root, run, target};
 
 /// A program that shows that a Debian package is there, and the package.
-const PACKAGES: [(&str, &str); 10] = [
+const PACKAGES: [(&str, &str); 11] = [
     ("busybox", "busybox-static"), // the root file system of the small images
     ("chromium", "chromium"),      // the browser of the browser tests
     ("curl", "curl"),              // an HTTP client that is not ours
     ("debootstrap", "debootstrap"), // the base of the images of Debian's packages
     ("h2load", "nghttp2-client"),  // an HTTP/2 client that is not ours
     ("nginx", "nginx-light"),      // a cache in front of the site
+    ("initdb", "postgresql"),      // the server of the tests over PostgreSQL
     ("psql", "postgresql-client"), // what `wharf forward` is for
     ("unshare", "util-linux"),     // mount namespaces of the image scripts
     ("strip", "binutils"),         // smaller test images
@@ -98,6 +99,11 @@ fn debian(packages: &[(&str, &str)]) -> Result<()> {
 
 /// Only a *static* busybox runs in an image of its own.
 fn is_there(program: &str, package: &str) -> bool {
+    // Debian keeps the server's programs off the search path, in a folder for each version.
+    if package == "postgresql" {
+        let versions = Path::new("/usr/lib/postgresql").read_dir().into_iter().flatten().flatten();
+        return versions.map(|version| version.path().join("bin/initdb")).any(|it| it.is_file());
+    }
     is_installed(program)
         && (package != "busybox-static" || Path::new("/usr/share/doc/busybox-static").exists())
 }

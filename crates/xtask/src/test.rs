@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::commands::{cargo, command, is_installed, root, run as run_to_end, target, watch};
 use crate::tally::Tally;
-use crate::{images, needs, suites};
+use crate::{images, needs, postgres, suites};
 
 /// What to run.
 #[derive(Debug, Default)]
@@ -20,7 +20,7 @@ pub(crate) struct Options {
     names: Vec<String>,
 }
 
-const SUITES: [&str; 3] = ["unit", "system", "browser"];
+const SUITES: [&str; 4] = ["unit", "postgres", "system", "browser"];
 
 impl Options {
     pub(crate) fn parse(arguments: &[String]) -> Result<Self> {
@@ -85,6 +85,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if options.wants("unit") {
         suite("unit", &mut rust_tests(options, "unit"))?;
     }
+    if options.wants("postgres") {
+        let server = postgres::Server::start()?;
+        for mut command in server.suites(&options.names)? {
+            suite("postgres", with_environment(&mut command))?;
+        }
+    }
     if options.wants("system") {
         suite("system", &mut rust_tests(options, "system"))?;
     }
@@ -110,7 +116,8 @@ fn rust_tests(options: &Options, suite: &str) -> Command {
         let mut command = cargo(&["nextest", "run", "--locked", "--no-tests", "pass"]);
         command.args(packages).args(&options.names);
         if options.slow {
-            command.args(["--run-ignored", "all"]);
+            // What needs a server has a suite of its own.
+            command.args(["--run-ignored", "all", "-E", "not test(/^(forms|dialect)::/)"]);
         }
         command
     } else {
@@ -150,7 +157,7 @@ fn browser_tests(options: &Options) -> Result<Command> {
 }
 
 /// Where the tests find what `setup` made; crates/testkit reads these.
-fn with_environment(command: &mut Command) {
+fn with_environment(command: &mut Command) -> &mut Command {
     command
         .env("CARGO_TERM_COLOR", "never")
         .env("WHARF_TEST_BIN", target().join("debug/wharf"))
@@ -163,4 +170,5 @@ fn with_environment(command: &mut Command) {
     if shared.is_dir() {
         command.env("WHARF_TEST_ACCEPTANCE", shared);
     }
+    command
 }

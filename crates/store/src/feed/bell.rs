@@ -16,6 +16,7 @@ use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW};
 use sqlx::postgres::{PgListener, PgPool};
 use tokio::net::unix::pipe::Receiver;
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use super::PERIOD;
 
@@ -23,6 +24,8 @@ use super::PERIOD;
 const EVENTS_BYTES: usize = 4096;
 /// The channel of PostgreSQL's trigger.
 const CHANNEL: &str = "wharf_changes";
+/// After this time without a word it listens anew: a connection that a network has lost says nothing, either.
+const QUIET_MAX: Duration = Duration::from_secs(60);
 /// Between tries to listen again. Whoever follows looks by itself meanwhile.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -62,7 +65,7 @@ impl Bell {
                 ),
             },
             Self::Server(pool) => loop {
-                if let Err(error) = hear(pool, heard).await {
+                if let Err(error) = Box::pin(hear(pool, heard)).await {
                     tracing::debug!(%error, "the server cannot be listened to now; trying again");
                 }
                 if pool.is_closed() {
@@ -94,13 +97,16 @@ async fn watch(database: &Path, heard: &Notify) -> io::Result<()> {
     }
 }
 
-/// Listens until the connection is lost.
+/// Listens until the connection is lost, or was quiet for so long that nobody knows.
 async fn hear(pool: &PgPool, heard: &Notify) -> sqlx::Result<()> {
     let mut listener = PgListener::connect_with(pool).await?;
     listener.eager_reconnect(false);
     listener.listen(CHANNEL).await?;
     heard.notify_one();
-    while listener.try_recv().await?.is_some() {
+    while let Ok(heard_something) = timeout(QUIET_MAX, listener.try_recv()).await {
+        if heard_something?.is_none() {
+            break;
+        }
         heard.notify_one();
     }
     Ok(())

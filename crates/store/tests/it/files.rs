@@ -1,4 +1,4 @@
-//! What only a database file has.
+//! What only a database file has; and what is the same whatever the database, and writes much.
 
 use serde_json::json;
 use store::{Store, StoreOptions};
@@ -36,4 +36,20 @@ async fn a_directory_that_is_not_there_is_named() {
     let path = std::path::Path::new("/nonexistent/wharf.db");
     let error = Store::open(path, StoreOptions::default()).await.unwrap_err();
     assert!(error.to_string().contains("/nonexistent/wharf.db"), "{error}");
+}
+
+#[tokio::test]
+async fn changes_come_after_commit_and_a_slow_listener_is_told_to_look_at_everything() {
+    let fixture = Fixture::in_memory().await;
+    let (mut quick, mut slow) = (fixture.store.changes(), fixture.store.changes());
+    let request = fixture.submit(&fixture.ada, json!({})).await;
+    let Some(Notice::Changed(first)) = quick.next().await else { panic!("no change") };
+    assert!(fixture.store.request(request.uuid).await.unwrap().is_some());
+    let Some(Notice::Changed(second)) = quick.next().await else { panic!("no change") };
+    assert!(second.seq > first.seq);
+    let mut last = request;
+    for priority in (1..=600).rev() {
+        last = set_priority(&fixture, &last, priority).await;
+    }
+    assert_eq!(slow.next().await, Some(Notice::Everything));
 }

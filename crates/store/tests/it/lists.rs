@@ -106,6 +106,48 @@ async fn properties_and_containers_are_reached_with_a_dot() {
 }
 
 #[tokio::test]
+async fn values_of_properties_are_compared_with_those_of_their_type() {
+    let listed = three_requests().await;
+    let check = async |filter, expected: &[&str]| listed.check(filter, expected).await;
+    check(json!(["properties.yes", "=", 1]), &[]).await;
+    check(json!(["properties.yes", "in", [true, false]]), &["one"]).await;
+    check(json!(["properties.yes", "in", [1, "true"]]), &[]).await;
+    check(json!(["properties.yes", "!=", true]), &["Two", "three"]).await;
+    check(json!(["properties.n", "=", 5.0]), &["one"]).await;
+    check(json!(["properties.n", "<", "a"]), &[]).await;
+    check(json!(["properties.color", ">", "blue"]), &["one"]).await;
+    check(json!(["properties.color", ">", 1]), &[]).await;
+    check(json!(["properties.n", "like", "5"]), &["one"]).await;
+    check(json!(["properties.list", "like", "%a%"]), &[]).await;
+    check(json!(["properties.list", "=", "[\"a\",\"b\"]"]), &[]).await;
+    check(json!(["properties.color", "in", ["red", "blue", 5, null]]), &["one", "Two", "three"])
+        .await;
+    check(json!(["properties.color", "not in", ["red", "blue"]]), &["Two", "three"]).await;
+    check(json!(["properties.color", "not in", ["blue", null]]), &["one"]).await;
+    check(json!(["properties.color", "contains", "red"]), &["one"]).await;
+    check(json!(["properties", "contains", "red"]), &[]).await;
+    let many: Vec<String> = (0..3000).map(|n| n.to_string()).chain(["red".to_owned()]).collect();
+    check(json!(["properties.color", "in", many]), &["one"]).await;
+    check(json!(["properties.color", "not in", many]), &["Two", "three"]).await;
+}
+
+#[tokio::test]
+async fn what_is_missing_comes_first_and_letters_by_their_bytes() {
+    let listed = three_requests().await;
+    let schema = Resource::ContainerRequests.schema();
+    let ordered = async |order: &str| -> Vec<String> {
+        let order = filter::parse_order(schema, &json!(order)).unwrap();
+        let query = ListQuery { order, ..ListQuery::all(schema) };
+        let store = &listed.fixture.store;
+        let page = store.list(Resource::ContainerRequests, &query, &listed.reader).await.unwrap();
+        page.items.iter().map(|item| item["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(ordered("description, created_at").await, ["one", "three", "Two"]);
+    assert_eq!(ordered("description desc, created_at").await, ["Two", "one", "three"]);
+    assert_eq!(ordered("name").await, ["Two", "one", "three"]);
+}
+
+#[tokio::test]
 async fn values_that_look_like_sql_are_values() {
     let listed = three_requests().await;
     let evil = "'; DROP TABLE users; --";

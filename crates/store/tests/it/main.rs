@@ -9,6 +9,7 @@ mod containers;
 mod contents;
 mod files;
 mod fixture;
+mod forms;
 mod full_disk;
 mod groups;
 mod lists;

@@ -156,19 +156,3 @@ async fn secret_mounts_are_kept_for_drafts_and_never_listed() {
     assert_eq!(read.secret_mounts.len(), 1);
     assert!(!serde_json::to_string(&read).unwrap().contains("hush"));
 }
-
-#[tokio::test]
-async fn changes_come_after_commit_and_a_slow_listener_is_told_to_look_at_everything() {
-    let fixture = Fixture::in_memory().await;
-    let (mut quick, mut slow) = (fixture.store.changes(), fixture.store.changes());
-    let request = fixture.submit(&fixture.ada, json!({})).await;
-    let Some(Notice::Changed(first)) = quick.next().await else { panic!("no change") };
-    assert!(fixture.store.request(request.uuid).await.unwrap().is_some());
-    let Some(Notice::Changed(second)) = quick.next().await else { panic!("no change") };
-    assert!(second.seq > first.seq);
-    let mut last = request;
-    for priority in (1..=600).rev() {
-        last = set_priority(&fixture, &last, priority).await;
-    }
-    assert_eq!(slow.next().await, Some(Notice::Everything));
-}

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use serde_json::json;
-use store::{Change, ChangeKind, Changes, Notice, Store, StoreOptions};
+use store::{Change, ChangeKind, Changes, Notice, Store, StoreError, StoreOptions};
 
 use crate::fixture::Fixture;
 use crate::place::Place;
@@ -75,6 +75,42 @@ async fn each_process_hears_every_change_once_whoever_wrote_it() {
         }
         assert!(uuids.iter().all(|uuid| heard[uuid] == 1), "{heard:?}");
         assert!(changes.next().now_or_never().is_none(), "something was heard twice");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_claims_through_two_processes_one_wins_and_no_change_is_missed() {
+    let fixture = Fixture::new().await;
+    let other = second(&fixture, StoreOptions::default()).await;
+    let (mut here, mut there) = (fixture.store.changes(), other.changes());
+    let request = fixture.submit(&fixture.ada, json!({})).await;
+    let stores = [fixture.store.clone(), other];
+    let claims = stores.iter().cycle().take(20).map(|store| {
+        let link = fixture.hostname(&fixture.ada, "jupyter", &request);
+        let (store, by) = (store.clone(), fixture.ada.uuid);
+        tokio::spawn(async move { store.create_link(link, by).await })
+    });
+    let claims: Vec<_> = claims.collect();
+    let mut won = Vec::new();
+    for claim in claims {
+        match claim.await.unwrap() {
+            Ok(link) => won.push(link.uuid.to_string()),
+            Err(error) => assert!(matches!(error, StoreError::NameTaken(_)), "{error:?}"),
+        }
+    }
+    assert_eq!(won.len(), 1);
+    // Through both in turn, so that each commit is another process's for one of them.
+    for (number, store) in stores.iter().cycle().take(10).enumerate() {
+        let user = store::NewUser { username: format!("user{number}"), ..Default::default() };
+        won.push(store.create_user(user).await.unwrap().uuid.to_string());
+    }
+    for changes in [&mut here, &mut there] {
+        let mut heard = Vec::new();
+        while heard.len() < won.len() {
+            let change = next_change(changes).await;
+            heard.extend(won.contains(&change.uuid).then_some(change.uuid));
+        }
+        assert_eq!(heard, won);
     }
 }
 

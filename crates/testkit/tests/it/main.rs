@@ -29,6 +29,7 @@ mod links;
 mod official_clients;
 mod oracle;
 mod patience;
+mod postgres;
 mod protocols;
 mod readiness;
 mod records;

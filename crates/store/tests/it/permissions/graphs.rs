@@ -322,7 +322,7 @@ async fn compare_logs(fixture: &Fixture, world: &World, user: &User) {
 
 /// A server takes a second to make a database for each.
 fn n_cases() -> u32 {
-    if std::env::var_os("WHARF_TEST_POSTGRES").is_some() { 8 } else { 48 }
+    if std::env::var_os("WHARF_TEST_POSTGRES").is_some() { 3 } else { 48 }
 }
 
 proptest! {

@@ -1,0 +1,81 @@
+//! Records on a PostgreSQL server. With `WHARF_TEST_POSTGRES` set, other modules run over one, too (docs/testing.md).
+
+use serde_json::json;
+use testkit::postgres::{PASSWORD, Server};
+use testkit::{BOUND, Options, Wharf, wait_for};
+
+const REQUESTS: &str = "/arvados/v1/container_requests";
+
+fn options(url: String, apart: bool) -> Options {
+    Options { apart, environment: vec![("WHARF_DATABASE".to_owned(), url)], ..Options::default() }
+}
+
+#[test]
+fn a_service_goes_on_while_the_database_server_is_started_anew_and_nobody_sees_its_password() {
+    let mut server = Server::start();
+    let database = server.database();
+    let wharf = Wharf::start_with(options(database.url(), true));
+    let second = wharf.start_another_controller();
+    assert!(!wharf.data().join("wharf.db").exists(), "no records in a file");
+    let service = wharf.app();
+    let there = service.at(second.port());
+    wait_for("the other controller to serve", BOUND, || there.get("/x").status() == 200);
+    let named = json!({"link": {"link_class": "hostname", "name": "lab", "head_uuid": service.request,
+        "properties": {"port": 8080}}});
+    let _made = wharf.api_at(second.port(), "POST", "/arvados/v1/links", Some(&named)).expect(200);
+    let host = wharf.host("lab");
+    let ask = || wharf.request(&host, "GET", "/x").bearer(wharf.token()).send().status();
+    wait_for("the name at the first controller", BOUND, || ask() == 200);
+
+    let status = |port| wharf.api_at(port, "GET", REQUESTS, None).status();
+    server.stop();
+    assert_eq!((status(wharf.port()), status(second.port())), (503, 503));
+    server.start_again();
+    for port in [wharf.port(), second.port()] {
+        wait_for("records again", BOUND, || status(port) == 200);
+    }
+    wait_for("the service again", BOUND, || service.get("/x").status() == 200);
+    wait_for("the name again", BOUND, || ask() == 200);
+    // Changes are heard again, too.
+    let path = format!("{REQUESTS}/{}", service.request);
+    let body = json!({"container_request": {"priority": 0}});
+    let said = service.shell("cat /proc/*/environ /proc/*/cmdline | tr '\\0' '\\n'");
+    let _cancelled = wharf.api_at(second.port(), "PUT", &path, Some(&body)).expect(200);
+    assert_eq!(service.wait_over(&wharf)["state"], "Cancelled");
+    wait_for("the end to be known at the first one", BOUND, || service.get("/x").status() == 410);
+    assert!(said.contains("testkit-app") && !said.contains(PASSWORD), "{said}");
+    assert!(!wharf.output().contains(PASSWORD), "{}", wharf.output());
+    wharf.finish_with(second);
+}
+
+#[test]
+fn a_server_that_cannot_be_reached_is_told_with_what_to_do_and_without_the_password() {
+    let wharf = Wharf::start();
+    let url = format!("postgres://ada:{PASSWORD}@127.0.0.1:1/wharf");
+    for words in [["--database", url.as_str()], ["--database", PASSWORD]] {
+        let data = wharf.home().join("other");
+        let data = data.to_string_lossy();
+        let up = [&["up", "--listen", "127.0.0.1:0", "--data", &*data], &words[..]].concat();
+        let refused = wharf.cli(&up).expect(1);
+        let said = format!("{}{}", refused.stdout, refused.stderr);
+        assert!(!said.contains(PASSWORD), "{said}");
+        let names_it = said.contains("127.0.0.1:1") && said.contains("check that the server runs");
+        assert!(names_it || said.contains("must be an address such as postgres://"), "{said}");
+    }
+    wharf.finish();
+}
+
+#[test]
+fn the_records_of_one_data_directory_are_not_taken_for_those_of_another() {
+    let server = Server::start();
+    let database = server.database();
+    let wharf = Wharf::start_with(options(database.url(), false));
+    let other = wharf.home().join("other");
+    let mut command = wharf.command();
+    command.args(["up", "--listen", "127.0.0.1:0", "--data"]).arg(&other);
+    let output = command.env("WHARF_DATABASE", database.url()).output().expect("wharf runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains(&*wharf.data().to_string_lossy()), "{said}");
+    wharf.finish();
+}
