@@ -12,6 +12,7 @@ mod config;
 pub mod credentials;
 pub mod environment;
 pub mod raw;
+mod secret;
 pub mod sections;
 pub mod setting;
 pub mod units;
@@ -21,8 +22,10 @@ pub use config::Config;
 pub use credentials::{AccessError, ApiAccess, Credentials};
 pub use environment::{Environment, default_data_dir};
 pub use raw::{ConfigError, Problem, RawConfig};
+pub use secret::Secret;
 pub use sections::{
-    Api, AuditLogs, Collections, Containers, Log, LogFormat, Proxy, Services, Sessions, Shutdown,
+    Api, AuditLogs, Collections, Containers, Log, LogFormat, OpenIdConnect, Proxy, Services,
+    Sessions, Shutdown, Users,
 };
 pub use units::{ByteSize, parse_duration, show_duration};
 pub use web_origin::WebOrigin;

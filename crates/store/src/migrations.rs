@@ -25,6 +25,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "collections", include_str!("../migrations/sqlite/0004_collections.sql")),
     (5, "logs and workflows", include_str!("../migrations/sqlite/0005_logs_workflows.sql")),
     (6, "containers", include_str!("../migrations/sqlite/0006_containers.sql")),
+    (8, "identities", include_str!("../migrations/sqlite/0008_identities.sql")),
 ];
 
 /// How long another process may take to open and migrate the same file.

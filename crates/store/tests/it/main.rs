@@ -9,6 +9,7 @@ mod contents;
 mod fixture;
 mod full_disk;
 mod groups;
+mod identities;
 mod lists;
 mod logs;
 mod names;
