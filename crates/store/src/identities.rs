@@ -42,6 +42,17 @@ pub enum Admitted {
     Unknown,
 }
 
+/// Whom a user is at a provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserIdentity {
+    /// The provider.
+    pub issuer: String,
+    /// Whom it means.
+    pub subject: String,
+    /// Since when, as in records.
+    pub created_at: String,
+}
+
 impl Store {
     /// The account of somebody whom a provider vouches for, linked or made in the same transaction where it is their
     /// first time.
@@ -57,6 +68,47 @@ impl Store {
         }
         let uuid = random::uuid(&self.options.cluster)?;
         self.write(move |tx| Box::pin(admit(tx, uuid, admission))).await
+    }
+
+    /// Whom a user is at providers, oldest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn identities_of(&self, user: UserUuid) -> Result<Vec<UserIdentity>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT issuer, subject, created_at FROM user_identities WHERE user_uuid = $1 \
+             ORDER BY created_at, issuer, subject",
+        )
+        .bind(user.to_string())
+        .fetch_all(&mut *self.reader().await?)
+        .await?;
+        let text = |row: &sqlx::sqlite::SqliteRow, name| row.try_get::<String, _>(name);
+        rows.iter()
+            .map(|row| {
+                Ok(UserIdentity {
+                    issuer: text(row, "issuer")?,
+                    subject: text(row, "subject")?,
+                    created_at: text(row, "created_at")?,
+                })
+            })
+            .collect()
+    }
+
+    /// Forgets whom a user is at providers; how many there were. Who signs in there as before is somebody new.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forget_identities(&self, user: UserUuid) -> Result<u64, StoreError> {
+        self.write(move |tx| {
+            Box::pin(async move {
+                let done = sqlx::query("DELETE FROM user_identities WHERE user_uuid = $1")
+                    .bind(user.to_string())
+                    .execute(tx.conn())
+                    .await?;
+                Ok(done.rows_affected())
+            })
+        })
+        .await
     }
 
     /// Whether anybody can sign in with a password.

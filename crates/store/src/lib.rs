@@ -53,7 +53,7 @@ pub use containers::{ContainerToken, Leavings};
 pub use contents::{Contents, ContentsQuery, KindQuery, Scope};
 pub use database::{Clock, Store, StoreOptions};
 pub use error::StoreError;
-pub use identities::{Admission, Admitted};
+pub use identities::{Admission, Admitted, UserIdentity};
 pub use images::{NewImage, StoredImage};
 pub use list::{Page, Reader};
 pub use logs::{NewLog, etag};

@@ -85,6 +85,21 @@ async fn an_account_is_linked_by_an_address_once_and_only_where_that_is_wanted()
 }
 
 #[tokio::test]
+async fn what_was_forgotten_is_somebody_new() {
+    let fixture = Fixture::new().await;
+    let Admitted::Made(first) = fixture.store.admit(person("1", "eve@x")).await.unwrap() else {
+        panic!("not made")
+    };
+    let found = fixture.store.identities_of(first.uuid).await.unwrap();
+    assert_eq!((found.len(), found[0].subject.as_str()), (1, "1"));
+    assert_eq!(fixture.store.forget_identities(first.uuid).await.unwrap(), 1);
+    assert_eq!(fixture.store.forget_identities(first.uuid).await.unwrap(), 0);
+    assert!(fixture.store.identities_of(first.uuid).await.unwrap().is_empty());
+    let again = fixture.store.admit(person("1", "eve@x")).await.unwrap();
+    assert!(matches!(again, Admitted::Made(second) if second.uuid != first.uuid));
+}
+
+#[tokio::test]
 async fn an_address_of_two_accounts_links_to_neither() {
     let fixture = Fixture::new().await;
     for name in ["one", "two"] {
