@@ -274,25 +274,8 @@ impl Inner {
         attempt: &Attempt,
         code: &str,
     ) -> Result<Tokens, ProviderError> {
-        let config = &self.config;
-        let mut form = form_urlencoded::Serializer::new(String::new());
-        form.append_pair("grant_type", "authorization_code")
-            .append_pair("code", code)
-            .append_pair("redirect_uri", &config.redirect_uri)
-            .append_pair("code_verifier", &attempt.verifier);
-        let authorization = match &config.client_secret {
-            Some(secret) if document.is_secret_in_form => {
-                form.append_pair("client_id", &config.client_id)
-                    .append_pair("client_secret", secret);
-                None
-            }
-            Some(secret) => Some(basic(&config.client_id, secret)),
-            None => {
-                form.append_pair("client_id", &config.client_id);
-                None
-            }
-        };
-        let answer = self.http.post(&document.token, authorization.as_ref(), form.finish()).await;
+        let (form, authorization) = self.code_form(document, attempt, code);
+        let answer = self.http.post(&document.token, authorization.as_ref(), form).await;
         let answer = answer.map_err(ProviderError::Unavailable)?;
         if answer.status == StatusCode::OK {
             let tokens = serde_json::from_slice(&answer.body);
@@ -301,6 +284,30 @@ impl Inner {
             });
         }
         Err(refusal(answer.status, &answer.body))
+    }
+
+    /// What the token endpoint is sent: a form, and a header where the secret is not in that.
+    fn code_form(
+        &self,
+        document: &Document,
+        attempt: &Attempt,
+        code: &str,
+    ) -> (String, Option<HeaderValue>) {
+        let config = &self.config;
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.append_pair("grant_type", "authorization_code")
+            .append_pair("code", code)
+            .append_pair("redirect_uri", &config.redirect_uri)
+            .append_pair("code_verifier", &attempt.verifier);
+        match &config.client_secret {
+            Some(secret) if !document.is_secret_in_form => {
+                return (form.finish(), Some(basic(&config.client_id, secret)));
+            }
+            Some(secret) => form.append_pair("client_secret", secret),
+            None => &mut form,
+        }
+        .append_pair("client_id", &config.client_id);
+        (form.finish(), None)
     }
 
     /// What the provider tells of a person beside the ID token, which must be the same person.
