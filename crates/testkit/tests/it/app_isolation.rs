@@ -65,6 +65,33 @@ fn t31_neighbours_cannot_connect_to_the_app() {
 }
 
 #[test]
+fn t32_nobody_else_who_listens_on_the_port_poses_as_the_app() {
+    let wharf = Wharf::start();
+    // The host has the port already, and so has a neighbour.
+    let port = host_listener();
+    let words = ["testkit-app", "--bind", "0.0.0.0", "--port", &port.to_string()];
+    let command = words.map(str::to_owned).to_vec();
+    let ports = vec![(port, "private", "")];
+    let neighbour = wharf.launch(&Launch { command, ports, ..Launch::default() });
+    let ports = vec![(8080, "private", ""), (port, "private", "")];
+    let service = wharf.launch(&Launch { ports, ..Launch::default() });
+    let _neighbour_serves = neighbour.at(port).get("/").expect(200);
+    let mine = service.at(port);
+    for _again in 0..3 {
+        let _not_the_host_nor_the_neighbour = mine.get("/").expect(503);
+    }
+    assert_eq!(service.record(&wharf)["published_ports"][port.to_string()]["ready"], false);
+    // The app's own listener is the one that is reached.
+    let _listens = service.get(&format!("/listen?port={port}")).expect(200);
+    let ready =
+        |record: &serde_json::Value| record["published_ports"][port.to_string()]["ready"] == true;
+    let _record = service.wait(&wharf, "the app's own port to be ready", ready);
+    let reply = mine.get("/mine").expect(200);
+    assert!(reply.text().contains("/mine"), "{}", reply.text());
+    wharf.finish();
+}
+
+#[test]
 fn a_container_has_loopback_and_no_other_network() {
     let wharf = Wharf::start();
     let service = wharf.app();
