@@ -146,7 +146,7 @@ test("t27 who opens the dashboard, or is opened by it, has no hold on it, and no
   const service = await app;
   await service.getByText("HTTP/1.1").first().waitFor();
   assert.deepEqual(await service.evaluate(() => [window.opener, document.referrer]), [null, ""]);
-  // Each service is an origin with an agent of its own; none may be framed where it is private, nor the dashboard anywhere.
+  // No page of the dashboard is shown in a frame.
   for (const path of ["/", "/sign-in", "/account"]) {
     const framed = await evil.evaluate((src) => new Promise((done) => {
       const frame = Object.assign(document.createElement("iframe"), { src });

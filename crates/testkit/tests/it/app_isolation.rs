@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 
-use testkit::{Launch, Wharf};
+use testkit::{Launch, Service, Wharf};
 
 /// Listens on the host and answers one request with "host".
 fn host_listener() -> u16 {
@@ -75,10 +75,13 @@ fn t32_nobody_else_who_listens_on_the_port_poses_as_the_app() {
     let neighbour = wharf.launch(&Launch { command, ports, ..Launch::default() });
     let ports = vec![(8080, "private", ""), (port, "private", "")];
     let service = wharf.launch(&Launch { ports, ..Launch::default() });
-    let _neighbour_serves = neighbour.at(port).get("/").expect(200);
-    let mine = service.at(port);
+    let ask = |it: &Service, path: &str| {
+        wharf.request(&it.host_of(port), "GET", path).bearer(wharf.token()).send()
+    };
+    let served = ask(&neighbour, "/theirs").expect(200);
+    assert!(served.text().contains("/theirs"), "{}", served.text());
     for _again in 0..3 {
-        let _not_the_host_nor_the_neighbour = mine.get("/").expect(503);
+        let _not_the_host_nor_the_neighbour = ask(&service, "/").expect(503);
     }
     assert_eq!(service.record(&wharf)["published_ports"][port.to_string()]["ready"], false);
     // The app's own listener is the one that is reached.
@@ -86,7 +89,7 @@ fn t32_nobody_else_who_listens_on_the_port_poses_as_the_app() {
     let ready =
         |record: &serde_json::Value| record["published_ports"][port.to_string()]["ready"] == true;
     let _record = service.wait(&wharf, "the app's own port to be ready", ready);
-    let reply = mine.get("/mine").expect(200);
+    let reply = ask(&service, "/mine").expect(200);
     assert!(reply.text().contains("/mine"), "{}", reply.text());
     wharf.finish();
 }
