@@ -126,6 +126,40 @@ test("t12 a sibling's page can neither post to nor read from the victim", async 
   await context.close();
 });
 
+test("t27 who opens the dashboard, or is opened by it, has no hold on it, and nobody frames it", async () => {
+  const { context, evil } = await scene();
+  const page = await context.newPage();
+  await page.goto(await wharf.signInLink());
+  await page.getByRole("link", { name: /Open b/ }).first().waitFor();
+  // A page that opens the dashboard in a window: the handle tells nothing and moves nothing.
+  const opened = context.waitForEvent("page");
+  await evil.evaluate((url) => { window.handle = window.open(url); }, wharf.url);
+  const dashboard = await opened;
+  await dashboard.getByRole("heading", { name: "Services" }).first().waitFor();
+  assert.equal(await dashboard.evaluate(() => window.opener), null);
+  await evil.waitForFunction(() => window.handle.closed);
+  await evil.evaluate(() => { window.handle.location = "about:blank"; });
+  assert.ok(dashboard.url().startsWith(wharf.url), dashboard.url());
+  // A service that the dashboard opens: no way back to the page that it came from, and no word where that was.
+  const app = context.waitForEvent("page");
+  await page.getByRole("link", { name: /Open b/ }).first().click();
+  const service = await app;
+  await service.getByText("HTTP/1.1").first().waitFor();
+  assert.deepEqual(await service.evaluate(() => [window.opener, document.referrer]), [null, ""]);
+  // No page of the dashboard is shown in a frame.
+  for (const path of ["/", "/sign-in", "/account"]) {
+    const framed = await evil.evaluate((src) => new Promise((done) => {
+      const frame = Object.assign(document.createElement("iframe"), { src });
+      frame.onload = () => done(frame.contentDocument === null ? "apart" : frame.contentDocument.body.innerText);
+      document.body.append(frame);
+    }), wharf.url + path);
+    assert.equal(framed, "apart", path);
+    const inside = evil.frames().at(-1);
+    assert.ok(!(await inside.locator("body").innerText()).match(/Services|Sign in/), path);
+  }
+  await context.close();
+});
+
 test("t28 a service's page cannot use the dashboard or the API of who visits it", async () => {
   const { context, evil } = await scene();
   const page = await context.newPage();

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use model::{ReservedNames, ServiceDomain, VersionPolicy};
 
+use crate::sign_in_config::SignInConfig;
+
 /// Who may show paths of the host in containers (mounts of kind `bind`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BindMounts {
@@ -70,6 +72,8 @@ pub struct ApiConfig {
     pub event_sockets_max: usize,
     /// Most tries of a password for one user in a minute.
     pub password_tries_per_minute: u32,
+    /// The ways to sign in.
+    pub sign_in: SignInConfig,
 }
 
 impl ApiConfig {
@@ -95,6 +99,7 @@ impl ApiConfig {
             collections: CollectionsConfig::default(),
             event_sockets_max: 1000,
             password_tries_per_minute: 10,
+            sign_in: SignInConfig::default(),
         }
     }
 }

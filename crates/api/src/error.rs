@@ -40,6 +40,9 @@ pub enum ApiError {
     /// Somebody asks too often; another try in a while is served.
     #[error("{0}")]
     TooMany(String),
+    /// Somebody whom we need does not answer, or not as it should; the words are safe to show.
+    #[error("{0}")]
+    Unavailable(String),
     /// Something of ours failed; the words are safe to show.
     #[error("{0}")]
     Failed(String),
@@ -71,6 +74,7 @@ impl ApiError {
             Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store(error) if error.is_temporary() => StatusCode::SERVICE_UNAVAILABLE,
             Self::Failed(_) | Self::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }

@@ -29,6 +29,7 @@ mod resources;
 mod rights;
 mod router;
 mod sign_in;
+mod sign_in_config;
 mod webdav;
 mod websocket;
 
@@ -38,3 +39,4 @@ pub use error::ApiError;
 pub use images::{ByteStream, ImageFault, ImageSummary, Images, ResolvedImage};
 pub use logs::{LogFile, LogQuery, LogSource, LogStream};
 pub use router::Api;
+pub use sign_in_config::{SignInConfig, SignInProvider};

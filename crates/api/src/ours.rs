@@ -2,8 +2,10 @@
 
 pub(crate) mod events;
 pub(crate) mod handoff;
+pub(crate) mod identities;
 pub(crate) mod images;
 pub(crate) mod login;
 pub(crate) mod logs;
+pub(crate) mod openid;
 pub(crate) mod password;
 pub(crate) mod status;

@@ -36,6 +36,7 @@ struct Inner {
     images: Arc<dyn Images>,
     logs: Arc<dyn LogSource>,
     passwords: Passwords,
+    openid_turns: Semaphore,
     sockets: Arc<Semaphore>,
 }
 
@@ -56,7 +57,17 @@ impl Api {
     ) -> Self {
         let sockets = Arc::new(Semaphore::new(config.event_sockets_max));
         let passwords = Passwords::default();
-        Self(Arc::new(Inner { store, config, blocks, images, logs, passwords, sockets }))
+        let openid_turns = Semaphore::new(ours::openid::AT_ONCE_MAX);
+        Self(Arc::new(Inner {
+            store,
+            config,
+            blocks,
+            images,
+            logs,
+            passwords,
+            openid_turns,
+            sockets,
+        }))
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -75,6 +86,11 @@ impl Api {
     /// Who tries passwords, and how often.
     pub(crate) fn passwords(&self) -> &Passwords {
         &self.0.passwords
+    }
+
+    /// Places for those whose code is changed at the provider.
+    pub(crate) fn openid_turns(&self) -> &Semaphore {
+        &self.0.openid_turns
     }
 
     /// Places for sockets that events are sent on.
@@ -118,6 +134,14 @@ impl Api {
             .route("/wharf/v1/handoff", post(ours::handoff::handoff))
             .route("/wharf/v1/login_links", post(ours::login::create))
             .route("/wharf/v1/login_links/redeem", post(ours::login::redeem))
+            .route("/wharf/v1/sign_in_methods", get(ours::openid::methods))
+            .route("/wharf/v1/openid/start", post(ours::openid::start))
+            .route("/wharf/v1/openid/finish", post(ours::openid::finish))
+            .route("/wharf/v1/openid/sign_out", get(ours::openid::sign_out))
+            .route(
+                "/wharf/v1/users/{uuid}/identities",
+                get(ours::identities::list).delete(ours::identities::forget),
+            )
             .route("/wharf/v1/users/{uuid}/password", post(ours::password::set))
             .route(IMAGES, get(ours::images::list).post(ours::images::import))
             .route(IMAGES, delete(ours::images::remove))

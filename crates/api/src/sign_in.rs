@@ -48,12 +48,16 @@ impl Forget for Tries {
 ///
 /// # Errors
 /// 401 where the two do not fit, the same for users who do not exist; 429 after too many tries for one user, whoever
-/// makes them.
+/// makes them; 403 where passwords are not taken.
 pub(crate) async fn sign_in(
     api: &Api,
     name: &str,
     password: &str,
 ) -> Result<(User, ApiToken, TokenRecord), ApiError> {
+    if !api.config().sign_in.passwords {
+        let words = "nobody signs in with a password at this site (Login.Passwords)";
+        return Err(ApiError::Forbidden(words.to_owned()));
+    }
     count(api, name)?;
     let found = if name.len() <= NAME_BYTES_MAX && !name.is_empty() {
         api.store().password_hash(name).await?

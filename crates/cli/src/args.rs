@@ -1,5 +1,6 @@
 //! The whole command line. The texts here are what `--help` prints.
 
+mod admin_commands;
 mod client_commands;
 mod roles;
 pub(crate) mod values;
@@ -11,10 +12,11 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
+pub(crate) use admin_commands::{NewUserArgs, TokenCommand, UserCommand};
 pub use client_commands::ClientCommand;
 pub(crate) use client_commands::{
-    ConfigCommand, ForwardArgs, HostnameCommand, ImageCommand, LogsArgs, NewUserArgs, OpenArgs,
-    PsArgs, RunArgs, ShowArgs, StopArgs, TokenCommand, UrlArgs, UserCommand,
+    ConfigCommand, ForwardArgs, HostnameCommand, ImageCommand, LogsArgs, OpenArgs, PsArgs, RunArgs,
+    ShowArgs, StopArgs, UrlArgs,
 };
 pub use roles::{
     ControllerArgs, DEFAULT_LISTEN, DemoAppArgs, DemoArgs, DispatchArgs, DoctorArgs, RoleCommand,

@@ -12,7 +12,7 @@ use crate::list::{ListQuery, Page};
 
 const TOKENS: &str = "/arvados/v1/api_client_authorizations";
 
-/// A token to make; its user is the one who asks.
+/// A token to make.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct NewToken {
     /// When it lapses; the config's default if left out.
@@ -21,6 +21,9 @@ pub struct NewToken {
     /// What it may do; everything if left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scopes: Option<Vec<String>>,
+    /// Whom it acts for, where that is another one than who asks; administrators only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner_uuid: Option<UserUuid>,
 }
 
 /// The answer to making a token: the only one that shows the secret.
@@ -65,7 +68,43 @@ pub struct NewUser {
     pub is_admin: bool,
 }
 
+/// What is to become of a user, by an administrator; what is left out stays.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct UserChange {
+    /// Whether they may act.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is_active: Option<bool>,
+    /// Whether they may do everything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is_admin: Option<bool>,
+}
+
+/// Whom a user is at a provider that they sign in with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UserIdentity {
+    /// The provider.
+    pub issuer: String,
+    /// Whom it means.
+    pub subject: String,
+    /// Since when.
+    pub created_at: Timestamp,
+}
+
+#[derive(Deserialize)]
+struct Identities {
+    items: Vec<UserIdentity>,
+}
+
+#[derive(Deserialize)]
+struct Forgotten {
+    n_forgotten: u64,
+}
+
 const USERS: &str = "/arvados/v1/users";
+
+fn identities_path(user: UserUuid) -> String {
+    format!("/wharf/v1/users/{user}/identities")
+}
 
 impl Client {
     /// Users, oldest first.
@@ -80,6 +119,39 @@ impl Client {
         let query = ListQuery::default().filter("username", "=", username).limit(1);
         let mut page: Page<User> = self.get(&query.path(USERS)).await?;
         Ok(page.items.pop())
+    }
+
+    /// The user with this identifier.
+    pub async fn get_user(&self, uuid: UserUuid) -> Result<User, ClientError> {
+        self.get(&format!("{USERS}/{uuid}")).await
+    }
+
+    /// Users with this address, two at most: several may have it.
+    pub async fn find_users_by_email(&self, email: &str) -> Result<Vec<User>, ClientError> {
+        let query = ListQuery::default().filter("email", "=", email).limit(2);
+        let page: Page<User> = self.get(&query.path(USERS)).await?;
+        Ok(page.items)
+    }
+
+    /// Changes a user.
+    pub async fn change_user(
+        &self,
+        uuid: UserUuid,
+        change: &UserChange,
+    ) -> Result<User, ClientError> {
+        self.patch(&format!("{USERS}/{uuid}"), &json!({ "user": change })).await
+    }
+
+    /// Whom a user is at providers that they sign in with.
+    pub async fn identities_of(&self, user: UserUuid) -> Result<Vec<UserIdentity>, ClientError> {
+        let Identities { items } = self.get(&identities_path(user)).await?;
+        Ok(items)
+    }
+
+    /// Forgets whom a user is at providers; how many there were.
+    pub async fn forget_identities(&self, user: UserUuid) -> Result<u64, ClientError> {
+        let Forgotten { n_forgotten } = self.delete(&identities_path(user)).await?;
+        Ok(n_forgotten)
     }
 
     /// Makes a user, who is active at once.

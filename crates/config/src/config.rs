@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::raw::{Problem, Section};
 use crate::sections::{
-    Api, AuditLogs, Collections, Containers, Database, Log, Login, Proxy, Services, Sessions,
-    Shutdown, Tunnels,
+    Api, AuditLogs, Collections, Containers, Database, Log, Login, OpenIdConnect, Proxy, Services,
+    Sessions, Shutdown, Tunnels, Users,
 };
 use crate::setting::{Line, Setting};
 
@@ -42,6 +42,10 @@ pub struct Config {
     pub sessions: Sessions,
     /// Whom people who sign in are handed on to.
     pub login: Login,
+    /// `Login.OpenIDConnect`: the provider that people sign in with.
+    pub openid_connect: OpenIdConnect,
+    /// What becomes of people who are new.
+    pub users: Users,
     /// The log of what happened to records.
     pub audit_logs: AuditLogs,
     /// How we come down.
@@ -72,6 +76,8 @@ impl Config {
             tunnels: Tunnels::default(),
             sessions: Sessions::default(),
             login: Login::default(),
+            openid_connect: OpenIdConnect::default(),
+            users: Users::default(),
             audit_logs: AuditLogs::default(),
             shutdown: Shutdown::default(),
             log: Log::default(),
@@ -113,7 +119,14 @@ impl Config {
         within("Proxy", &mut |section, problems| self.proxy.overlay(section, problems));
         within("Tunnels", &mut |section, problems| self.tunnels.overlay(section, problems));
         within("Sessions", &mut |section, problems| self.sessions.overlay(section, problems));
-        within("Login", &mut |section, problems| self.login.overlay(section, problems));
+        within("Login", &mut |section, problems| {
+            self.login.overlay(section, problems);
+            let mut provider = section.section("OpenIDConnect", problems);
+            self.openid_connect.overlay(&mut provider, problems);
+            self.openid_connect.check(&provider, problems);
+            provider.finish(problems);
+        });
+        within("Users", &mut |section, problems| self.users.overlay(section, problems));
         within("AuditLogs", &mut |section, problems| self.audit_logs.overlay(section, problems));
         within("Shutdown", &mut |section, problems| self.shutdown.overlay(section, problems));
         within("Log", &mut |section, problems| self.log.overlay(section, problems));
@@ -123,7 +136,8 @@ impl Config {
 
     /// The whole config as a YAML file that reads back to itself, each value under its reason.
     ///
-    /// There are no secrets in it: those live in files of the data directory, and a database's password is left out.
+    /// There are no secrets in it: most live in files, one that is in the config is not printed, and a database's password is
+    /// left out.
     pub fn to_yaml(&self) -> String {
         let line = |key, value: String, why| Line { key, value, why };
         let mut text = String::new();
@@ -152,12 +166,17 @@ impl Config {
             ("Tunnels", self.tunnels.describe()),
             ("Sessions", self.sessions.describe()),
             ("Login", self.login.describe()),
+            ("Users", self.users.describe()),
             ("AuditLogs", self.audit_logs.describe()),
             ("Shutdown", self.shutdown.describe()),
             ("Log", self.log.describe()),
         ] {
             text.extend([name, ":\n"]);
             write_lines(&mut text, "  ", &lines);
+            if name == "Login" {
+                text.push_str("  OpenIDConnect:\n");
+                write_lines(&mut text, "    ", &self.openid_connect.describe());
+            }
         }
         text
     }
@@ -235,6 +254,27 @@ impl Services {
             ),
         ];
         write_lines(text, "    ", &lines);
+    }
+}
+
+impl OpenIdConnect {
+    /// What must be there together. The address itself is looked at by whoever talks to the provider.
+    fn check(&self, section: &Section, problems: &mut Vec<Problem>) {
+        let mut wrong = |key: &str, text: &str| {
+            problems.push(Problem { path: section.path(key), text: text.to_owned() });
+        };
+        if self.accept_access_token {
+            wrong("AcceptAccessToken", "must be false: only tokens of Wharf's own are accepted");
+        }
+        if self.client_secret.is_some() && self.client_secret_file.is_some() {
+            wrong("ClientSecretFile", "must not be set together with ClientSecret");
+        }
+        if self.is_enabled && self.issuer.is_empty() {
+            wrong("Issuer", "must be set where Enable is true");
+        }
+        if self.is_enabled && self.client_id.is_empty() {
+            wrong("ClientID", "must be set where Enable is true");
+        }
     }
 }
 

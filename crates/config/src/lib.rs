@@ -13,6 +13,7 @@ pub mod credentials;
 mod database_url;
 pub mod environment;
 pub mod raw;
+mod secret;
 pub mod sections;
 pub mod setting;
 pub mod units;
@@ -23,9 +24,10 @@ pub use credentials::{AccessError, ApiAccess, Credentials};
 pub use database_url::DatabaseUrl;
 pub use environment::{Environment, default_data_dir};
 pub use raw::{ConfigError, Problem, RawConfig};
+pub use secret::Secret;
 pub use sections::{
-    Api, AuditLogs, Collections, Containers, Database, Log, LogFormat, Proxy, Services, Sessions,
-    Shutdown,
+    Api, AuditLogs, Collections, Containers, Database, Log, LogFormat, OpenIdConnect, Proxy,
+    Services, Sessions, Shutdown, Users,
 };
 pub use units::{ByteSize, parse_duration, show_duration};
 pub use web_origin::WebOrigin;

@@ -1,5 +1,6 @@
 //! The sections of the config. A field's doc comment is its meaning and the reason for its default.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use model::ServiceDomain;
 use serde_json::Value;
 
 use crate::database_url::DatabaseUrl;
+use crate::secret::Secret;
 use crate::setting::{Setting, settings};
 use crate::units::ByteSize;
 use crate::web_origin::WebOrigin;
@@ -221,6 +223,54 @@ settings! {
     pub struct Login {
         /// Origins (https://workbench.example.com) that may send people here to sign in and get a token of theirs back, as Workbench does; none by default, since such a page acts as whoever signs in.
         "TrustedClients" trusted_clients: Vec<WebOrigin> = Vec::new();
+        /// Whether users who have a password may sign in with it; off where a provider shall be the only way for people.
+        "Passwords" passwords: bool = true;
+    }
+}
+
+settings! {
+    /// A provider that people sign in with (OpenID Connect), beside passwords; keys are spelled as Arvados spells them.
+    pub struct OpenIdConnect {
+        /// Whether people may sign in with the provider; needs Issuer and ClientID.
+        "Enable" is_enabled: bool = false;
+        /// What the button says behind "Sign in with"; empty takes the host of Issuer.
+        "ProviderName" provider_name: String = String::new();
+        /// The provider's identifier, exactly as in its discovery document, such as https://id.example.com/realms/lab.
+        "Issuer" issuer: String = String::new();
+        /// What the provider calls this site. Register ExternalURL of the controller with login behind it (https://wharf.example.com/login) as its redirect URI there.
+        "ClientID" client_id: String = String::new();
+        /// Proves to the provider that this is the client. Better in a file of its own, ClientSecretFile.
+        "ClientSecret" client_secret: Option<Secret> = None;
+        /// File whose first line is the client's secret; read at every start.
+        "ClientSecretFile" client_secret_file: Option<PathBuf> = None;
+        /// File with the certificates (PEM) that vouch for the provider; by default the system's.
+        "CAFile" ca_file: Option<PathBuf> = None;
+        /// Claim with the address.
+        "EmailClaim" email_claim: String = "email".to_owned();
+        /// Claim that says whether the address was verified; empty where the provider verifies every address.
+        "EmailVerifiedClaim" email_verified_claim: String = "email_verified".to_owned();
+        /// Claim with the short name of somebody new; empty takes preferred_username, or what the address begins with.
+        "UsernameClaim" username_claim: String = String::new();
+        /// What is sent to the provider with each sign-in beside what must be, such as {prompt: login, hd: example.com}.
+        "AuthenticationRequestParameters" parameters: BTreeMap<String, String> = BTreeMap::new();
+        /// Whether somebody who signs in for the first time gets the account that has the same address, where the provider says that it is verified. Off, since whoever the provider gives an address of an administrator would become one.
+        "LinkByEmail" link_by_email: bool = false;
+        /// Must be false: access tokens of the provider are not taken in place of Wharf's own.
+        "AcceptAccessToken" accept_access_token: bool = false;
+        /// Time for one answer of the provider; people wait for it.
+        "Timeout" timeout: Duration = 10 * SECOND, SECOND => 2 * MINUTE;
+        /// By how much the provider's clock may differ; machines that keep time differ by less than a second.
+        "ClockSkew" clock_skew: Duration = MINUTE, Duration::ZERO => 10 * MINUTE;
+    }
+}
+
+settings! {
+    /// What becomes of people whom nobody made a user for.
+    pub struct Users {
+        /// Whether somebody who signs in with the provider for the first time gets an account; off, only whom an administrator made one for gets in (LinkByEmail).
+        "AutoSetupNewUsers" auto_setup_new_users: bool = true;
+        /// Whether such an account may act at once; off, as in Arvados, until an administrator says so (wharf user activate).
+        "NewUsersAreActive" new_users_are_active: bool = false;
     }
 }
 

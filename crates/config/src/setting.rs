@@ -1,5 +1,6 @@
 //! One value of the config: how it is read from the file, checked and shown.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -153,6 +154,23 @@ impl<T: Setting> Setting for Vec<T> {
     fn show(&self) -> String {
         let items: Vec<String> = self.iter().map(T::show).collect();
         format!("[{}]", items.join(", "))
+    }
+}
+
+/// Names and texts, as in `{prompt: login}`.
+impl Setting for BTreeMap<String, String> {
+    fn from_value(value: &Value) -> Result<Self, String> {
+        let pairs =
+            value.as_object().ok_or_else(|| expected("a mapping of names to texts", value))?;
+        let read = |(name, value): (&String, &Value)| {
+            let text = value.as_str().ok_or_else(|| format!("{name}: must be text"))?;
+            Ok((name.clone(), text.to_owned()))
+        };
+        pairs.iter().map(read).collect()
+    }
+    fn show(&self) -> String {
+        let pairs = self.iter().map(|(name, text)| format!("{}: {}", name.show(), text.show()));
+        format!("{{{}}}", pairs.collect::<Vec<_>>().join(", "))
     }
 }
 

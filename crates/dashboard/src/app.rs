@@ -53,6 +53,7 @@ pub fn router(config: DashboardConfig, client: client::Client) -> Router {
         .route("/host-names/remove", get(pages::host_names::ask).post(pages::host_names::remove))
         .route("/account", get(pages::account::page))
         .route("/sign-in", get(pages::sign_in::page).post(pages::sign_in::submit))
+        .route("/sign-in/openid", get(pages::openid::begin))
         .route("/login", get(pages::hand_on::login))
         .route("/logout", get(pages::hand_on::logout))
         .route("/sign-out", post(pages::sign_in::sign_out))

@@ -19,6 +19,7 @@
 
 mod app;
 mod assets;
+mod attempt;
 mod config;
 mod guard;
 mod html;

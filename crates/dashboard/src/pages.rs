@@ -5,6 +5,7 @@ pub(crate) mod events;
 pub(crate) mod hand_on;
 pub(crate) mod host_names;
 pub(crate) mod open;
+pub(crate) mod openid;
 pub(crate) mod problem;
 pub(crate) mod service;
 pub(crate) mod services;

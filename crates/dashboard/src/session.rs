@@ -25,8 +25,8 @@ pub(crate) const COOKIE_TLS: &str = "__Host-wharf_dashboard";
 const ASSOCIATED_DATA: &[u8] = b"dashboard";
 /// How long a session lasts whose token does not say.
 const LIFETIME_SECONDS: i64 = 12 * 60 * 60;
-/// The longest sealed value we try to open; ours have about 300 characters.
-const SEALED_CHARS_MAX: usize = 2048;
+/// The longest sealed value we try to open; sessions have about 300 characters, sign-ins under way up to 3000.
+const SEALED_CHARS_MAX: usize = 4096;
 /// Random bytes of a form's token.
 const FORM_TOKEN_BYTES: usize = 18;
 
@@ -39,6 +39,8 @@ pub(crate) struct Session {
     pub(crate) form_token: String,
     /// Seconds since the epoch.
     expires_at: i64,
+    /// Whether it began at the provider, where the person is then signed in as well.
+    pub(crate) is_by_provider: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -46,6 +48,9 @@ struct Sealed {
     t: String,
     f: String,
     e: i64,
+    /// Missing in cookies of versions that knew no provider.
+    #[serde(default)]
+    p: bool,
 }
 
 /// No randomness: the system is broken, and nothing may be sealed.
@@ -63,7 +68,13 @@ impl Session {
         let mut random = [0_u8; FORM_TOKEN_BYTES];
         SystemRandom::new().fill(&mut random).map_err(|_unspecified| NoRandomness)?;
         let expires_at = expires_at.map_or(now + LIFETIME_SECONDS, |at| at.as_jiff().as_second());
-        Ok(Self { token, form_token: URL_SAFE_NO_PAD.encode(random), expires_at })
+        let form_token = URL_SAFE_NO_PAD.encode(random);
+        Ok(Self { token, form_token, expires_at, is_by_provider: false })
+    }
+
+    /// The same, begun at the provider.
+    pub(crate) fn by_provider(self) -> Self {
+        Self { is_by_provider: true, ..self }
     }
 
     /// Whether a form's token is this session's, in constant time.
@@ -85,15 +96,25 @@ impl Sealer {
 
     /// Nonce and ciphertext, base64url.
     pub(crate) fn seal(&self, session: &Session) -> Result<String, NoRandomness> {
-        let mut nonce = [0_u8; NONCE_LEN];
-        SystemRandom::new().fill(&mut nonce).map_err(|_unspecified| NoRandomness)?;
         let plain = Sealed {
             t: session.token.expose(),
             f: session.form_token.clone(),
             e: session.expires_at,
+            p: session.is_by_provider,
         };
-        let mut text = serde_json::to_vec(&plain).expect("strings and a number serialise");
-        let aad = Aad::from(ASSOCIATED_DATA);
+        let text = serde_json::to_vec(&plain).expect("strings and a number serialise");
+        self.seal_bytes(ASSOCIATED_DATA, text)
+    }
+
+    /// Seals what is for `purpose` and opens for nothing else.
+    pub(crate) fn seal_bytes(
+        &self,
+        purpose: &'static [u8],
+        mut text: Vec<u8>,
+    ) -> Result<String, NoRandomness> {
+        let mut nonce = [0_u8; NONCE_LEN];
+        SystemRandom::new().fill(&mut nonce).map_err(|_unspecified| NoRandomness)?;
+        let aad = Aad::from(purpose);
         self.key
             .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut text)
             .map_err(|_unspecified| NoRandomness)?;
@@ -104,6 +125,18 @@ impl Sealer {
 
     /// The session in a sealed value, unless it was made by someone else, changed or is over.
     pub(crate) fn open(&self, sealed: &str, now: i64) -> Option<Session> {
+        let plain = self.open_bytes(ASSOCIATED_DATA, sealed)?;
+        let plain: Sealed = serde_json::from_slice(&plain).ok()?;
+        if plain.e <= now {
+            return None;
+        }
+        let token = ApiToken::parse(&plain.t).ok()?;
+        let Sealed { f: form_token, e: expires_at, p: is_by_provider, .. } = plain;
+        Some(Session { token, form_token, expires_at, is_by_provider })
+    }
+
+    /// What was sealed for `purpose` by this instance.
+    pub(crate) fn open_bytes(&self, purpose: &'static [u8], sealed: &str) -> Option<Vec<u8>> {
         if sealed.len() > SEALED_CHARS_MAX {
             return None;
         }
@@ -111,27 +144,14 @@ impl Sealer {
         let (nonce, text) = whole.split_at_checked(NONCE_LEN)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
         let mut text = text.to_vec();
-        let plain = self.key.open_in_place(nonce, Aad::from(ASSOCIATED_DATA), &mut text).ok()?;
-        let plain: Sealed = serde_json::from_slice(plain).ok()?;
-        if plain.e <= now {
-            return None;
-        }
-        let token = ApiToken::parse(&plain.t).ok()?;
-        Some(Session { token, form_token: plain.f, expires_at: plain.e })
+        let plain = self.key.open_in_place(nonce, Aad::from(purpose), &mut text).ok()?;
+        Some(plain.to_vec())
     }
 
     /// The first cookie of the request that opens; others (a stale one of a wider path, a planted
     /// one) are passed over.
     pub(crate) fn find(&self, headers: &HeaderMap, tls: bool, now: i64) -> Option<Session> {
-        let name = cookie_name(tls);
-        headers
-            .get_all(header::COOKIE)
-            .iter()
-            .filter_map(|line| line.to_str().ok())
-            .flat_map(|line| line.split(';'))
-            .filter_map(|pair| pair.trim().split_once('='))
-            .filter(|(found, _)| *found == name)
-            .find_map(|(_, value)| self.open(value, now))
+        cookies(headers, cookie_name(tls)).find_map(|value| self.open(value, now))
     }
 
     /// The `Set-Cookie` value that keeps `session` in the browser.
@@ -146,18 +166,33 @@ impl Sealer {
         now: i64,
     ) -> Result<HeaderValue, NoRandomness> {
         let seconds = (session.expires_at - now).max(0);
-        Ok(cookie(&self.seal(session)?, seconds, tls))
+        Ok(cookie(cookie_name(tls), &self.seal(session)?, seconds, tls))
     }
 }
 
 /// The `Set-Cookie` value that takes the session out of the browser.
 pub(crate) fn clear_cookie(tls: bool) -> HeaderValue {
-    cookie("", 0, tls)
+    cookie(cookie_name(tls), "", 0, tls)
 }
 
-fn cookie(value: &str, seconds: i64, tls: bool) -> HeaderValue {
+/// The values of all cookies of this name that a browser sent.
+pub(crate) fn cookies<'h>(
+    headers: &'h HeaderMap,
+    name: &'static str,
+) -> impl Iterator<Item = &'h str> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .filter(move |(found, _)| *found == name)
+        .map(|(_, value)| value)
+}
+
+/// A `Set-Cookie` value out of reach for scripts and for requests that other sites make.
+pub(crate) fn cookie(name: &str, value: &str, seconds: i64, tls: bool) -> HeaderValue {
     let secure = if tls { "; Secure" } else { "" };
-    let name = cookie_name(tls);
     HeaderValue::try_from(format!(
         "{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}"
     ))

@@ -223,7 +223,7 @@ impl Upstream {
         &self,
         expires_at: Timestamp,
     ) -> Result<(ApiToken, Option<Timestamp>), UpstreamError> {
-        let new = NewToken { expires_at: Some(expires_at), scopes: None };
+        let new = NewToken { expires_at: Some(expires_at), ..NewToken::default() };
         let (token, record) = self.client.create_token(&new).await?;
         Ok((token, record.expires_at))
     }

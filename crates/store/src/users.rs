@@ -133,7 +133,7 @@ pub(crate) fn system_user(options: &crate::StoreOptions) -> UserUuid {
     UserUuid::well_known(&options.cluster, SYSTEM_USER).expect("fifteen zeroes are base 36")
 }
 
-async fn insert(tx: &mut Tx, uuid: UserUuid, new: NewUser) -> Result<User, StoreError> {
+pub(crate) async fn insert(tx: &mut Tx, uuid: UserUuid, new: NewUser) -> Result<User, StoreError> {
     let system = system_user(&tx.options);
     let user = User {
         uuid,

@@ -31,6 +31,14 @@ pub fn protocols() -> PathBuf {
     present(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/protocols"))
 }
 
+/// The folder of the OpenID provider.
+#[must_use]
+pub fn openid() -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/openid");
+    let _installed = present(folder.join("node_modules/oidc-provider"));
+    folder
+}
+
 /// A virtual environment with Arvados's own clients.
 #[must_use]
 pub fn clients() -> PathBuf {

@@ -12,6 +12,7 @@ pub mod http;
 pub mod images;
 pub mod leaks;
 pub mod load;
+pub mod openid;
 pub mod pattern;
 pub mod postgres;
 mod process;

@@ -138,11 +138,18 @@ fn environment(name: &str, packages: &[&str]) -> Result<()> {
     std::fs::write(done, wanted).context("the mark of a finished environment can't be written")
 }
 
-/// The browser tests drive Debian's chromium through playwright-core; no browser is downloaded. The protocol tests run
-/// those of a library that are mocha's.
+/// Folders with a package.json, and what it brings: the browser tests drive Debian's chromium through playwright-core (no
+/// browser is downloaded), the protocol tests run those of a library that are mocha's, and people sign in with
+/// oidc-provider.
+const NODE_FOLDERS: [(&str, &str); 3] = [
+    ("tests/browser", "playwright-core"),
+    ("tests/protocols", "mocha"),
+    ("tests/openid", "oidc-provider"),
+];
+
 fn node() -> Result<()> {
     node_itself()?;
-    for (folder, package) in [("tests/browser", "playwright-core"), ("tests/protocols", "mocha")] {
+    for (folder, package) in NODE_FOLDERS {
         let folder = root().join(folder);
         if folder.join("node_modules").join(package).join("package.json").exists() {
             continue;

@@ -13,7 +13,7 @@ use crate::router::Api;
 /// The exported configuration: the keys that clients read, in Arvados's spelling.
 pub(super) async fn config(State(api): State<Api>, public: PublicUrl) -> Json<Value> {
     let config = api.config();
-    let collections = &config.collections;
+    let (collections, ways) = (&config.collections, &config.sign_in);
     Json(json!({
         "ClusterID": api.store().cluster().as_str(),
         "API": {
@@ -42,11 +42,12 @@ pub(super) async fn config(State(api): State<Api>, public: PublicUrl) -> Json<Va
         },
         "RemoteClusters": {},
         "Login": {
-            // Pages then show a form for name and password; no other way exists yet.
-            "Test": { "Enable": true },
+            // Pages then show a form for name and password, and nothing else; with a provider they send people to our
+            // own page, which has both.
+            "Test": { "Enable": ways.passwords && ways.provider.is_none() },
             "Google": { "Enable": false },
             "LDAP": { "Enable": false },
-            "OpenIDConnect": { "Enable": false },
+            "OpenIDConnect": { "Enable": ways.provider.is_some() },
             "PAM": { "Enable": false },
             "LoginCluster": "",
             "TokenLifetime": seconds(config.password_ttl),
@@ -55,8 +56,8 @@ pub(super) async fn config(State(api): State<Api>, public: PublicUrl) -> Json<Va
         "Users": {
             "AnonymousUserToken": "",
             "ActivatedUsersAreVisibleToOthers": true,
-            "AutoSetupNewUsers": false,
-            "NewUsersAreActive": true,
+            "AutoSetupNewUsers": ways.provider.as_ref().is_some_and(|it| it.makes_accounts),
+            "NewUsersAreActive": ways.provider.as_ref().is_none_or(|it| it.new_are_active),
             "PreferDomainForUsername": "",
         },
         "Workbench": {

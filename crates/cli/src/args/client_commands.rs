@@ -6,8 +6,9 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 use client::LogStreamName;
 use config::ByteSize;
-use model::{ContainerPort, TokenUuid};
+use model::ContainerPort;
 
+use super::admin_commands::{TokenCommand, UserCommand};
 use super::values::{Forward, Mount, Publish, parse_duration, parse_env, parse_port, parse_size};
 
 /// Commands that [`crate::run`] does.
@@ -58,7 +59,7 @@ pub enum ClientCommand {
     /// Make, list and revoke API tokens
     #[command(display_order = 30, subcommand)]
     Token(TokenCommand),
-    /// Make and list users, and set their passwords
+    /// Make and list users, let them act, and set their passwords
     #[command(display_order = 29, subcommand)]
     User(UserCommand),
     /// Print shell exports that point Arvados clients here
@@ -293,73 +294,6 @@ pub enum ImageCommand {
     },
     #[command(hide = true)]
     Pull(LaterArgs),
-}
-
-#[derive(Debug, Subcommand)]
-pub enum TokenCommand {
-    /// Make a token and print it; it is shown this once
-    #[command(after_help = "Example:\n  wharf token create --expires 30d")]
-    Create {
-        /// When it lapses, counted from now [default: the server's choice]
-        #[arg(long, value_name = "TIME", value_parser = parse_duration)]
-        expires: Option<Duration>,
-        /// What it may do, such as "GET /arvados/v1/containers"; repeatable
-        /// [default: everything you may]
-        #[arg(long, value_name = "METHOD PATH")]
-        scope: Vec<String>,
-    },
-    /// List tokens, without their secrets
-    #[command(after_help = "Example:\n  wharf token list")]
-    List(ListArgs),
-    /// Revoke a token: what it opened is closed within a second
-    #[command(after_help = "Example:\n  wharf token revoke wharf-gj3su-0123456789abcde")]
-    Revoke {
-        /// Identifier of the token
-        uuid: TokenUuid,
-    },
-    /// Say who you are and which token is in use
-    #[command(after_help = "Example:\n  wharf token current")]
-    Current(ListArgs),
-}
-
-#[derive(Debug, Subcommand)]
-pub enum UserCommand {
-    /// Make a user; administrators only
-    #[command(after_help = "Example:\n  wharf user create ada --email ada@example.com --password")]
-    Create(NewUserArgs),
-    /// List users
-    #[command(after_help = "Example:\n  wharf user list")]
-    List(ListArgs),
-    /// Set a user's password: asked for at the terminal, or a line of standard input
-    #[command(after_help = "Examples:\n  wharf user passwd ada\n  wharf user passwd ada --remove")]
-    Passwd {
-        /// Short name
-        name: String,
-        /// Take the password away
-        #[arg(long)]
-        remove: bool,
-    },
-}
-
-#[derive(Debug, Args)]
-pub struct NewUserArgs {
-    /// Short name: letters, digits, - and _
-    pub(crate) name: String,
-    /// Address
-    #[arg(long, value_name = "ADDRESS", default_value = "")]
-    pub(crate) email: String,
-    /// First name
-    #[arg(long, value_name = "NAME", default_value = "")]
-    pub(crate) first_name: String,
-    /// Last name
-    #[arg(long, value_name = "NAME", default_value = "")]
-    pub(crate) last_name: String,
-    /// May do everything
-    #[arg(long)]
-    pub(crate) admin: bool,
-    /// Set a password too: asked for at the terminal, or a line of standard input
-    #[arg(long)]
-    pub(crate) password: bool,
 }
 
 #[derive(Debug, Subcommand)]

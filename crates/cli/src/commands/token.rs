@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use client::NewToken;
-use model::{Timestamp, TokenRecord};
+use model::{Timestamp, TokenRecord, UserUuid};
 use serde_json::json;
 
 use crate::args::TokenCommand;
@@ -17,8 +17,14 @@ const SCOPE_COLUMNS: usize = 40;
 
 pub(crate) async fn token(context: &Context, command: TokenCommand) -> anyhow::Result<()> {
     match command {
-        TokenCommand::Create { expires, scope } => create(context, expires, scope).await,
-        TokenCommand::List(args) => list(context, args.json).await,
+        TokenCommand::Create { expires, scope, user } => {
+            let owner_uuid = owner(context, user).await?;
+            create(context, expires, scope, owner_uuid).await
+        }
+        TokenCommand::List { user, json } => {
+            let owner_uuid = owner(context, user).await?;
+            list(context, json, owner_uuid).await
+        }
         TokenCommand::Revoke { uuid } => {
             context.client.delete_token(uuid).await?;
             if uuid == context.access.token.uuid() {
@@ -30,15 +36,24 @@ pub(crate) async fn token(context: &Context, command: TokenCommand) -> anyhow::R
     }
 }
 
+async fn owner(context: &Context, user: Option<String>) -> anyhow::Result<Option<UserUuid>> {
+    match user {
+        Some(name) => Ok(Some(super::user::find(context, &name).await?.uuid)),
+        None => Ok(None),
+    }
+}
+
 /// The token alone on stdout, so that it can go into a variable.
 async fn create(
     context: &Context,
     expires: Option<Duration>,
     scopes: Vec<String>,
+    owner_uuid: Option<UserUuid>,
 ) -> anyhow::Result<()> {
     let expires_at = expires.map(from_now).transpose()?;
     let scopes = (!scopes.is_empty()).then_some(scopes);
-    let (token, record) = context.client.create_token(&NewToken { expires_at, scopes }).await?;
+    let new = NewToken { expires_at, scopes, owner_uuid };
+    let (token, record) = context.client.create_token(&new).await?;
     output::print_line(&token.expose())?;
     output::remark(&format!("It {}. It is not shown again.", expiry(&record)));
     Ok(())
@@ -50,8 +65,9 @@ fn from_now(after: Duration) -> anyhow::Result<Timestamp> {
     Ok(Timestamp::from_jiff(then))
 }
 
-async fn list(context: &Context, json: bool) -> anyhow::Result<()> {
-    let tokens = context.client.list_tokens().await?;
+async fn list(context: &Context, json: bool, owner_uuid: Option<UserUuid>) -> anyhow::Result<()> {
+    let mut tokens = context.client.list_tokens().await?;
+    tokens.retain(|token| owner_uuid.is_none_or(|owner| token.owner_uuid == owner));
     if json {
         return output::print_json(&tokens);
     }

@@ -2,10 +2,11 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _};
 
-use anyhow::Context as _;
-use client::NewUser;
-use model::User;
+use anyhow::{Context as _, bail};
+use client::{NewUser, UserChange, UserIdentity};
+use model::{User, UserUuid};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use serde_json::json;
 
 use crate::args::{NewUserArgs, UserCommand};
 use crate::context::Context;
@@ -16,8 +17,84 @@ pub(crate) async fn user(context: &Context, command: UserCommand) -> anyhow::Res
     match command {
         UserCommand::Create(args) => create(context, args).await,
         UserCommand::List(args) => list(context, args.json).await,
-        UserCommand::Passwd { name, remove } => passwd(context, &name, remove).await,
+        UserCommand::Show { user, json } => show(context, &user, json).await,
+        UserCommand::Activate { user } => {
+            change(context, &user, &UserChange { is_active: Some(true), ..UserChange::default() })
+                .await
+        }
+        UserCommand::Deactivate { user } => {
+            change(context, &user, &UserChange { is_active: Some(false), ..UserChange::default() })
+                .await
+        }
+        UserCommand::Admin { user, remove } => {
+            change(context, &user, &UserChange { is_admin: Some(!remove), ..UserChange::default() })
+                .await
+        }
+        UserCommand::Passwd { user, remove } => passwd(context, &user, remove).await,
+        UserCommand::Unlink { user } => unlink(context, &user).await,
     }
+}
+
+/// The user with this short name, address or identifier.
+pub(super) async fn find(context: &Context, name: &str) -> anyhow::Result<User> {
+    if let Ok(uuid) = UserUuid::parse(name) {
+        return Ok(context.client.get_user(uuid).await?);
+    }
+    if let Some(user) = context.client.find_user(name).await? {
+        return Ok(user);
+    }
+    let mut users = context.client.find_users_by_email(name).await?;
+    match (users.pop(), users.len()) {
+        (Some(user), 0) => Ok(user),
+        (Some(_), _) => {
+            bail!("several users have the address {name:?}: name one by its identifier")
+        }
+        (None, _) => bail!("there is no user {name:?}; see `wharf user list`"),
+    }
+}
+
+/// Says what became of the user, for the person at the terminal.
+async fn change(context: &Context, name: &str, change: &UserChange) -> anyhow::Result<()> {
+    let user = find(context, name).await?;
+    let user = context.client.change_user(user.uuid, change).await?;
+    let name = printable(&user.username);
+    output::remark(&format!("{name} ({}) is now: {}.", user.uuid, role(&user)));
+    Ok(())
+}
+
+async fn show(context: &Context, name: &str, json: bool) -> anyhow::Result<()> {
+    let user = find(context, name).await?;
+    let identities = context.client.identities_of(user.uuid).await?;
+    if json {
+        return output::print_json(&json!({ "user": user, "identities": identities }));
+    }
+    let made = user.created_at.to_string();
+    let full_name = user.full_name();
+    let mut rows = vec![
+        ("ID", user.uuid.to_string()),
+        ("Name", user.username.clone()),
+        ("Full name", full_name),
+        ("Email", user.email.clone()),
+        ("Role", role(&user).to_owned()),
+        ("Made", made),
+    ];
+    let place = |it: &UserIdentity| ("Signs in as", format!("{} at {}", it.subject, it.issuer));
+    rows.extend(identities.iter().map(place));
+    let line = |(name, value): &(&str, String)| format!("{name:<12} {}", printable(value));
+    let lines: Vec<String> = rows.iter().map(|row| format!("{}\n", line(row).trim_end())).collect();
+    output::print(&lines.concat())?;
+    Ok(())
+}
+
+async fn unlink(context: &Context, name: &str) -> anyhow::Result<()> {
+    let user = find(context, name).await?;
+    let n_forgotten = context.client.forget_identities(user.uuid).await?;
+    let name = printable(&user.username);
+    output::remark(&match n_forgotten {
+        0 => format!("{name} ({}) was nobody at the provider.", user.uuid),
+        _ => format!("{name} ({}) is nobody at the provider any more.", user.uuid),
+    });
+    Ok(())
 }
 
 /// The identifier alone on stdout, so that it can go into a variable.
@@ -68,8 +145,7 @@ fn role(user: &User) -> &'static str {
 }
 
 async fn passwd(context: &Context, name: &str, remove: bool) -> anyhow::Result<()> {
-    let user = context.client.find_user(name).await?;
-    let user = user.with_context(|| format!("there is no user {name:?}; see `wharf user list`"))?;
+    let user = find(context, name).await?;
     let password = (!remove).then(|| ask_password(name)).transpose()?;
     context.client.set_password(user.uuid, password.as_deref()).await?;
     Ok(())

@@ -34,7 +34,7 @@ pub enum TlsTrust {
 
 impl TlsTrust {
     /// Loads the roots. Errs if there are none.
-    pub(super) fn client_config(&self) -> Result<ClientConfig, ClientError> {
+    pub fn client_config(&self) -> Result<ClientConfig, ClientError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let algorithms = provider.signature_verification_algorithms;
         let builder = ClientConfig::builder_with_provider(provider)

@@ -63,7 +63,8 @@ fn every_bad_key_and_value_is_named() {
     check(
         "Frobnicate: 1",
         "Frobnicate: unknown key; known here are ClusterID, Listen, DataDir, ReservedHostnames, \
-         Services, Containers, API, Collections, Proxy, Tunnels, Sessions, Login, AuditLogs, Shutdown, Log",
+         Services, Containers, API, Collections, Proxy, Tunnels, Sessions, Login, Users, AuditLogs, \
+         Shutdown, Log",
     );
     check(
         "ClusterID: toolong",
@@ -139,4 +140,52 @@ fn what_is_no_mapping_and_double_keys_are_refused() {
     ] {
         assert!(RawConfig::parse(text).is_err(), "{text}");
     }
+}
+
+#[test]
+fn a_provider_is_read_and_its_secret_is_not_printed() {
+    let config = resolve(
+        "Login: {Passwords: false, OpenIDConnect: {Enable: true, Issuer: 'https://id.example/', ClientID: w, \
+         ClientSecret: hush, AuthenticationRequestParameters: {prompt: login}, Timeout: 3s}}\n\
+         Users: {NewUsersAreActive: true}",
+    );
+    let provider = &config.openid_connect;
+    assert!(provider.is_enabled && !config.login.passwords && config.users.new_users_are_active);
+    assert_eq!(provider.parameters["prompt"], "login");
+    assert_eq!(provider.client_secret.as_ref().map(crate::Secret::expose), Some("hush"));
+    let text = config.to_yaml();
+    assert!(!text.contains("hush") && !format!("{config:?}").contains("hush"), "{text}");
+    let place =
+        "Login.OpenIDConnect.ClientSecret: (not shown) stands for a secret that was left out";
+    assert_eq!(problems(&text), [place]);
+    let rest = text.replace("ClientSecret: \"(not shown)\"", "ClientSecret: other");
+    assert_eq!(resolve(&rest).to_yaml(), text);
+}
+
+#[test]
+fn a_provider_that_cannot_be_used_is_refused_by_field() {
+    let check = |text: &str, expected: &[&str]| {
+        let whole = format!("Login: {{OpenIDConnect: {{{text}}}}}");
+        assert_eq!(problems(&whole), expected, "{text}");
+    };
+    check(
+        "Enable: true",
+        &[
+            "Login.OpenIDConnect.Issuer: must be set where Enable is true",
+            "Login.OpenIDConnect.ClientID: must be set where Enable is true",
+        ],
+    );
+    check(
+        "AcceptAccessToken: true",
+        &["Login.OpenIDConnect.AcceptAccessToken: must be false: only tokens of Wharf's own are \
+           accepted"],
+    );
+    check(
+        "ClientSecret: a, ClientSecretFile: /b",
+        &["Login.OpenIDConnect.ClientSecretFile: must not be set together with ClientSecret"],
+    );
+    check(
+        "AuthenticationRequestParameters: {max_age: 3}",
+        &["Login.OpenIDConnect.AuthenticationRequestParameters: max_age: must be text"],
+    );
 }

@@ -1,4 +1,5 @@
-//! `/login` and `/logout`: where other clients of the API, such as Workbench, send people to sign in and out.
+//! `/login` and `/logout`: where other clients of the API, such as Workbench, send people to sign in and out. `/login`
+//! is also where the provider leads back to, as Arvados has it, so that a site's registration there need not change.
 //!
 //! Such a client gets a token of whoever signs in, in the address that it asked to be returned to. So only origins that
 //! the config trusts are returned to (and our own): anywhere else a link would hand somebody's token to its author.
@@ -9,6 +10,7 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use model::{ApiToken, Timestamp};
 use serde::Deserialize;
 
+use super::openid::{self, Answer};
 use super::problem::Problem;
 use crate::app::App;
 use crate::config::{DashboardConfig, Transport};
@@ -30,14 +32,20 @@ pub(crate) struct LogoutQuery {
     api_token: Option<String>,
 }
 
-/// Signs in, if need be, and returns to the client with a new token.
+/// Signs in, if need be, and returns to the client with a new token; or takes the provider's answer.
 pub(crate) async fn login(
     State(app): State<App>,
     transport: Option<Extension<Transport>>,
     method: Method,
     headers: HeaderMap,
+    Query(answer): Query<Answer>,
     Query(query): Query<LoginQuery>,
 ) -> Response {
+    let tls = transport.is_some_and(|Extension(transport)| transport.tls);
+    // Only the provider sends people here with a state.
+    if answer.state.is_some() {
+        return openid::finish(&app, &method, &headers, tls, &answer).await;
+    }
     let Some(return_to) = query.return_to.filter(|text| !text.is_empty()) else {
         return Redirect::to("/sign-in").into_response();
     };
@@ -47,7 +55,6 @@ pub(crate) async fn login(
     if method == Method::HEAD || guard::is_prefetch(&headers) {
         return StatusCode::NO_CONTENT.into_response();
     }
-    let tls = transport.is_some_and(|Extension(transport)| transport.tls);
     let Some(session) = app.0.sealer.find(&headers, tls, App::now_seconds()) else {
         return Redirect::to(&sign_in_first(&return_to)).into_response();
     };

@@ -8,6 +8,7 @@ use axum::Form;
 use axum::extract::{Extension, Query, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
+use client::SignInMethods;
 use maud::{Markup, html};
 use model::{ApiToken, Timestamp};
 use serde::Deserialize;
@@ -70,7 +71,7 @@ pub(crate) async fn page(
             return Redirect::to(next).into_response();
         }
         let said = query.over.map(|_| "Your session is over. Sign in again to go on.");
-        return form_page(StatusCode::OK, said, next);
+        return form_page(&app, StatusCode::OK, said, next).await;
     };
     if method == Method::HEAD || guard::is_prefetch(&headers) {
         return StatusCode::NO_CONTENT.into_response();
@@ -78,7 +79,7 @@ pub(crate) async fn page(
     if guard::followed_from_another_site(&headers) {
         return confirm_page(&code, next);
     }
-    finish(&app, redeem(&app, &code).await, next, tls)
+    finish(&app, redeem(&app, &code).await, next, tls).await
 }
 
 pub(crate) async fn submit(
@@ -99,10 +100,12 @@ pub(crate) async fn submit(
     } else {
         from_token(&app, form.token.trim()).await
     };
-    finish(&app, result, next, tls)
+    finish(&app, result, next, tls).await
 }
 
+/// Ends the session, and leads to where the one at the provider ends, if it began there.
 pub(crate) async fn sign_out(
+    State(app): State<App>,
     me: SignedIn,
     Form(form): Form<SignOutForm>,
 ) -> Result<Response, NoPage> {
@@ -112,9 +115,34 @@ pub(crate) async fn sign_out(
         Ok(()) | Err(UpstreamError::SignedOut | UpstreamError::NotFound) => {}
         Err(error) => return Err(me.no_page(error, "session")),
     }
-    let mut response = Redirect::to("/sign-in").into_response();
+    let elsewhere = if me.session.is_by_provider { provider_sign_out(&app).await } else { None };
+    let mut response = match elsewhere {
+        Some(url) => signed_out_page(&url),
+        None => Redirect::to("/sign-in").into_response(),
+    };
     response.headers_mut().insert(header::SET_COOKIE, session::clear_cookie(me.tls));
     Ok(response)
+}
+
+async fn provider_sign_out(app: &App) -> Option<String> {
+    match app.0.client.openid_sign_out_url().await {
+        Ok(url) => url,
+        Err(error) => {
+            tracing::warn!(%error, "where to sign out of the provider is not known");
+            None
+        }
+    }
+}
+
+/// Not by redirect, as after signing in: the provider is not in `form-action`.
+fn signed_out_page(url: &str) -> Response {
+    let body = html! {
+        div.narrow {
+            h1 { "Signed out here" }
+            p.lead { a href=(url) { "Sign out of the provider too" } }
+        }
+    };
+    onward("Signed out", url, body)
 }
 
 async fn redeem(app: &App, code: &str) -> SignInResult {
@@ -175,7 +203,7 @@ fn why_not(error: &UpstreamError, refused: &'static str) -> &'static str {
     }
 }
 
-fn finish(app: &App, result: SignInResult, next: &str, tls: bool) -> Response {
+async fn finish(app: &App, result: SignInResult, next: &str, tls: bool) -> Response {
     let cookie = result.and_then(|session| {
         app.0
             .sealer
@@ -184,7 +212,23 @@ fn finish(app: &App, result: SignInResult, next: &str, tls: bool) -> Response {
     });
     match cookie {
         Ok(cookie) => signed_in_page(cookie, next),
-        Err(words) => form_page(StatusCode::FORBIDDEN, Some(words), next),
+        Err(words) => form_page(app, StatusCode::FORBIDDEN, Some(words), next).await,
+    }
+}
+
+/// Goes on after a sign-in at the provider: never by redirect, since one may follow a form of the provider, and its
+/// `form-action` need not have in it where we lead.
+pub(super) fn signed_in_by(app: &App, session: Session, next: &str, tls: bool) -> Response {
+    match app.0.sealer.set_cookie(&session, tls, App::now_seconds()) {
+        Ok(cookie) => {
+            let mut response = go_on_page(next);
+            response.headers_mut().insert(header::SET_COOKIE, cookie);
+            response
+        }
+        Err(error) => {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Not signed in", error.to_string())
+                .into_response()
+        }
     }
 }
 
@@ -192,18 +236,7 @@ fn finish(app: &App, result: SignInResult, next: &str, tls: bool) -> Response {
 /// redirects that follow a form, and those are not in it.
 fn signed_in_page(cookie: HeaderValue, next: &str) -> Response {
     let mut response = if next.starts_with("/open") || next.starts_with("/login") {
-        let body = html! {
-            div.narrow {
-                h1 { "Signed in" }
-                p.lead { a href=(next) { "Go on" } }
-            }
-        };
-        let refresh = HeaderValue::try_from(format!("0; url={next}"));
-        let mut response = outside("Signed in", StatusCode::OK, body);
-        if let Ok(refresh) = refresh {
-            response.headers_mut().insert(header::REFRESH, refresh);
-        }
-        response
+        go_on_page(next)
     } else {
         Redirect::to(next).into_response()
     };
@@ -211,8 +244,27 @@ fn signed_in_page(cookie: HeaderValue, next: &str) -> Response {
     response
 }
 
+fn go_on_page(next: &str) -> Response {
+    let body = html! {
+        div.narrow {
+            h1 { "Signed in" }
+            p.lead { a href=(next) { "Go on" } }
+        }
+    };
+    onward("Signed in", next, body)
+}
+
+/// A page that leads on by itself.
+fn onward(title: &str, to: &str, body: Markup) -> Response {
+    let mut response = outside(title, StatusCode::OK, body);
+    if let Ok(refresh) = HeaderValue::try_from(format!("0; url={to}")) {
+        response.headers_mut().insert(header::REFRESH, refresh);
+    }
+    response
+}
+
 /// A path of ours to go on to: never another origin, however it is spelled.
-fn local_path(next: Option<&str>) -> &str {
+pub(super) fn local_path(next: Option<&str>) -> &str {
     let plain = |path: &&str| {
         path.starts_with('/')
             && !path.starts_with("//")
@@ -222,7 +274,7 @@ fn local_path(next: Option<&str>) -> &str {
     next.filter(plain).unwrap_or("/")
 }
 
-fn outside(title: &str, status: StatusCode, body: Markup) -> Response {
+pub(super) fn outside(title: &str, status: StatusCode, body: Markup) -> Response {
     let page = Page { title, place: Place::Outside, live: Live::No, person: None, body };
     let mut response = (status, page.render()).into_response();
     // The form here has no session to prove itself by, so the browser must send its Origin, which
@@ -232,21 +284,26 @@ fn outside(title: &str, status: StatusCode, body: Markup) -> Response {
     response
 }
 
-fn form_page(status: StatusCode, said: Option<&str>, next: &str) -> Response {
+/// Which ways there are to sign in. Where that cannot be found out, those that there always are.
+async fn methods(app: &App) -> SignInMethods {
+    app.0.client.sign_in_methods().await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "which ways there are to sign in is not known");
+        SignInMethods { passwords: true, provider: None }
+    })
+}
+
+async fn form_page(app: &App, status: StatusCode, said: Option<&str>, next: &str) -> Response {
+    let ways = methods(app).await;
     let body = html! {
         div.narrow {
             h1 { "Sign in" }
             @if let Some(said) = said { p.notice role="alert" { (said) } }
-            p { "The quick way: in a terminal on the machine that runs Wharf, this opens the dashboard signed in:" }
-            (parts::command("wharf open"))
-            form.stack method="post" action="/sign-in" {
-                input type="hidden" name="next" value=(next);
-                label for="username" { "Or with name and password, where you have one" }
-                input #username name="username" required autocomplete="username" spellcheck="false" placeholder="Name";
-                input name="password" type="password" required autocomplete="current-password"
-                    aria-label="Password" placeholder="Password";
-                button type="submit" { "Sign in" }
+            @if let Some(provider) = &ways.provider {
+                p { a.button href=(to_provider(next)) { "Sign in with " (provider) } }
             }
+            @if ways.passwords { (password_form(next)) }
+            p { "In a terminal on the machine that runs Wharf, this opens the dashboard signed in:" }
+            (parts::command("wharf open"))
             form.stack method="post" action="/sign-in" {
                 input type="hidden" name="next" value=(next);
                 label for="token" { "Or paste an API token" }
@@ -258,6 +315,25 @@ fn form_page(status: StatusCode, said: Option<&str>, next: &str) -> Response {
         }
     };
     outside("Sign in", status, body)
+}
+
+fn password_form(next: &str) -> Markup {
+    html! {
+        form.stack method="post" action="/sign-in" {
+            input type="hidden" name="next" value=(next);
+            label for="username" { "With name and password, where you have one" }
+            input #username name="username" required autocomplete="username" spellcheck="false" placeholder="Name";
+            input name="password" type="password" required autocomplete="current-password"
+                aria-label="Password" placeholder="Password";
+            button type="submit" { "Sign in" }
+        }
+    }
+}
+
+/// A link and no form: what follows a form must be in `form-action`, and the provider is not.
+fn to_provider(next: &str) -> String {
+    let query = form_urlencoded::Serializer::new(String::new()).append_pair("next", next).finish();
+    format!("/sign-in/openid?{query}")
 }
 
 fn confirm_page(code: &str, next: &str) -> Response {

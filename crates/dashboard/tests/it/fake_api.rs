@@ -36,6 +36,11 @@ pub(crate) struct Records {
     pub(crate) codes: Vec<String>,
     /// What the next hand-off answers instead of a good address.
     pub(crate) hand_off: Option<String>,
+    /// What the sign-in provider is called, where there is one; and what comes of those who come back from it.
+    pub(crate) provider: Option<&'static str>,
+    pub(crate) admitted: Option<&'static str>,
+    /// Every code that was to be changed for a session, with what came with it.
+    pub(crate) finished: Vec<Value>,
     /// Every hand-off that was asked for.
     pub(crate) handed_off: Vec<Value>,
 }
@@ -80,6 +85,10 @@ impl FakeApi {
             .route("/arvados/v1/api_client_authorizations", post(create_token))
             .route("/arvados/v1/api_client_authorizations/{uuid}", delete(delete_token))
             .route("/wharf/v1/login_links/redeem", post(redeem))
+            .route("/wharf/v1/sign_in_methods", get(methods))
+            .route("/wharf/v1/openid/start", post(openid_start))
+            .route("/wharf/v1/openid/finish", post(openid_finish))
+            .route("/wharf/v1/openid/sign_out", get(openid_sign_out))
             .route("/wharf/v1/handoff", post(hand_off))
             .route("/wharf/v1/logs/{uuid}", get(logs))
             .route("/wharf/v1/events", get(events))
@@ -118,6 +127,36 @@ async fn authenticate(State(api): State<FakeApi>, Json(body): Json<Value>) -> An
         (Some("many"), _) => Err(refuse(StatusCode::TOO_MANY_REQUESTS, "too many tries")),
         _ => Err(refuse(StatusCode::UNAUTHORIZED, "name and password do not fit")),
     }
+}
+
+async fn methods(State(api): State<FakeApi>) -> Json<Value> {
+    let provider = api.records().provider;
+    Json(json!({ "passwords": provider.is_none(), "provider": provider }))
+}
+
+async fn openid_start(State(api): State<FakeApi>) -> Answer {
+    match api.records().provider {
+        None => Err(refuse(StatusCode::NOT_FOUND, "no provider")),
+        Some("down") => Err(refuse(StatusCode::SERVICE_UNAVAILABLE, "it does not answer")),
+        Some(_) => Ok(Json(json!({ "url": "https://id.example.com/auth?state=state-1",
+            "state": "state-1", "nonce": "nonce-1", "verifier": "verifier-1" }))),
+    }
+}
+
+async fn openid_finish(State(api): State<FakeApi>, Json(body): Json<Value>) -> Answer {
+    api.records().finished.push(body.clone());
+    let is_right = body["code"] == "code-1" && body["verifier"] == "verifier-1";
+    if !is_right || body["nonce"] != "nonce-1" {
+        return Err(refuse(StatusCode::FORBIDDEN, "the code is not accepted"));
+    }
+    let admitted = api.records().admitted.unwrap_or("signed_in");
+    let token = (admitted == "signed_in").then(|| api.new_token().0);
+    Ok(Json(json!({ "admitted": admitted, "token": token, "user": user(),
+        "expires_at": "2100-01-01T00:00:00.000000000Z" })))
+}
+
+async fn openid_sign_out() -> Json<Value> {
+    Json(json!({ "url": "https://id.example.com/end?client_id=wharf" }))
 }
 
 pub(crate) fn user() -> User {

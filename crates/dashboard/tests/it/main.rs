@@ -6,6 +6,7 @@ mod escaping;
 mod fake_api;
 mod forms;
 mod open;
+mod openid;
 mod pages;
 mod sign_in;
 mod site;

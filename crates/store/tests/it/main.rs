@@ -12,6 +12,7 @@ mod fixture;
 mod forms;
 mod full_disk;
 mod groups;
+mod identities;
 mod lists;
 mod logs;
 mod names;

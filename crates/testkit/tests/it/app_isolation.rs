@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 
-use testkit::{Launch, Wharf};
+use testkit::{Launch, Service, Wharf};
 
 /// Listens on the host and answers one request with "host".
 fn host_listener() -> u16 {
@@ -61,6 +61,36 @@ fn t31_neighbours_cannot_connect_to_the_app() {
     let tried = neighbour.get("/connect?to=127.0.0.1:48080").text();
     assert!(tried.contains("refused"), "{tried}");
     let _still_there = service.get("/").expect(200);
+    wharf.finish();
+}
+
+#[test]
+fn t32_nobody_else_who_listens_on_the_port_poses_as_the_app() {
+    let wharf = Wharf::start();
+    // The host has the port already, and so has a neighbour.
+    let port = host_listener();
+    let words = ["testkit-app", "--bind", "0.0.0.0", "--port", &port.to_string()];
+    let command = words.map(str::to_owned).to_vec();
+    let ports = vec![(port, "private", "")];
+    let neighbour = wharf.launch(&Launch { command, ports, ..Launch::default() });
+    let ports = vec![(8080, "private", ""), (port, "private", "")];
+    let service = wharf.launch(&Launch { ports, ..Launch::default() });
+    let ask = |it: &Service, path: &str| {
+        wharf.request(&it.host_of(port), "GET", path).bearer(wharf.token()).send()
+    };
+    let served = ask(&neighbour, "/theirs").expect(200);
+    assert!(served.text().contains("/theirs"), "{}", served.text());
+    for _again in 0..3 {
+        let _not_the_host_nor_the_neighbour = ask(&service, "/").expect(503);
+    }
+    assert_eq!(service.record(&wharf)["published_ports"][port.to_string()]["ready"], false);
+    // The app's own listener is the one that is reached.
+    let _listens = service.get(&format!("/listen?port={port}")).expect(200);
+    let ready =
+        |record: &serde_json::Value| record["published_ports"][port.to_string()]["ready"] == true;
+    let _record = service.wait(&wharf, "the app's own port to be ready", ready);
+    let reply = ask(&service, "/mine").expect(200);
+    assert!(reply.text().contains("/mine"), "{}", reply.text());
     wharf.finish();
 }
 

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
+use serde_json::json;
+use testkit::http::Request;
 use testkit::{Launch, Wharf};
 
 /// The secret part of a token.
@@ -240,5 +242,40 @@ fn t06_no_log_and_no_record_holds_a_token() {
     // The administrator's stands in the credentials file and nowhere else.
     let found = files_with(wharf.home(), secret_of(wharf.token()));
     assert!(found.len() == 1 && found[0].ends_with("credentials.json"), "{found:?}");
+    wharf.finish();
+}
+
+#[test]
+fn t26_no_page_of_a_service_host_asks_for_a_name_or_a_password() {
+    let wharf = Wharf::start();
+    let (uuid, token) = wharf.new_user("ada");
+    let password = json!({"password": "correct horse"});
+    let path = format!("/wharf/v1/users/{uuid}/password");
+    let _set = wharf.api("POST", &path, Some(&password)).expect(200);
+    let service = wharf.app();
+    let over = wharf.app();
+    over.cancel(&wharf);
+    let _ended = over.wait_over(&wharf);
+    let check = |request: Request, status: u16| {
+        let page = request.navigating().send().expect(status);
+        let text = page.text().to_ascii_lowercase();
+        assert!(text.contains("<h1"), "{status} is no page: {text}");
+        for part in ["<form", "<input", "password"] {
+            assert!(!text.contains(part), "{status} has {part}: {text}");
+        }
+    };
+    let at = |host: &str| wharf.request(host, "GET", "/");
+    check(at(&service.host()), 403);
+    check(at(&service.host()).bearer(&token), 403);
+    check(at(&service.host_of(9999)).bearer(wharf.token()), 502);
+    check(at(&wharf.host("nobody")), 404);
+    check(at(&over.host()).bearer(wharf.token()), 410);
+    // The dashboard's own addresses are the app's here, and it is told what its user sent, without what is ours.
+    for path in ["/sign-in", "/login?return_to=x", "/sign-in/openid", "/account"] {
+        let _refused = wharf.request(&service.host(), "GET", path).send().expect(403);
+        let served = service.get(path).expect(200);
+        assert!(served.text().contains(&format!("GET {path} HTTP/1.1")), "{}", served.text());
+        assert_eq!(served.header("Set-Cookie"), None);
+    }
     wharf.finish();
 }

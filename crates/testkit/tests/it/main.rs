@@ -27,6 +27,7 @@ mod jupyter;
 mod keep;
 mod links;
 mod official_clients;
+mod openid;
 mod oracle;
 mod patience;
 mod postgres;

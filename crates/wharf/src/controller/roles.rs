@@ -46,7 +46,7 @@ impl Roles {
         let logs = LogFiles::new(data.path().join("containers"), store.clone());
         let api = Api::new(
             store.clone(),
-            settings::api(config),
+            settings::api(config)?,
             blocks::served(config, &keeping.keep, &identity.secrets),
             Arc::new(keeping.images.clone()),
             Arc::new(logs.clone()),

@@ -1,5 +1,7 @@
 //! From the one config to what each role is told.
 
+mod sign_in;
+
 use crate::data_dir::DataDir;
 use crate::edge::{CallLimits, EdgeLimits, Http2Limits, PlaceLimits};
 use crate::machine;
@@ -47,14 +49,14 @@ pub(crate) fn resolve(
 }
 
 /// For the API.
-pub(super) fn api(config: &Config) -> ApiConfig {
+pub(super) fn api(config: &Config) -> Result<ApiConfig> {
     let containers = &config.containers;
     let bind_mounts = match (containers.bind_mounts.is_empty(), containers.bind_mounts_for_all) {
         (true, _) => BindMounts::Nobody,
         (false, false) => BindMounts::AdminsOnly,
         (false, true) => BindMounts::Everyone,
     };
-    ApiConfig {
+    Ok(ApiConfig {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         reserved_names: config.reserved_names(),
         bind_mounts,
@@ -75,11 +77,12 @@ pub(super) fn api(config: &Config) -> ApiConfig {
         password_ttl: config.sessions.password_token_lifetime,
         password_tries_per_minute: config.sessions.password_tries_per_minute,
         event_sockets_max: config.api.event_sockets_max as usize,
+        sign_in: sign_in::config(config)?,
         ..ApiConfig::new(
             config.services.controller_url.clone(),
             config.services.service_domain.clone(),
         )
-    }
+    })
 }
 
 /// For the service hosts.
