@@ -12,10 +12,11 @@ use serde_json::Value;
 use crate::commands::{cargo, output_of};
 
 /// Every crate of the workspace and its layer, as in docs/ARCHITECTURE.md.
-const LAYERS: [(&str, u8); 23] = [
+const LAYERS: [(&str, u8); 24] = [
     ("model", 0),
     ("http1", 0),
     ("manifest", 0),
+    ("outbound", 0),
     ("config", 1),
     ("lifecycle", 1),
     ("limits", 1),
