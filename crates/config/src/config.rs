@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use model::{ClusterId, ReservedNames, ServiceDomain};
+use model::{BlockVolume, ClusterId, ReservedNames, ServiceDomain};
 use serde_json::Value;
 
 use crate::raw::{Problem, Section};
@@ -32,6 +32,8 @@ pub struct Config {
     pub api: Api,
     /// Collections and blocks.
     pub collections: Collections,
+    /// Where blocks are kept, in the order of reading; none is the data directory.
+    pub volumes: Vec<BlockVolume>,
     /// Limits of the service hosts.
     pub proxy: Proxy,
     /// How supervisors reach us.
@@ -65,6 +67,7 @@ impl Config {
             containers,
             api: Api::default(),
             collections: Collections::default(),
+            volumes: Vec::new(),
             proxy: Proxy::default(),
             tunnels: Tunnels::default(),
             sessions: Sessions::default(),
@@ -113,13 +116,17 @@ impl Config {
         within("AuditLogs", &mut |section, problems| self.audit_logs.overlay(section, problems));
         within("Shutdown", &mut |section, problems| self.shutdown.overlay(section, problems));
         within("Log", &mut |section, problems| self.log.overlay(section, problems));
+        let volumes = crate::volumes::read(top.section("Volumes", problems), problems);
+        if !volumes.is_empty() {
+            self.volumes = volumes;
+        }
         top.finish(problems);
         self
     }
 
     /// The whole config as a YAML file that reads back to itself, each value under its reason.
     ///
-    /// There are no secrets in it: those live in files of the data directory.
+    /// There are no secrets in it: those live in files, of which some are named here.
     pub fn to_yaml(&self) -> String {
         let line = |key, value: String, why| Line { key, value, why };
         let mut text = String::new();
@@ -154,6 +161,7 @@ impl Config {
             text.extend([name, ":\n"]);
             write_lines(&mut text, "  ", &lines);
         }
+        crate::volumes::show(&self.volumes, &mut text);
         text
     }
 }

@@ -15,6 +15,7 @@ pub mod raw;
 pub mod sections;
 pub mod setting;
 pub mod units;
+mod volumes;
 mod web_origin;
 
 pub use config::Config;

