@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{ClusterId, Timestamp};
+use model::{ClusterId, Timestamp, UserUuid};
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{
     Sqlite, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
@@ -98,9 +98,18 @@ pub struct Store {
     pub(crate) feed: Arc<Feed>,
     /// Room for ending things; none for records in memory.
     pub(crate) reserve: Option<Arc<Reserve>>,
+    /// Who is said to have deleted what is deleted through this clone.
+    pub(crate) deleter: Option<UserUuid>,
 }
 
 impl Store {
+    /// The same records for somebody who deletes: a record that is gone cannot say who did that, so the
+    /// log has it from here.
+    #[must_use]
+    pub fn deleting_as(&self, user: UserUuid) -> Self {
+        Self { deleter: Some(user), ..self.clone() }
+    }
+
     /// Opens the database file, making and migrating it where needed. `:memory:` keeps the
     /// records in memory, for tests.
     ///
@@ -164,6 +173,7 @@ impl Store {
             announcer: Arc::new(Announcer::new()),
             feed: Arc::new(feed),
             reserve: (!in_memory).then(|| Arc::new(Reserve::beside(path))),
+            deleter: None,
         })
     }
 

@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use model::Timestamp;
+use model::{Timestamp, UserUuid};
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{Sqlite, SqliteConnection, SqlitePool};
 
@@ -88,6 +88,7 @@ impl Store {
             pending: Vec::new(),
             options: self.options.clone(),
             now: self.now(),
+            deleter: self.deleter,
         };
         let done = match work(&mut tx).await {
             Ok(answer) => self.note_changes(&mut tx).await.map(|changes| (answer, changes)),
@@ -211,6 +212,8 @@ pub(crate) struct Tx {
     pub(crate) options: Arc<StoreOptions>,
     /// One time for everything the transaction writes.
     pub(crate) now: Timestamp,
+    /// Who deletes, where that is known.
+    pub(crate) deleter: Option<UserUuid>,
 }
 
 impl Tx {
