@@ -35,7 +35,7 @@ async fn a_block_is_put_and_read_with_its_signed_locator() {
     let put = fixture.block(Method::PUT, &fixture.ada, &format!("/{FOO}"), "foo").await;
     assert_eq!(put.status, 200, "{}", put.text);
     assert_eq!(put.headers["x-keep-replicas-stored"], "1");
-    assert_eq!(put.headers["x-keep-storage-classes-confirmed"], "default=2");
+    assert_eq!(put.headers["x-keep-storage-classes-confirmed"], "default=1");
     let locator = put.text.strip_suffix('\n').unwrap();
     assert!(locator.starts_with(&format!("{FOO}+3+A")), "{locator}");
     for path in

@@ -30,6 +30,7 @@ mod official_clients;
 mod oracle;
 mod patience;
 mod protocols;
+mod pull;
 mod readiness;
 mod records;
 mod revoked;
