@@ -14,7 +14,7 @@ use futures_util::TryStreamExt as _;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::BodyExt as _;
-use keep::{Keep, KeepError, PermissionFault, Signer};
+use keep::{Keep, KeepError, PermissionFault, Signer, Wish};
 use manifest::{BLOCK_BYTES_MAX, BlockHash, Locator};
 use model::Timestamp;
 
@@ -24,6 +24,11 @@ use crate::router::Api;
 
 /// What is said to clients where nothing is signed: they read collections again after half of it.
 const UNSIGNED_TTL: Duration = Duration::from_secs(14 * 24 * 3600);
+
+const DESIRED_REPLICAS: &str = "x-keep-desired-replicas";
+const STORAGE_CLASSES: &str = "x-keep-storage-classes";
+/// Storage classes that one block may be meant for.
+const STORAGE_CLASSES_MAX: usize = 16;
 
 /// Where blocks are, and who may read them.
 #[derive(Debug, Clone)]
@@ -56,6 +61,8 @@ enum Refusal {
     Method(Method),
     #[error("the body ended before it was complete")]
     Body,
+    #[error("the header {0} is not understood")]
+    Header(&'static str),
     #[error("{0}")]
     Keep(#[from] KeepError),
 }
@@ -64,7 +71,7 @@ impl Refusal {
     fn status(&self) -> StatusCode {
         match self {
             Self::Call(error) => error.status(),
-            Self::Locator(_) | Self::Body => StatusCode::BAD_REQUEST,
+            Self::Locator(_) | Self::Body | Self::Header(_) => StatusCode::BAD_REQUEST,
             Self::Permission(PermissionFault::Expired) => StatusCode::UNAUTHORIZED,
             Self::Permission(_) => StatusCode::BAD_REQUEST,
             Self::NoSize | Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
@@ -72,9 +79,14 @@ impl Refusal {
                 KeepError::Mismatch { .. } | KeepError::Range(_) => StatusCode::BAD_REQUEST,
                 KeepError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
                 KeepError::Missing(_) => StatusCode::NOT_FOUND,
-                KeepError::Corrupt(_) => StatusCode::UNPROCESSABLE_ENTITY,
+                KeepError::Corrupt(_) | KeepError::NoSuchClass { .. } => {
+                    StatusCode::UNPROCESSABLE_ENTITY
+                }
                 KeepError::Full => StatusCode::INSUFFICIENT_STORAGE,
-                KeepError::Busy | KeepError::Interrupted => StatusCode::SERVICE_UNAVAILABLE,
+                KeepError::Busy
+                | KeepError::Interrupted
+                | KeepError::Remote { .. }
+                | KeepError::TooFewCopies { .. } => StatusCode::SERVICE_UNAVAILABLE,
                 KeepError::Io { .. } => StatusCode::INTERNAL_SERVER_ERROR,
             },
         }
@@ -161,24 +173,43 @@ async fn put(api: &Api, text: &str, parts: &Parts, mut body: Body) -> Result<Res
     if announced.is_some_and(|n_bytes| n_bytes > BLOCK_BYTES_MAX) {
         return Err(KeepError::TooLarge.into());
     }
-    let mut upload = api.blocks().keep.begin(Some(hash)).await?;
+    let keep = &api.blocks().keep;
+    let wish = wish(&parts.headers, keep.options().replication)?;
+    let mut upload = keep.begin_with(Some(hash), &wish).await?;
     // Polling the body is what sends `100 Continue`.
     while let Some(frame) = body.frame().await {
         let piece: Bytes =
             frame.map_err(|_broken_off| Refusal::Body)?.into_data().unwrap_or_default();
         upload.write(&piece).await?;
     }
-    let locator = upload.finish(Some(hash)).await?;
-    let signed = api.permitted(&locator, &caller, None);
-    let options = api.blocks().keep.options();
-    let replicas = options.replication;
-    let classes = options.storage_classes.iter().map(|class| format!("{class}={replicas}"));
-    let classes = classes.collect::<Vec<_>>().join(", ");
+    let stored = upload.store(Some(hash)).await?;
+    let signed = api.permitted(&stored.locator, &caller, None);
+    let classes = stored.by_class.iter().map(|(class, copies)| format!("{class}={copies}"));
     let headers = [
-        ("x-keep-replicas-stored", replicas.to_string()),
-        ("x-keep-storage-classes-confirmed", classes),
+        ("x-keep-replicas-stored", stored.copies.to_string()),
+        ("x-keep-storage-classes-confirmed", classes.collect::<Vec<_>>().join(", ")),
     ];
     Ok((headers, format!("{signed}\n")).into_response())
+}
+
+/// What the writer of a block asks for (`X-Keep-Desired-Replicas`, `X-Keep-Storage-Classes`).
+fn wish(headers: &HeaderMap, copies: u32) -> Result<Wish, Refusal> {
+    let text = |name: &'static str| match headers.get(name).map(HeaderValue::to_str) {
+        None => Ok(None),
+        Some(Ok(text)) => Ok(Some(text.trim()).filter(|text| !text.is_empty())),
+        Some(Err(_not_text)) => Err(Refusal::Header(name)),
+    };
+    let copies = match text(DESIRED_REPLICAS)? {
+        Some(number) => number.parse().map_err(|_wrong| Refusal::Header(DESIRED_REPLICAS))?,
+        None => copies,
+    };
+    let classes = text(STORAGE_CLASSES)?.unwrap_or_default().split(',').map(str::trim);
+    let storage_classes: Vec<String> =
+        classes.filter(|class| !class.is_empty()).map(str::to_owned).collect();
+    if storage_classes.len() > STORAGE_CLASSES_MAX {
+        return Err(Refusal::Header(STORAGE_CLASSES));
+    }
+    Ok(Wish { copies, storage_classes })
 }
 
 impl Api {

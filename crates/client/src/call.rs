@@ -11,6 +11,7 @@ use http::header::{self, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, BodyStream as Frames};
 use model::ApiToken;
+use outbound::TlsTrust;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -18,7 +19,7 @@ use tokio::time::timeout;
 
 use crate::body::{BodyStream, BoxBody, BoxError, RequestBody};
 use crate::error::ClientError;
-use crate::transport::{HttpTransport, TlsTrust, Transport};
+use crate::transport::{HttpTransport, Transport};
 
 /// Largest JSON answer that is read; a page of a thousand requests has some 4 MiB.
 const ANSWER_BYTES_MAX: usize = 64 << 20;

@@ -2,7 +2,6 @@
 
 mod connection;
 mod http;
-mod tls;
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -12,7 +11,6 @@ use http_body_util::BodyExt;
 use tower::ServiceExt;
 
 pub(crate) use self::http::HttpTransport;
-pub use self::tls::TlsTrust;
 use crate::body::{BoxBody, BoxError, RequestBody};
 use crate::error::ClientError;
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use model::{ClusterId, ReservedNames, ServiceDomain};
+use model::{BlockVolume, ClusterId, ReservedNames, ServiceDomain};
 use serde_json::Value;
 
 use crate::raw::{Problem, Section};
@@ -34,6 +34,8 @@ pub struct Config {
     pub api: Api,
     /// Collections and blocks.
     pub collections: Collections,
+    /// Where blocks are kept, in the order of reading; none is the data directory.
+    pub volumes: Vec<BlockVolume>,
     /// Limits of the service hosts.
     pub proxy: Proxy,
     /// How supervisors reach us.
@@ -72,6 +74,7 @@ impl Config {
             containers,
             api: Api::default(),
             collections: Collections::default(),
+            volumes: Vec::new(),
             proxy: Proxy::default(),
             tunnels: Tunnels::default(),
             sessions: Sessions::default(),
@@ -130,6 +133,10 @@ impl Config {
         within("AuditLogs", &mut |section, problems| self.audit_logs.overlay(section, problems));
         within("Shutdown", &mut |section, problems| self.shutdown.overlay(section, problems));
         within("Log", &mut |section, problems| self.log.overlay(section, problems));
+        let volumes = crate::volumes::read(top.section("Volumes", problems), problems);
+        if !volumes.is_empty() {
+            self.volumes = volumes;
+        }
         top.finish(problems);
         self
     }
@@ -178,6 +185,7 @@ impl Config {
                 write_lines(&mut text, "    ", &self.openid_connect.describe());
             }
         }
+        crate::volumes::show(&self.volumes, &mut text);
         text
     }
 }

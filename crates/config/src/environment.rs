@@ -24,6 +24,8 @@ pub struct Environment {
     pub data_home: Option<PathBuf>,
     /// `HOME`.
     pub home: Option<PathBuf>,
+    /// `DOCKER_CONFIG`: the directory of Docker's `config.json`, instead of `~/.docker`.
+    pub docker_config: Option<PathBuf>,
     /// `PATH`, split.
     pub search_path: Vec<PathBuf>,
     /// A graphical session is there (`DISPLAY` or `WAYLAND_DISPLAY`).
@@ -56,6 +58,7 @@ impl Environment {
             database: text("WHARF_DATABASE").map(DatabaseUrl::from),
             data_home: path("XDG_DATA_HOME").filter(|path| path.is_absolute()),
             home: path("HOME"),
+            docker_config: path("DOCKER_CONFIG"),
             search_path: set("PATH")
                 .map(|paths| std::env::split_paths(&paths).collect())
                 .unwrap_or_default(),

@@ -17,6 +17,7 @@ mod secret;
 pub mod sections;
 pub mod setting;
 pub mod units;
+mod volumes;
 mod web_origin;
 
 pub use config::Config;

@@ -158,16 +158,36 @@ impl Section {
     /// Takes a mapping below this one; an absent one is empty.
     pub fn section(&mut self, key: &'static str, problems: &mut Vec<Problem>) -> Self {
         self.known.push(key);
-        let values = match self.values.shift_remove(key) {
+        self.section_named(key, problems)
+    }
+
+    /// The keys that are left, in the file's order: for mappings whose keys are names.
+    pub(crate) fn keys(&self) -> Vec<String> {
+        self.values.keys().cloned().collect()
+    }
+
+    /// Whether a key is there, whatever its value.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.values.contains_key(key)
+    }
+
+    /// Takes the mapping of a name.
+    pub(crate) fn section_named(&mut self, name: &str, problems: &mut Vec<Problem>) -> Self {
+        let values = match self.values.shift_remove(name) {
             None | Some(Value::Null) => Map::new(),
             Some(Value::Object(values)) => values,
             Some(_) => {
                 let text = "must be a mapping of keys and values".to_owned();
-                problems.push(Problem { path: self.path(key), text });
+                problems.push(Problem { path: self.path(name), text });
                 Map::new()
             }
         };
-        Self { prefix: format!("{}{key}.", self.prefix), values, known: Vec::new() }
+        Self { prefix: format!("{}{name}.", self.prefix), values, known: Vec::new() }
+    }
+
+    /// Reports that a key must be there.
+    pub(crate) fn require(&self, key: &str, what: &str, problems: &mut Vec<Problem>) {
+        problems.push(Problem { path: self.path(key), text: format!("is missing: {what}") });
     }
 
     /// Reports what was never taken, with the nearest known key where there is one.

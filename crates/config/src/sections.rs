@@ -67,6 +67,8 @@ settings! {
         "BindMounts" bind_mounts: Vec<PathBuf> = Vec::new();
         /// Whether every user may use BindMounts, and not only administrators.
         "BindMountsForAll" bind_mounts_for_all: bool = false;
+        /// Whether every user may use images that an administrator imports or pulls: they belong to the project "Images of the site", which all users can read. Off, they are the administrator's, to share or not.
+        "ImagesForAll" images_for_all: bool = true;
     }
 }
 
@@ -99,7 +101,9 @@ settings! {
         "BlobSweepInterval" blob_sweep_interval: Duration = 6 * HOUR, MINUTE => 30 * DAY;
         /// Time that swept blocks lie in the trash before they are deleted; time to notice that something is missing.
         "BlobTrashLifetime" blob_trash_lifetime: Duration = 14 * DAY, Duration::ZERO => 365 * DAY;
-        /// Copies that a stored block counts as. One is kept; clients ask for two unless told otherwise, and refuse to go on with fewer, so say less only where they know.
+        /// Copies that a block gets where its writer does not say, on different volumes; clients are told to ask for as many. One is what a single volume gives.
+        "DefaultReplication" default_replication: u32 = 1, 1 => 10;
+        /// Copies that a block in the data directory counts as where no Volumes are named. One is kept; old clients ask for two unless told otherwise, and refuse to go on with fewer, so say less only where they know.
         "BlobReplication" blob_replication: u32 = 2, 1 => 10;
         /// Blocks that are read and written at once, each with a buffer of 1 MiB; more than disks and cores can serve wait their turn.
         "BlockBuffers" block_buffers: u32 = 128, 1 => 100_000;

@@ -45,6 +45,37 @@ pub enum KeepError {
         #[source]
         source: io::Error,
     },
+    /// A volume over the network failed. Its text may be shown to whoever asked; the cause names
+    /// servers.
+    #[error("cannot {doing} on the volume {volume}")]
+    Remote {
+        /// The step.
+        doing: &'static str,
+        /// The volume's name in the config.
+        volume: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Volumes failed, and too few took the block. Those that did keep it until it is swept.
+    #[error("the block has {stored} of the {wanted} copies that it shall have: {source}")]
+    TooFewCopies {
+        /// Copies of the class that has too few.
+        stored: u32,
+        /// Copies that were asked for, and that all volumes together can keep.
+        wanted: u32,
+        /// What the last of the volumes that failed said.
+        #[source]
+        source: Box<KeepError>,
+    },
+    /// Nothing here is of the storage class.
+    #[error("no volume that can be written to is of the storage class {class:?}; there is {known}")]
+    NoSuchClass {
+        /// As asked for.
+        class: String,
+        /// Those that there are.
+        known: String,
+    },
     /// The work ended without an answer: a panic, or the process is going down.
     #[error("the work on a block was interrupted")]
     Interrupted,
@@ -53,7 +84,11 @@ pub enum KeepError {
 impl KeepError {
     /// Whether trying again later can help.
     pub fn is_temporary(&self) -> bool {
-        matches!(self, Self::Full | Self::Busy | Self::Interrupted)
+        match self {
+            Self::Full | Self::Busy | Self::Interrupted | Self::Remote { .. } => true,
+            Self::TooFewCopies { source, .. } => source.is_temporary(),
+            _ => false,
+        }
     }
 
     /// For `map_err`: what was being done, and to what.

@@ -32,10 +32,12 @@ mod folder;
 use draft::FileDraft;
 use folder::Folder;
 
+/// Folders, by the first three hexadecimal digits of the hash.
+const FOLDERS: u16 = 4096;
 /// Bytes read at a time when a block is verified.
 const VERIFY_BYTES: usize = 256 << 10;
 /// Where drafts are; on the same file system, so that they can be renamed.
-const DRAFTS: &str = "drafts";
+pub(crate) const DRAFTS: &str = "drafts";
 
 /// Blocks as files in a directory, which may be shared by several processes.
 #[derive(Debug, Clone)]
@@ -102,6 +104,10 @@ impl Volume for FileVolume {
         blocking(move || folder.status(&folder.block(hash))).boxed()
     }
 
+    fn n_folders(&self) -> u16 {
+        FOLDERS
+    }
+
     fn list(&self, folder: u16) -> BoxFuture<'_, Result<Vec<StoredBlock>, KeepError>> {
         let folder = Folder::new(&self.root, &format!("{folder:03x}"));
         blocking(move || folder.list()).boxed()
@@ -138,13 +144,18 @@ impl Volume for FileVolume {
 
 /// An open file with the right bytes.
 #[derive(Debug)]
-struct FileBlock {
+pub(crate) struct FileBlock {
     file: Arc<File>,
     path: PathBuf,
     size: u64,
 }
 
 impl FileBlock {
+    /// A file whose bytes were checked already; `path` is for messages.
+    pub(crate) fn checked(file: File, path: PathBuf, size: u64) -> Self {
+        Self { file: Arc::new(file), path, size }
+    }
+
     /// Reads all of it once: the pages are then in the system's cache for whoever reads it next.
     fn verified(mut file: File, hash: BlockHash, path: PathBuf) -> Result<Self, KeepError> {
         let mut hasher = BlockHasher::new();

@@ -6,16 +6,20 @@
 //! are referred to, and who may read them.
 //!
 //! ```text
-//! Upload ─► Draft (temporary file, hashed as it is written) ─fsync, rename, fsync─► stored ◄─┐
-//!                                                 stored ──sweep: unreferenced, old──► trash ─┘ untrash
-//!                                                 trash ───sweep: there long enough──► gone
+//! Upload ─► Drafts, one on each volume (hashed as they are written) ─whole or not at all─► stored ◄─┐
+//!                                                       stored ──sweep: unreferenced, old──► trash ─┘ untrash
+//!                                                       trash ───sweep: there long enough──► gone
 //! ```
 //!
 //! Start reading at [`Keep`]; [`Volume`] is where blocks are, [`tree`] writes and reads files.
 
 mod error;
 mod file_volume;
+mod mount;
+mod open;
 mod open_block;
+mod placement;
+mod s3_volume;
 mod signer;
 mod site;
 mod sweep;
@@ -25,12 +29,16 @@ mod volume;
 
 pub use error::KeepError;
 pub use file_volume::FileVolume;
+pub use mount::Mount;
+pub use open::{OpenError, open};
 pub use open_block::OpenBlock;
+pub use placement::{Stored, Wish};
+pub use s3_volume::{S3Options, S3Volume};
 pub use signer::{PermissionFault, Signer};
 pub use site::{Keep, KeepOptions};
 pub use sweep::{SweepRules, Swept};
 pub use upload::Upload;
-pub use volume::{Block, BlockStatus, Draft, FOLDERS, StoredBlock, Volume};
+pub use volume::{Block, BlockStatus, Draft, StoredBlock, Volume};
 
 /// What a transfer holds of a block at a time, in bytes: large enough that hashing and writing it
 /// is worth a trip to another thread, small enough that hundreds of transfers fit in memory.

@@ -7,7 +7,7 @@ use manifest::BlockHash;
 
 use crate::error::KeepError;
 use crate::site::Keep;
-use crate::volume::{FOLDERS, StoredBlock, Volume};
+use crate::volume::{StoredBlock, Volume};
 
 /// What a sweep may take.
 #[derive(Debug, Clone)]
@@ -41,23 +41,36 @@ pub struct Swept {
 }
 
 impl Keep {
-    /// Goes through all blocks. Safe beside writers, readers and another sweep: each block is looked
-    /// at again under its folder's lock.
+    /// Goes through all blocks of volumes that can be written to. Safe beside writers, readers and
+    /// another sweep: each block is looked at again before it goes, and writers win.
     ///
     /// # Errors
-    /// When a disk fails; what was done until then stays done.
+    /// When a volume fails, once the others are done; what was done until then stays done.
     pub async fn sweep(&self, rules: &SweepRules) -> Result<Swept, KeepError> {
         let mut swept = Swept::default();
-        for volume in self.volumes() {
-            for folder in 0..FOLDERS {
-                for block in volume.list(folder).await? {
-                    sweep_block(&**volume, block, rules, &mut swept).await?;
-                }
+        let mut fault = None;
+        for mount in self.mounts().filter(|mount| !mount.read_only) {
+            if let Err(error) = sweep_volume(&*mount.volume, rules, &mut swept).await {
+                tracing::error!(error = ?error, volume = mount.name, "a volume cannot be swept");
+                fault = Some(error);
             }
-            swept.n_drafts += volume.discard_drafts(rules.drafts_before).await?;
         }
-        Ok(swept)
+        fault.map_or(Ok(swept), Err)
     }
+}
+
+async fn sweep_volume(
+    volume: &dyn Volume,
+    rules: &SweepRules,
+    swept: &mut Swept,
+) -> Result<(), KeepError> {
+    for folder in 0..volume.n_folders() {
+        for block in volume.list(folder).await? {
+            sweep_block(volume, block, rules, swept).await?;
+        }
+    }
+    swept.n_drafts += volume.discard_drafts(rules.drafts_before).await?;
+    Ok(())
 }
 
 async fn sweep_block(

@@ -9,10 +9,6 @@ use manifest::{BlockHash, Locator};
 
 use crate::error::KeepError;
 
-/// Folders of a volume, by the first three hexadecimal digits of the hash: what [`Volume::list`]
-/// gives at once stays small.
-pub const FOLDERS: u16 = 4096;
-
 /// A block that is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BlockStatus {
@@ -49,7 +45,11 @@ pub trait Volume: fmt::Debug + Send + Sync {
     /// What is known of a block without reading it.
     fn status(&self, hash: BlockHash) -> BoxFuture<'_, Result<Option<BlockStatus>, KeepError>>;
 
-    /// All blocks of one folder (below [`FOLDERS`]), those in the trash too.
+    /// Into how many folders, by the first digits of hashes, the blocks are divided: what
+    /// [`Volume::list`] gives at once stays small.
+    fn n_folders(&self) -> u16;
+
+    /// All blocks of one folder (below [`Volume::n_folders`]), those in the trash too.
     fn list(&self, folder: u16) -> BoxFuture<'_, Result<Vec<StoredBlock>, KeepError>>;
 
     /// Moves a block to the trash, if it was last written before `written_before`; false where it
@@ -61,7 +61,8 @@ pub trait Volume: fmt::Debug + Send + Sync {
         written_before: SystemTime,
     ) -> BoxFuture<'_, Result<bool, KeepError>>;
 
-    /// Takes a block out of the trash, as if it were written now; false where it is not in there.
+    /// Takes a block out of the trash, as if it were written now; false where it is not in there, or
+    /// is stored beside.
     fn untrash(&self, hash: BlockHash) -> BoxFuture<'_, Result<bool, KeepError>>;
 
     /// Deletes a block that went to the trash before `trashed_before`; false where it did not.

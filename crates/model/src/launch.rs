@@ -42,12 +42,72 @@ pub struct BindMount {
 /// Where a supervisor finds blocks and keeps what it made of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlockStore {
-    /// The directory of block volumes.
+    /// The directory that holds blocks where no volumes are named; with volumes, where those that
+    /// are under way are for a moment.
     pub dir: PathBuf,
+    /// The site's volumes; none is that directory alone.
+    #[serde(default)]
+    pub volumes: Vec<BlockVolume>,
+    /// Copies that each block gets.
+    #[serde(default = "one")]
+    pub replication: u32,
     /// The directory in which files made of blocks are kept for the next container.
     pub cache: PathBuf,
     /// Bytes that such files may take.
     pub cache_bytes_max: u64,
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// A place that keeps blocks. Holds no secret, and names files that do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockVolume {
+    /// Its name in the config.
+    pub name: String,
+    /// What and where it is.
+    pub place: VolumePlace,
+    /// The storage classes of what is on it; at least one.
+    pub storage_classes: Vec<String>,
+    /// How many copies a block on it counts as.
+    pub replication: u32,
+    /// Whether blocks are only read from it.
+    pub read_only: bool,
+}
+
+/// What a volume is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VolumePlace {
+    /// A directory of this machine.
+    Directory {
+        /// Its path.
+        root: PathBuf,
+    },
+    /// A bucket of an S3 server.
+    S3(S3Bucket),
+}
+
+/// A bucket, and how to get at it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct S3Bucket {
+    /// Its name.
+    pub bucket: String,
+    /// The region, which signatures name.
+    pub region: String,
+    /// `http(s)://host[:port]` of the server; none is Amazon's of the region.
+    pub endpoint: Option<String>,
+    /// Who we are.
+    pub access_key_id: String,
+    /// The file with the secret that goes with it.
+    pub secret_key_file: PathBuf,
+    /// Roots of trust for the server; none is the machine's.
+    pub ca_file: Option<PathBuf>,
+    /// Time for a connection, in milliseconds.
+    pub connect_timeout_ms: u64,
+    /// Time in which a request must be answered, and that an answer may be silent, in milliseconds.
+    pub read_timeout_ms: u64,
 }
 
 /// A way from inside a container to the API, without a network: a port on the container's own loopback, which leads to

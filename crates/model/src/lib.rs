@@ -30,8 +30,9 @@ pub use glob::Glob;
 pub use group::{Group, GroupClass, WellKnownGroup};
 pub use host_label::{HostLabel, HostLabelError, ReservedNames};
 pub use launch::{
-    ApiAccess, BindMount, BlockStore, ContainerEnd, ImageConfig, LaunchSecrets, Outcome, Phase,
-    SuperviseSpec, SupervisorState, ToController, ToSupervisor,
+    ApiAccess, BindMount, BlockStore, BlockVolume, ContainerEnd, ImageConfig, LaunchSecrets,
+    Outcome, Phase, S3Bucket, SuperviseSpec, SupervisorState, ToController, ToSupervisor,
+    VolumePlace,
 };
 pub use mounts::{CollectionMount, Content, MountPlan, MountProblem, SecretPlan, Stdin};
 pub use permission::Level;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{ClusterId, Timestamp};
+use model::{ClusterId, Timestamp, UserUuid};
 
 use crate::changes::{Announcer, Changes};
 use crate::connection::{Connection, query};
@@ -90,6 +90,8 @@ pub struct Store {
     pub(crate) feed: Arc<Feed>,
     /// Room for ending things; none for records that are not in a file.
     pub(crate) reserve: Option<Arc<Reserve>>,
+    /// Who is said to have deleted what is deleted through this clone.
+    pub(crate) deleter: Option<UserUuid>,
 }
 
 /// A database that was opened and has this version's form.
@@ -100,6 +102,13 @@ pub(crate) struct Opened {
 }
 
 impl Store {
+    /// The same records for somebody who deletes: a record that is gone cannot say who did that, so the
+    /// log has it from here.
+    #[must_use]
+    pub fn deleting_as(&self, user: UserUuid) -> Self {
+        Self { deleter: Some(user), ..self.clone() }
+    }
+
     /// Opens the database file, making and migrating it where needed. `:memory:` keeps the
     /// records in memory, for tests.
     ///
@@ -158,6 +167,7 @@ impl Store {
             announcer: Arc::new(Announcer::new()),
             feed: Arc::new(feed),
             reserve: reserve.map(Arc::new),
+            deleter: None,
         })
     }
 

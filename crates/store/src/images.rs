@@ -4,20 +4,27 @@
 //! file is `sha256:<id>.tar`. Of several, the image that was built last counts, and of equal ones the newest link.
 
 use manifest::Manifest;
-use model::{Collection, JsonMap, Link, UserUuid};
+use model::{
+    Collection, Group, GroupClass, GroupUuid, JsonMap, Level, Link, UserUuid, WellKnownGroup,
+};
 
 use crate::changes::ChangeKind;
 use crate::collections::{self, CollectionContent, NameClash, NewCollection};
 use crate::database::Store;
 use crate::error::StoreError;
+use crate::groups;
+use crate::links;
 use crate::list::Reader;
 use crate::random;
-use crate::schema::{COLLECTIONS, LINKS, Resource};
+use crate::schema::{COLLECTIONS, GROUPS, LINKS, Resource};
 use crate::sql;
+use crate::users::system_user;
 use crate::writer::Tx;
 
 /// Links and collections that are looked at for one name.
 const CANDIDATES_MAX: usize = 100;
+/// The last part of the identifier of the project of the site's images.
+const SITE_PROJECT: &str = "imagesofthesite";
 const HASH_CLASS: &str = "docker_image_hash";
 const NAME_CLASS: &str = "docker_image_repo+tag";
 
@@ -41,8 +48,11 @@ pub struct NewImage {
     pub created: Option<String>,
     /// The manifest of the collection with the archive, named `<id>.tar`.
     pub manifest: String,
-    /// Whose it is.
+    /// Who brought it.
     pub owner: UserUuid,
+    /// Whether everybody may use it: it belongs to the project of the site's images then, and else to
+    /// who brought it.
+    pub is_for_all: bool,
 }
 
 impl Store {
@@ -180,6 +190,10 @@ pub fn image_id(manifest_text: &str) -> Option<String> {
 }
 
 async fn record(tx: &mut Tx, new: NewImage) -> Result<StoredImage, StoreError> {
+    let owner = match new.is_for_all {
+        true => site_project(tx).await?.to_string(),
+        false => new.owner.to_string(),
+    };
     let links: Vec<Link> = sql::select_where(
         tx.conn(),
         &LINKS,
@@ -192,12 +206,15 @@ async fn record(tx: &mut Tx, new: NewImage) -> Result<StoredImage, StoreError> {
         let head = link.head_uuid.clone().unwrap_or_default();
         let found: Option<Collection> = sql::by_uuid(tx.conn(), &COLLECTIONS, &head).await?;
         let now = tx.now;
-        known = known
-            .or(found.filter(|it| !it.is_trashed_at(now) && image_id(&it.manifest_text).is_some()));
+        // One that not everybody sees is no help where everybody shall.
+        known = known.or(found.filter(|it| {
+            let is_of_owner = !new.is_for_all || it.owner_uuid == owner;
+            is_of_owner && !it.is_trashed_at(now) && image_id(&it.manifest_text).is_some()
+        }));
     }
     let collection = match known {
         Some(collection) => collection,
-        None => create(tx, &new).await?,
+        None => create(tx, &new, owner).await?,
     };
     let named = links_of(tx, &collection).await?;
     let wanted = std::iter::once((HASH_CLASS, &new.id))
@@ -210,11 +227,45 @@ async fn record(tx: &mut Tx, new: NewImage) -> Result<StoredImage, StoreError> {
     Ok(StoredImage { portable_data_hash: collection.portable_data_hash, id: new.id })
 }
 
+/// The project of the site's images, which everybody with an account may read; made with the first one.
+async fn site_project(tx: &mut Tx) -> Result<GroupUuid, StoreError> {
+    let uuid = GroupUuid::well_known(&tx.options.cluster, SITE_PROJECT)
+        .expect("fifteen digits of base 36");
+    let found: Option<Group> = sql::by_uuid(tx.conn(), &GROUPS, uuid.as_str()).await?;
+    if found.is_some() {
+        return Ok(uuid);
+    }
+    let system = system_user(&tx.options);
+    let group = Group {
+        uuid,
+        owner_uuid: system.to_string(),
+        created_at: tx.now,
+        modified_at: tx.now,
+        modified_by_user_uuid: system,
+        name: "Images of the site".to_owned(),
+        group_class: GroupClass::Project,
+        description: None,
+        properties: JsonMap::new(),
+        trash_at: None,
+        delete_at: None,
+        is_trashed: false,
+        frozen_by_uuid: None,
+    };
+    sql::insert(&GROUPS, &group, Vec::new())?.execute(tx.conn()).await?;
+    let everybody = WellKnownGroup::AllUsers.uuid(&tx.options.cluster);
+    let link_uuid = random::uuid(&tx.options.cluster)?;
+    let link = groups::grant(tx, link_uuid, everybody.as_str(), uuid.as_str(), Level::Read);
+    sql::insert(&LINKS, &link, Vec::new())?.execute(tx.conn()).await?;
+    tx.changed(ChangeKind::Link, &link.uuid, links::audience(&link));
+    tx.changed(ChangeKind::Group, &group.uuid, [&group.owner_uuid]);
+    Ok(uuid)
+}
+
 async fn links_of(tx: &mut Tx, collection: &Collection) -> Result<Vec<Link>, StoreError> {
     sql::select_where(tx.conn(), &LINKS, "WHERE head_uuid = $1", &[collection.uuid.as_str()]).await
 }
 
-async fn create(tx: &mut Tx, new: &NewImage) -> Result<Collection, StoreError> {
+async fn create(tx: &mut Tx, new: &NewImage, owner: String) -> Result<Collection, StoreError> {
     let content = CollectionContent::parse(&new.manifest)
         .map_err(|error| StoreError::Manifest(error.to_string()))?;
     let short: String = new.id.chars().take(12).collect();
@@ -229,7 +280,7 @@ async fn create(tx: &mut Tx, new: &NewImage) -> Result<Collection, StoreError> {
     let collection = NewCollection {
         properties,
         name_clash: NameClash::Rename,
-        ..NewCollection::named(new.owner.to_string(), name, content)
+        ..NewCollection::named(owner, name, content)
     };
     collections::create(tx, collection, new.owner).await
 }

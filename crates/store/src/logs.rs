@@ -188,8 +188,13 @@ fn about(tx: &Tx, uuid: &str, before: Option<&JsonMap>, after: Option<&JsonMap>)
         value.and_then(Value::as_str).map(str::to_owned)
     };
     let system = system_user(&tx.options).to_string();
+    // The record tells who changed it last, and of its end nothing.
+    let by = match (after, tx.deleter) {
+        (None, Some(deleter)) => Some(deleter.to_string()),
+        _ => text("modified_by_user_uuid"),
+    };
     Entry {
-        by: text("modified_by_user_uuid").unwrap_or_else(|| system.clone()),
+        by: by.unwrap_or_else(|| system.clone()),
         owner_uuid: system,
         object_uuid: Some(uuid.to_owned()),
         object_owner_uuid: text("owner_uuid"),

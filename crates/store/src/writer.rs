@@ -16,7 +16,7 @@ mod batch;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use model::Timestamp;
+use model::{Timestamp, UserUuid};
 
 use crate::changes::{ChangeKind, Pending, merged};
 use crate::connection::Connection;
@@ -108,7 +108,8 @@ impl Store {
         }
         let Batch { conn, mut changes, n_written, outcome } = batch;
         let (options, now) = (self.options.clone(), self.now());
-        let mut tx = Tx { conn, pending: Vec::new(), options, now };
+        let deleter = self.deleter;
+        let mut tx = Tx { conn, pending: Vec::new(), options, now, deleter };
         let done = match work(&mut tx).await {
             Ok(answer) => self.note_changes(&mut tx).await.map(|changes| (answer, changes)),
             Err(error) => Err(error),
@@ -290,6 +291,8 @@ pub(crate) struct Tx {
     pub(crate) options: Arc<StoreOptions>,
     /// One time for everything the transaction writes.
     pub(crate) now: Timestamp,
+    /// Who deletes, where that is known.
+    pub(crate) deleter: Option<UserUuid>,
 }
 
 impl Tx {

@@ -3,9 +3,8 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::Arc;
 
-use keep::{FileVolume, Keep, KeepOptions};
+use keep::{Keep, KeepOptions};
 use lifecycle::CancellationToken;
 use model::{LaunchSecrets, SuperviseSpec};
 use runtime::{Embedded, Handle, Runtime};
@@ -40,9 +39,8 @@ pub(crate) struct Launch {
 /// The blocks of this machine, as the specification names them.
 pub(crate) async fn open_keep(spec: &SuperviseSpec) -> io::Result<Option<Keep>> {
     let Some(blocks) = &spec.blocks else { return Ok(None) };
-    let volume = FileVolume::open(&blocks.dir).await.map_err(io::Error::other)?;
     let options = KeepOptions { buffers: BUFFERS, ..KeepOptions::default() };
-    Ok(Some(Keep::new(vec![Arc::new(volume)], options)))
+    keep::open(blocks, options).await.map(Some).map_err(io::Error::other)
 }
 
 /// Reads what nobody may find afterwards, and removes it.

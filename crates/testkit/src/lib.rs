@@ -16,12 +16,14 @@ pub mod openid;
 pub mod pattern;
 pub mod postgres;
 mod process;
+pub mod s3_server;
 mod service;
 mod wait;
 pub mod websocket;
 mod wharf;
 
 pub use process::Process;
+pub use s3_server::S3Server;
 pub use service::{Launch, Service};
 pub use wait::{BOUND, wait_for, wait_for_some};
 pub use wharf::{Finished, Options, Wharf, kill};

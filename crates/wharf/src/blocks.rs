@@ -5,10 +5,13 @@ use crate::secrets::Secrets;
 use anyhow::{Context, Result};
 use api::Blocks;
 use config::Config;
-use keep::{FileVolume, Keep, KeepOptions, Signer, SweepRules, Swept, Volume};
+use keep::{Keep, KeepOptions, Signer, SweepRules, Swept};
 use lifecycle::TaskScope;
-use model::Timestamp;
-use std::sync::Arc;
+use model::{BlockStore, BlockVolume, Timestamp, VolumePlace};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use std::fs::File;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 use store::Store;
 
@@ -24,19 +27,38 @@ struct Lifetimes {
     trash: Duration,
 }
 
+/// Where blocks are, as the config says.
+pub(crate) fn store(config: &Config, data: &DataDir) -> BlockStore {
+    let collections = &config.collections;
+    let own = || BlockVolume {
+        name: "data-directory".to_owned(),
+        place: VolumePlace::Directory { root: data.blocks() },
+        storage_classes: vec!["default".to_owned()],
+        replication: collections.blob_replication,
+        read_only: false,
+    };
+    let volumes = match &config.volumes[..] {
+        [] => vec![own()],
+        named => named.to_vec(),
+    };
+    BlockStore {
+        dir: data.blocks(),
+        volumes,
+        replication: collections.default_replication,
+        cache: data.path().join("cache/inputs"),
+        cache_bytes_max: config.containers.input_cache_bytes.get(),
+    }
+}
+
 /// Opens the blocks, which all processes on a data directory share.
 pub(crate) async fn open(config: &Config, data: &DataDir) -> Result<Keep> {
-    let path = data.blocks();
-    let volume = FileVolume::open(&path).await;
-    let volume = volume.with_context(|| format!("open the blocks in {}", path.display()))?;
     let collections = &config.collections;
     let options = KeepOptions {
         buffers: collections.block_buffers,
         buffer_timeout: collections.block_buffer_timeout,
-        replication: collections.blob_replication,
         ..KeepOptions::default()
     };
-    Ok(Keep::new(vec![Arc::new(volume) as Arc<dyn Volume>], options))
+    keep::open(&store(config, data), options).await.context("open the blocks")
 }
 
 /// The blocks as the API serves them.
@@ -67,16 +89,34 @@ pub(crate) fn start_sweeps(config: &Config, store: &Store, keep: &Keep, scope: &
         trash: collections.blob_trash_lifetime,
     };
     let (store, keep, period) = (store.clone(), keep.clone(), collections.blob_sweep_interval);
+    let lock = config.data_dir.join("run/sweep.lock");
     scope.spawn_cancellable("sweep of blocks", async move {
         tokio::time::sleep(period.min(FIRST_SWEEP_MAX)).await;
         loop {
-            match sweep_blocks(&store, &keep, lifetimes).await {
-                Ok(swept) => tracing::info!(?swept, "blocks swept"),
+            let swept = match try_lock(&lock) {
+                Ok(None) => Ok(None),
+                Ok(Some(_held)) => sweep_blocks(&store, &keep, lifetimes).await.map(Some),
+                Err(error) => Err(error).with_context(|| format!("lock {}", lock.display())),
+            };
+            match swept {
+                Ok(None) => tracing::debug!("another process sweeps the blocks"),
+                Ok(Some(swept)) => tracing::info!(?swept, "blocks swept"),
                 Err(error) => tracing::error!(error = ?error, "blocks cannot be swept"),
             }
             tokio::time::sleep(period).await;
         }
     });
+}
+
+/// One process sweeps at a time: in a bucket there are no locks by which two could keep out of each
+/// other's way. None where another one has it; given up when dropped.
+fn try_lock(path: &Path) -> std::io::Result<Option<File>> {
+    let file = File::options().create(true).truncate(false).write(true).open(path)?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(file)),
+        Err(Errno::WOULDBLOCK) => Ok(None),
+        Err(errno) => Err(errno.into()),
+    }
 }
 
 /// Sweeps once. The order matters: the times are taken before the records are read, so that what
@@ -101,7 +141,9 @@ async fn sweep_blocks(store: &Store, keep: &Keep, lifetimes: Lifetimes) -> Resul
 mod tests {
     use super::*;
     use bytes::Bytes;
+    use keep::{FileVolume, Mount};
     use manifest::Locator;
+    use std::sync::Arc;
     use store::{CollectionContent, NewCollection, StoreOptions};
 
     const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -116,7 +158,7 @@ mod tests {
         async fn new() -> Self {
             let dir = tempfile::tempdir().unwrap();
             let volume = FileVolume::open(dir.path()).await.unwrap();
-            let volumes = vec![Arc::new(volume) as Arc<dyn Volume>];
+            let volumes = vec![Mount::new("near", Arc::new(volume))];
             let keep = Keep::new(volumes, KeepOptions::default());
             let options = StoreOptions::default();
             let store = Store::open(std::path::Path::new(":memory:"), options).await.unwrap();

@@ -26,14 +26,17 @@ pub(crate) struct LocalImages {
     pub(crate) unpacked: Arc<ImageStore>,
     records: Store,
     keep: Keep,
+    /// Whether everybody may use what is imported.
+    are_for_all: bool,
     /// One image is unpacked from the block store at a time: many containers that wait for the same one get it once.
     unpacking: Arc<Mutex<()>>,
 }
 
 impl LocalImages {
     /// Over these three stores.
-    pub(crate) fn new(unpacked: ImageStore, records: Store, keep: Keep) -> Self {
-        Self { unpacked: Arc::new(unpacked), records, keep, unpacking: Arc::default() }
+    pub(crate) fn new(unpacked: ImageStore, records: Store, keep: Keep, are_for_all: bool) -> Self {
+        let unpacked = Arc::new(unpacked);
+        Self { unpacked, records, keep, are_for_all, unpacking: Arc::default() }
     }
 
     fn find(&self, image: &str) -> Result<Option<Image>, String> {
@@ -50,6 +53,7 @@ impl LocalImages {
             created: image.created.map(|at| at.to_string()),
             manifest,
             owner,
+            is_for_all: self.are_for_all,
         };
         self.records.record_image(new).await.map_err(|error| chain(&error))?;
         Ok(image)

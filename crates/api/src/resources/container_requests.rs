@@ -85,7 +85,7 @@ async fn remove(
     call: Call,
 ) -> Result<Response, ApiError> {
     let request = writable(&api, &call, &path.uuid).await?;
-    api.store().delete_request(request.uuid).await?;
+    api.store().deleting_as(call.caller.user.uuid).delete_request(request.uuid).await?;
     render::record(RESOURCE, &request, None, &call.caller)
 }
 

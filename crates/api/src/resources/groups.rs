@@ -82,7 +82,7 @@ async fn remove(
     }
     check_change(&group, &group, rights, call.caller.user.uuid)?;
     refuse_well_known(&api, &group)?;
-    api.store().delete_role(group.uuid).await?;
+    api.store().deleting_as(call.caller.user.uuid).delete_role(group.uuid).await?;
     render::record(RESOURCE, &group, None, &call.caller)
 }
 

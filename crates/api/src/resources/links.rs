@@ -96,7 +96,7 @@ async fn remove(
     call: Call,
 ) -> Result<Response, ApiError> {
     let link = find(&api, &call, &path.uuid).await?;
-    api.store().delete_link(link.uuid).await?;
+    api.store().deleting_as(call.caller.user.uuid).delete_link(link.uuid).await?;
     render::record(RESOURCE, &link, None, &call.caller)
 }
 

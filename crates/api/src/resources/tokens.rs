@@ -57,7 +57,7 @@ async fn remove(
     let uuid = TokenUuid::parse(&path.uuid).map_err(|_not_one| no_such())?;
     let found = api.store().get(RESOURCE, uuid.as_str(), &call.caller.reader()).await?;
     let record = found.ok_or_else(no_such)?;
-    api.store().delete_token(uuid).await?;
+    api.store().deleting_as(call.caller.user.uuid).delete_token(uuid).await?;
     render::record(RESOURCE, &record, None, &call.caller)
 }
 

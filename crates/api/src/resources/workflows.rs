@@ -77,7 +77,7 @@ async fn remove(
     call: Call,
 ) -> Result<Response, ApiError> {
     let workflow = find(&api, &call, &path.uuid).await?;
-    api.store().delete_workflow(workflow.uuid).await?;
+    api.store().deleting_as(call.caller.user.uuid).delete_workflow(workflow.uuid).await?;
     render::record(RESOURCE, &workflow, None, &call.caller)
 }
 

@@ -39,10 +39,14 @@ impl Refusal {
                     StatusCode::UNPROCESSABLE_ENTITY
                 }
                 KeepError::Full => StatusCode::INSUFFICIENT_STORAGE,
-                KeepError::Busy | KeepError::Interrupted => StatusCode::SERVICE_UNAVAILABLE,
-                KeepError::TooLarge | KeepError::Mismatch { .. } | KeepError::Io { .. } => {
-                    StatusCode::INTERNAL_SERVER_ERROR
-                }
+                KeepError::Busy
+                | KeepError::Interrupted
+                | KeepError::Remote { .. }
+                | KeepError::TooFewCopies { .. } => StatusCode::SERVICE_UNAVAILABLE,
+                KeepError::TooLarge
+                | KeepError::Mismatch { .. }
+                | KeepError::NoSuchClass { .. }
+                | KeepError::Io { .. } => StatusCode::INTERNAL_SERVER_ERROR,
             },
         }
     }

@@ -34,8 +34,8 @@ async fn a_block_is_put_and_read_with_its_signed_locator() {
     let fixture = Fixture::new().await;
     let put = fixture.block(Method::PUT, &fixture.ada, &format!("/{FOO}"), "foo").await;
     assert_eq!(put.status, 200, "{}", put.text);
-    assert_eq!(put.headers["x-keep-replicas-stored"], "2");
-    assert_eq!(put.headers["x-keep-storage-classes-confirmed"], "default=2");
+    assert_eq!(put.headers["x-keep-replicas-stored"], "1");
+    assert_eq!(put.headers["x-keep-storage-classes-confirmed"], "default=1");
     let locator = put.text.strip_suffix('\n').unwrap();
     assert!(locator.starts_with(&format!("{FOO}+3+A")), "{locator}");
     for path in
@@ -91,6 +91,34 @@ async fn a_flipped_byte_is_an_error_that_is_not_asked_again() {
     let got = fixture.block(Method::GET, &fixture.ada, &format!("/{locator}"), "").await;
     assert_eq!(got.status, 422, "{}", got.text);
     assert!(got.text.contains("corrupt") && !got.text.contains("fop"), "{}", got.text);
+}
+
+#[tokio::test]
+async fn what_is_told_of_copies_is_what_was_stored() {
+    let fixture = Fixture::new().await;
+    let put = async |headers: &[(&'static str, &'static str)]| {
+        let mut put = request(Method::PUT, &format!("/{FOO}"), Some(&fixture.ada.token), "foo");
+        for (name, value) in headers {
+            put.headers_mut().insert(*name, value.parse().unwrap());
+        }
+        fixture.exchange(put).await
+    };
+    for headers in [
+        &[][..],
+        &[("x-keep-desired-replicas", "2")],
+        &[("x-keep-desired-replicas", "1"), ("x-keep-storage-classes", "default")],
+    ] {
+        let answer = put(headers).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        // One volume is one copy, whatever was asked for.
+        assert_eq!(answer.headers["x-keep-replicas-stored"], "1");
+        assert_eq!(answer.headers["x-keep-storage-classes-confirmed"], "default=1");
+    }
+    let answer = put(&[("x-keep-storage-classes", "tape")]).await;
+    assert_eq!(answer.status, 422, "{}", answer.text);
+    assert!(answer.text.contains("\"tape\"") && answer.text.contains("default"), "{}", answer.text);
+    let answer = put(&[("x-keep-desired-replicas", "many")]).await;
+    assert_eq!(answer.status, 400, "{}", answer.text);
 }
 
 #[tokio::test]

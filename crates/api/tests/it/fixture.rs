@@ -15,7 +15,7 @@ use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
-use keep::{FileVolume, Keep, KeepOptions, Signer, Volume};
+use keep::{FileVolume, Keep, KeepOptions, Mount, Signer};
 use model::{ApiToken, ContainerUuid, ServiceDomain, User, UserUuid};
 use serde_json::{Value, json};
 use store::{NewToken, NewUser, Store, StoreOptions};
@@ -90,7 +90,7 @@ impl Fixture {
         let config = change(ApiConfig::new("http://localhost:8000", domain));
         let dir = tempfile::tempdir().unwrap();
         let volume = FileVolume::open(dir.path()).await.unwrap();
-        let keep = Keep::new(vec![Arc::new(volume) as Arc<dyn Volume>], KeepOptions::default());
+        let keep = Keep::new(vec![Mount::new("near", Arc::new(volume))], KeepOptions::default());
         let signer = Some(Signer::new(b"a key", SIGNATURES_HOLD));
         let blocks = Blocks { keep, signer };
         let images = Arc::new(OneImage::default());

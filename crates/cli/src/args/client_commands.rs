@@ -292,8 +292,17 @@ pub enum ImageCommand {
         #[arg(value_name = "REPO[:TAG]")]
         name: String,
     },
-    #[command(hide = true)]
-    Pull(LaterArgs),
+    /// Fetch an image from a registry, with the credentials that `docker login` wrote, and load it
+    #[command(after_help = "Examples:\n  wharf image pull busybox:1.36\n  \
+        wharf image pull registry.example.com/team/app:2 --name app:2")]
+    Pull {
+        /// The image; without a registry it is Docker's
+        #[arg(value_name = "[REGISTRY/]REPO[:TAG][@DIGEST]")]
+        reference: String,
+        /// Name it so instead of as the registry does
+        #[arg(long, value_name = "REPO:TAG")]
+        name: Option<String>,
+    },
 }
 
 #[derive(Debug, Subcommand)]

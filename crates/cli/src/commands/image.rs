@@ -9,12 +9,14 @@ use config::ByteSize;
 use futures_util::StreamExt;
 use model::Timestamp;
 
-use super::{later, ps};
+use super::ps;
 use crate::args::{ImageCommand, SharedArgs};
 use crate::context::Context;
 use crate::failure::UsageError;
 use crate::table::Table;
 use crate::{output, progress};
+
+mod pull;
 
 /// Characters of an image's digest that are shown: enough to tell images apart.
 const ID_COLUMNS: usize = 12;
@@ -26,10 +28,9 @@ pub(crate) async fn image(shared: &SharedArgs, command: ImageCommand) -> anyhow:
         }
         ImageCommand::List(args) => list(&Context::load(shared)?, args.json).await,
         ImageCommand::Rm { name } => Ok(Context::load(shared)?.client.remove_image(&name).await?),
-        ImageCommand::Pull(_) => later::refuse(
-            "image pull",
-            later::Instead::Try("docker pull REF && docker save REF | wharf image import -"),
-        ),
+        ImageCommand::Pull { reference, name } => {
+            pull::pull(&Context::load(shared)?, &reference, name.as_deref()).await
+        }
     }
 }
 
@@ -39,6 +40,11 @@ async fn import(context: &Context, file: &Path, name: Option<&str>) -> anyhow::R
     } else {
         import_file(context, file, name).await?
     };
+    tell(&image, name)
+}
+
+/// Says what was imported.
+fn tell(image: &ImageSummary, name: Option<&str>) -> anyhow::Result<()> {
     let size = ByteSize::bytes(image.size_bytes);
     output::remark(&format!("Imported {} ({}).", short_digest(&image.id), about(size)));
     // A name that can be run goes to stdout, for scripts: the one asked for, else the archive's.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use http::uri::{Authority, Scheme};
 use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
+use outbound::{RootsError, TlsTrust};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -14,7 +15,6 @@ use tokio_rustls::TlsConnector;
 
 use super::Head;
 use super::connection::{self, Connection, PooledBody, Socket, Unsent};
-use super::tls::TlsTrust;
 use crate::body::{BoxBody, Pieces, RequestBody};
 use crate::error::ClientError;
 
@@ -57,7 +57,8 @@ impl HttpTransport {
         let tls = match uri.scheme() {
             Some(scheme) if *scheme == Scheme::HTTP => None,
             Some(scheme) if *scheme == Scheme::HTTPS => {
-                Some(TlsConnector::from(Arc::new(trust.client_config()?)))
+                let roots = |RootsError { path, source }| ClientError::Roots { path, source };
+                Some(TlsConnector::from(Arc::new(trust.client_config().map_err(roots)?)))
             }
             _ => return Err(wrong()),
         };

@@ -80,14 +80,12 @@ impl Folder {
     pub(super) fn untrash(&self, hash: BlockHash) -> Result<bool, KeepError> {
         let Some(locked) = self.lock()? else { return Ok(false) };
         let (block, trash) = (self.block(hash), self.in_trash(hash));
-        if self.status(&trash)?.is_none() {
+        if self.status(&trash)?.is_none() || self.status(&block)?.is_some() {
             return Ok(false);
         }
-        if self.status(&block)?.is_none() {
-            touch(&trash)?;
-            fs::rename(&trash, &block).map_err(KeepError::io("move out of the trash", &trash))?;
-            locked.0.sync_all().map_err(KeepError::io("sync", &self.path))?;
-        }
+        touch(&trash)?;
+        fs::rename(&trash, &block).map_err(KeepError::io("move out of the trash", &trash))?;
+        locked.0.sync_all().map_err(KeepError::io("sync", &self.path))?;
         Ok(true)
     }
 

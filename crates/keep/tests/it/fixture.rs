@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use keep::{FileVolume, Keep, KeepOptions, Volume};
+use keep::{FileVolume, Keep, KeepOptions, Mount};
 use manifest::BlockHash;
 
 pub(crate) struct Site {
@@ -21,7 +21,7 @@ impl Site {
     pub(crate) async fn with(options: KeepOptions) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let volume = FileVolume::open(&dir.path().join("keep")).await.unwrap();
-        let volumes = vec![Arc::new(volume.clone()) as Arc<dyn Volume>];
+        let volumes = vec![Mount::new("near", Arc::new(volume.clone()))];
         Self { keep: Keep::new(volumes, options), volume, dir }
     }
 

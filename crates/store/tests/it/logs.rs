@@ -73,7 +73,8 @@ async fn the_attributes_are_those_of_the_record_in_their_own_types() {
     assert_eq!(created["properties"]["new_attributes"], Value::from(record.clone()));
     assert_eq!(created["properties"]["new_etag"], store::etag(&record));
     // The same through the triggers, which keep rows as they were.
-    fixture.store.delete_request(request.uuid).await.unwrap();
+    let by_bob = fixture.store.deleting_as(fixture.bob.uuid);
+    by_bob.delete_request(request.uuid).await.unwrap();
     let all = entries(&fixture.store, &fixture.ada, ADMIN).await;
     let deleted = all
         .iter()
@@ -81,6 +82,8 @@ async fn the_attributes_are_those_of_the_record_in_their_own_types() {
             entry["object_uuid"] == request.uuid.as_str() && entry["event_type"] == "delete"
         })
         .unwrap();
+    // Who deleted it, and not who changed it last.
+    assert_eq!(deleted["modified_by_user_uuid"], fixture.bob.uuid.as_str());
     assert_eq!(deleted["properties"]["old_attributes"], Value::from(record));
 }
 

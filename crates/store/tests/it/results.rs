@@ -180,6 +180,7 @@ async fn images_are_found_by_name_id_collection_and_content() {
         created: Some(created.to_owned()),
         manifest: format!(". {BLOCK} 0:3:sha256\\072{}.tar\n", digit.repeat(64)),
         owner: fixture.ada.uuid,
+        is_for_all: false,
     };
     let store = &fixture.store;
     let old = store.record_image(new("a", &["app:1", "app:latest"], "2026-01-01")).await.unwrap();
@@ -203,4 +204,12 @@ async fn images_are_found_by_name_id_collection_and_content() {
     let bob = Reader::new(fixture.bob.uuid, false);
     assert!(store.find_image("app", &bob).await.unwrap().is_none());
     assert!(store.find_image(&young.portable_data_hash, &bob).await.unwrap().is_none());
+    // For all: one that is somebody's own already is no help.
+    let for_all = NewImage { is_for_all: true, ..new("b", &["app:latest"], "2026-02-01") };
+    store.record_image(for_all.clone()).await.unwrap();
+    store.record_image(for_all).await.unwrap();
+    let found = store.find_image("app", &bob).await.unwrap().unwrap();
+    assert_eq!(found.id, id("b"));
+    assert!(store.find_image("app:1", &bob).await.unwrap().is_none());
+    assert!(store.is_content_readable(&found.portable_data_hash, &bob).await.unwrap());
 }

@@ -284,7 +284,7 @@ fn cached_files(dir: &Path) -> io::Result<Vec<Cached>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use keep::{FileVolume, KeepOptions};
+    use keep::{FileVolume, KeepOptions, Mount};
     use manifest::Locator;
     use std::sync::Arc;
 
@@ -297,7 +297,8 @@ mod tests {
         async fn new() -> Self {
             let dir = tempfile::tempdir().unwrap();
             let volume = FileVolume::open(&dir.path().join("blocks")).await.unwrap();
-            let keep = Keep::new(vec![Arc::new(volume)], KeepOptions::default());
+            let keep =
+                Keep::new(vec![Mount::new("near", Arc::new(volume))], KeepOptions::default());
             Self { dir, keep }
         }
 

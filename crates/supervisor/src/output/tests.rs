@@ -3,7 +3,7 @@
 use std::os::unix::fs::symlink;
 use std::sync::Arc;
 
-use keep::{FileVolume, KeepOptions};
+use keep::{FileVolume, KeepOptions, Mount};
 use manifest::{Locator, Manifest, Segment};
 
 use super::*;
@@ -18,7 +18,7 @@ impl Site {
     async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let volume = FileVolume::open(&dir.path().join("blocks")).await.unwrap();
-        let keep = Keep::new(vec![Arc::new(volume)], KeepOptions::default());
+        let keep = Keep::new(vec![Mount::new("near", Arc::new(volume))], KeepOptions::default());
         let out = dir.path().join("out");
         fs::create_dir(&out).unwrap();
         let plan = OutputPlan { dir: out, path: "/out".to_owned(), ..OutputPlan::default() };

@@ -3,7 +3,7 @@
 use std::fs;
 use std::sync::Arc;
 
-use keep::{FileVolume, Keep, KeepOptions};
+use keep::{FileVolume, Keep, KeepOptions, Mount};
 use manifest::{Manifest, Node, Segment, Tree, portable_data_hash};
 use model::{
     BlockStore, CollectionMount, Content, LaunchSecrets, MountPlan, Outcome, SecretPlan, Stdin,
@@ -32,9 +32,11 @@ impl Blocks {
     async fn of(launched: &mut Launched, content: &'static str) -> Self {
         let dir = launched.home().join("blocks");
         let volume = FileVolume::open(&dir).await.unwrap();
-        let keep = Keep::new(vec![Arc::new(volume)], KeepOptions::default());
+        let keep = Keep::new(vec![Mount::new("near", Arc::new(volume))], KeepOptions::default());
         launched.spec.blocks = Some(BlockStore {
             dir,
+            volumes: Vec::new(),
+            replication: 1,
             cache: launched.home().join("cache"),
             cache_bytes_max: 1 << 20,
         });

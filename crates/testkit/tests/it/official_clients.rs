@@ -42,9 +42,15 @@ impl Site {
 
     /// One of our scripts, which says PASS at its end.
     fn prove(&self, script: &str) {
+        self.prove_as(self.wharf.token(), script);
+    }
+
+    /// The same, as whoever has this token.
+    fn prove_as(&self, token: &str, script: &str) {
         let script = images::client_scripts().join(script);
-        let output =
-            self.command("timeout").arg(SCRIPT_SECONDS).arg("python3").arg(script).output();
+        let mut command = self.command("timeout");
+        command.arg(SCRIPT_SECONDS).arg("python3").arg(script).env("ARVADOS_API_TOKEN", token);
+        let output = command.output();
         let output = output.expect("python runs");
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         let is_proved = output.status.success() && said.lines().any(|line| line == "PASS");
@@ -119,6 +125,15 @@ fn arvados_cwl_runner_runs_a_submitted_workflow_in_a_container() {
         site.wharf.import(name);
     }
     site.prove("submitted.py");
+    site.finish();
+}
+
+#[test]
+fn arvados_runner_of_an_ordinary_user_finds_the_site_s_images() {
+    let site = Site::start();
+    site.wharf.import("busybox.docker.tar");
+    let (_, token) = site.wharf.new_user("ada");
+    site.prove_as(&token, "workflow.py");
     site.finish();
 }
 

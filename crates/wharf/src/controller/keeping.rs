@@ -65,7 +65,8 @@ impl Keeping {
         store.ensure_system_user().await?;
         let images = ImageStore::open(data.path().join("images")).context("open the images")?;
         let keep = blocks::open(config, data).await?;
-        let images = LocalImages::new(images, store.clone(), keep.clone());
+        let images =
+            LocalImages::new(images, store.clone(), keep.clone(), config.containers.images_for_all);
         Ok(Self { store, images, keep })
     }
 }

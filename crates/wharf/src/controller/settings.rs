@@ -14,7 +14,6 @@ use dashboard::DashboardConfig;
 use dispatch::DispatchConfig;
 use http::HeaderValue;
 use limits::{FrameLimits, Rate};
-use model::BlockStore;
 use model::VersionPolicy;
 use proxy::{ProxyConfig, ProxyLimits, SessionKey};
 use std::net::SocketAddr;
@@ -64,12 +63,12 @@ pub(super) fn api(config: &Config) -> Result<ApiConfig> {
         request_bytes_max: config.api.body_bytes_max.as_usize(),
         image_bytes_max: config.api.image_bytes_max.get(),
         collections: CollectionsConfig {
+            replication: config.collections.default_replication,
             trash_lifetime: config.collections.default_trash_lifetime,
             versions: VersionPolicy {
                 is_enabled: config.collections.collection_versioning,
                 idle: config.collections.preserve_version_if_idle,
             },
-            ..CollectionsConfig::default()
         },
         handoff_ttl: config.sessions.handoff_code_lifetime,
         login_ttl: config.sessions.sign_in_link_lifetime,
@@ -175,11 +174,7 @@ pub(crate) fn dispatch(data: &DataDir, config: &Config) -> DispatchConfig {
         stop_grace: containers.stop_grace,
         log_bytes_max: containers.log_bytes_max.get(),
         period: containers.reconcile_interval,
-        blocks: Some(BlockStore {
-            dir: data.blocks(),
-            cache: data.path().join("cache/inputs"),
-            cache_bytes_max: containers.input_cache_bytes.get(),
-        }),
+        blocks: Some(crate::blocks::store(config, data)),
         external_ports: config.services.external_ports.map(|(min, max)| min..=max),
         ..DispatchConfig::for_machine(data.path().to_owned(), ram, vcpus)
     }

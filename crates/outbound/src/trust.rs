@@ -10,8 +10,6 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
-use crate::error::ClientError;
-
 /// Where distributions keep the roots that they trust.
 const SYSTEM_BUNDLES: [&str; 5] = [
     "/etc/ssl/certs/ca-certificates.crt",
@@ -20,6 +18,17 @@ const SYSTEM_BUNDLES: [&str; 5] = [
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
     "/etc/ssl/cert.pem",
 ];
+
+/// The certificates to trust could not be loaded.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot load the certificates to trust from {}", path.display())]
+pub struct RootsError {
+    /// The file, or where one was looked for.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    #[source]
+    pub source: io::Error,
+}
 
 /// What an https server must show.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,8 +42,11 @@ pub enum TlsTrust {
 }
 
 impl TlsTrust {
-    /// Loads the roots. Errs if there are none.
-    pub fn client_config(&self) -> Result<ClientConfig, ClientError> {
+    /// What TLS is told: HTTP/1.1, and these roots.
+    ///
+    /// # Errors
+    /// When the roots cannot be read, or there are none.
+    pub fn client_config(&self) -> Result<ClientConfig, RootsError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let algorithms = provider.signature_verification_algorithms;
         let builder = ClientConfig::builder_with_provider(provider)
@@ -59,8 +71,8 @@ impl TlsTrust {
     }
 }
 
-fn load_roots(path: &Path) -> Result<RootCertStore, ClientError> {
-    let wrong = |source: io::Error| ClientError::Roots { path: path.to_owned(), source };
+fn load_roots(path: &Path) -> Result<RootCertStore, RootsError> {
+    let wrong = |source: io::Error| RootsError { path: path.to_owned(), source };
     let pem = std::fs::read(path).map_err(wrong)?;
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&pem) {
