@@ -1,6 +1,7 @@
 //! The whole command line. The texts here are what `--help` prints.
 
 mod client_commands;
+mod cwl;
 mod roles;
 pub(crate) mod values;
 
@@ -16,6 +17,7 @@ pub(crate) use client_commands::{
     ConfigCommand, ForwardArgs, HostnameCommand, ImageCommand, LogsArgs, NewUserArgs, OpenArgs,
     PsArgs, RunArgs, ShowArgs, StopArgs, TokenCommand, UrlArgs, UserCommand,
 };
+pub use cwl::{CwlCommand, CwlRunArgs, CwlValidateArgs};
 pub use roles::{
     ControllerArgs, DEFAULT_LISTEN, DemoAppArgs, DemoArgs, DispatchArgs, DoctorArgs, RoleCommand,
     ServeArgs, SuperviseArgs, UpArgs,

@@ -25,8 +25,9 @@ mod wait;
 use std::process::ExitCode;
 
 pub use args::{
-    Cli, ClientCommand, Command, ControllerArgs, DEFAULT_LISTEN, DemoAppArgs, DemoArgs,
-    DispatchArgs, DoctorArgs, RoleCommand, ServeArgs, SharedArgs, SuperviseArgs, UpArgs, parse,
+    Cli, ClientCommand, Command, ControllerArgs, CwlCommand, CwlRunArgs, CwlValidateArgs,
+    DEFAULT_LISTEN, DemoAppArgs, DemoArgs, DispatchArgs, DoctorArgs, RoleCommand, ServeArgs,
+    SharedArgs, SuperviseArgs, UpArgs, parse,
 };
 pub use failure::{fail, report};
 

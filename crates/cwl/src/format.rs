@@ -25,6 +25,13 @@ impl Relations {
         }
     }
 
+    /// Adds what another one knows.
+    pub fn join(&mut self, other: &Self) {
+        for (child, parents) in &other.parents {
+            self.parents.entry(child.clone()).or_default().extend_from_slice(parents);
+        }
+    }
+
     fn relate(&mut self, child: &str, parent: &str, is_both_ways: bool) {
         self.parents.entry(child.to_owned()).or_default().push(parent.to_owned());
         if is_both_ways {

@@ -159,7 +159,9 @@ fn finish(
     } else {
         add_secondary(object, extras.secondary, scope, with)?;
         let is_literal = object.text("location").is_none_or(|location| location.starts_with("_:"));
-        if let (Value::Object(entries), Listing::None, false) = (&mut *object, extras.listing, is_literal) {
+        if let (Value::Object(entries), Listing::None, false) =
+            (&mut *object, extras.listing, is_literal)
+        {
             // What another step's output or the job says of a folder is not what was asked for.
             entries.shift_remove("listing");
         }

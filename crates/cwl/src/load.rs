@@ -85,6 +85,12 @@ impl<'s> Loader<'s> {
         Err(CwlError::Invalid(std::mem::take(&mut self.problems)))
     }
 
+    /// A file of data: an input object, whose Files are relative to it.
+    pub fn data_of(&mut self, uri: &str) -> Result<crate::value::Value> {
+        let document = self.document(uri)?;
+        Ok(self.data(&document))
+    }
+
     /// The place of a node.
     pub(crate) fn place(&self, at: At) -> Place {
         let info = self.files.get(at.file as usize);
