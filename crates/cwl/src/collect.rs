@@ -341,13 +341,16 @@ impl Collector<'_> {
 
     /// Makes every File and Directory complete: a location that is there, size, checksum, listing.
     fn finish(&self, value: &mut Value) -> Result<()> {
+        file::each_deep_mut(value, &mut |object| {
+            if let Some(location) = self.located(object)? {
+                object.set("location", location.into());
+            }
+            Ok(())
+        })?;
         file::each_deep_mut(value, &mut |object| self.finish_one(object))
     }
 
     fn finish_one(&self, object: &mut Value) -> Result<()> {
-        if let Some(location) = self.located(object)? {
-            object.set("location", location.into());
-        }
         file::complete(object, self.storage)?;
         let location = object.text("location").unwrap_or_default().to_owned();
         if object.is_file() && !location.starts_with("_:") {

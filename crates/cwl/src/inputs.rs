@@ -236,7 +236,8 @@ fn add_secondary(
         object.get("secondaryFiles").as_array().unwrap_or_default().to_vec();
     for pattern in patterns {
         let required = match evaluate_value(&pattern.required, &scope.with_self(object))? {
-            Value::Null => true,
+            // Nothing said is yes; an expression without a value is no.
+            Value::Null => pattern.required.is_null(),
             Value::Bool(truth) => truth,
             other => fail!("required is {}, and must be true or false", other.kind()),
         };

@@ -176,7 +176,7 @@ fn source_type(
     match (link.merge, link.is_list, types.len()) {
         (_, _, 0) => None,
         (None, _, 1) => types.pop(),
-        (None | Some(LinkMerge::Nested), ..) => Some(Type::Union(types).array()),
+        (None | Some(LinkMerge::Nested), ..) => Some(Type::union(types).array()),
         (Some(LinkMerge::Flattened), ..) => {
             let flat = types.into_iter().flat_map(|ty| {
                 let members = ty.members().to_vec();
@@ -185,7 +185,7 @@ fn source_type(
                     other => other,
                 })
             });
-            Some(Type::Union(flat.collect()).array())
+            Some(Type::union(flat.collect()).array())
         }
     }
 }

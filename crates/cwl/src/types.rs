@@ -120,6 +120,15 @@ impl Type {
         }
     }
 
+    /// One of some types, which may be unions themselves.
+    pub fn union(types: Vec<Self>) -> Self {
+        let flat = types.into_iter().flat_map(|ty| match ty {
+            Self::Union(members) => members,
+            other => vec![other],
+        });
+        Self::Union(flat.collect())
+    }
+
     /// A list of it.
     pub fn array(self) -> Self {
         Self::Array(Rc::new(ArrayType { items: self, binding: None }))

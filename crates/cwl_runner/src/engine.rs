@@ -72,6 +72,11 @@ impl<'b> Engine<'b> {
     ) -> LocalBoxFuture<'e, Result<Object, CwlError>> {
         Box::pin(async move {
             call.requirements = call.requirements.of(call.process);
+            if call.discovery == Discovery::Beside {
+                // Of the input object: nearer than the document's own.
+                call.requirements =
+                    call.requirements.with_inputs(&Value::Object(call.given.clone()))?;
+            }
             call.requirements.check_supported()?;
             self.follow_updates(&mut call.given);
             match &call.process.body {

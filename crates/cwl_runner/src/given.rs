@@ -1,7 +1,7 @@
 //! The input object that a person gives: a file, or values on the command line.
 
 use cwl::document::Process;
-use cwl::load::{Loader, Source};
+use cwl::load::Loader;
 use cwl::types::Type;
 use cwl::{CwlError, Number, Object, Value, file, uri};
 
@@ -9,21 +9,21 @@ use crate::address_of;
 
 /// The input object of the words behind the tool: one file, or `--name value` pairs.
 pub(crate) fn read(
-    source: &dyn Source,
+    loader: &mut Loader<'_>,
     words: &[String],
     process: &Process,
     here: &str,
 ) -> Result<Object, CwlError> {
     match words {
         [] => Ok(Object::new()),
-        [one] if !one.starts_with("--") => read_file(source, one, here),
+        [one] if !one.starts_with("--") => read_file(loader, one, here),
         words => of_words(words, process, here),
     }
 }
 
-fn read_file(source: &dyn Source, name: &str, here: &str) -> Result<Object, CwlError> {
+fn read_file(loader: &mut Loader<'_>, name: &str, here: &str) -> Result<Object, CwlError> {
     let address = address_of(name, here);
-    match Loader::new(source).data_of(&address)? {
+    match loader.data_of(&address)? {
         Value::Object(mut given) => {
             given.shift_remove("cwl:tool");
             Ok(given)

@@ -90,13 +90,12 @@ async fn run_here(options: &RunOptions, tell: &dyn Fn(&str)) -> Result<String, C
     for warning in &loader.warnings {
         tell(&format!("warning: {warning}"));
     }
-    let given = given::read(&Disk, &options.inputs, &process, &here)?;
+    let given = given::read(&mut loader, &options.inputs, &process, &here)?;
     let backend = local::Local::new(options.local.clone(), tell)?;
     let limits = Limits { time: options.expression_time, ..Limits::default() };
     let engine = Engine::new(&backend, limits, options.programs_at_once, tell);
     let requirements = Requirements::default();
-    let extra = requirements.with_inputs(&Value::Object(given.clone()))?;
-    let call = Call { process: &process, given, requirements: extra, discovery: Discovery::Beside };
+    let call = Call { process: &process, given, requirements, discovery: Discovery::Beside };
     let mut outputs = engine.run(call).await?;
     relocate::relocate(&mut outputs, backend.scratch(), &options.outdir)?;
     Ok(json::write(&Value::Object(outputs), Layout::Indented))

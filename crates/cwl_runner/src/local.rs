@@ -127,10 +127,13 @@ impl Backend for Local<'_> {
                             job.name
                         ));
                     }
-                    let image = self.options.images.find(
+                    let options = &self.options;
+                    let store = options.image_store.as_deref();
+                    let image = options.images.find(
                         image,
-                        self.options.image_store.as_deref(),
+                        store,
                         self.scratch.path(),
+                        &options.search_path,
                     );
                     container::run(&job, &dir, &image.map_err(CwlError::Failed)?).await
                 }

@@ -43,11 +43,7 @@ impl Loader<'_> {
             Kind::Array(members) => {
                 let read = members.iter().map(|member| self.read_type_within(member, depth + 1));
                 let read: Vec<Type> = read.collect();
-                let flat = read.into_iter().flat_map(|ty| match ty {
-                    Type::Union(members) => members,
-                    other => vec![other],
-                });
-                Type::Union(flat.collect())
+                Type::union(read)
             }
             Kind::Object(_) => self.type_of_object(node, depth),
             _ => {

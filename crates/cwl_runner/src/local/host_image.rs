@@ -11,6 +11,18 @@ use crate::disk::at;
 /// those with data of others.
 const HIDDEN: [&str; 9] = ["proc", "sys", "dev", "tmp", "run", "var", "mnt", "media", "lost+found"];
 
+/// What a program needs of `/etc`; the rest may tell of this machine, and the runtime writes names there.
+const ETC_SHOWN: [&str; 8] = [
+    "passwd",
+    "group",
+    "nsswitch.conf",
+    "ld.so.cache",
+    "ld.so.conf.d",
+    "localtime",
+    "alternatives",
+    "ssl",
+];
+
 /// What to run in the place of images that documents name.
 #[derive(Clone, Debug, Default)]
 pub struct ImageMap(Vec<(String, ImageSource)>);
@@ -38,6 +50,29 @@ pub(super) struct Ready {
     pub(super) entrypoint: Vec<String>,
     /// Its environment, `NAME=value`.
     pub(super) environment: Vec<String>,
+}
+
+impl Ready {
+    /// Programs are found as on this machine, also in folders that are not shown otherwise.
+    fn show_programs(&mut self, search_path: &[PathBuf]) {
+        let dirs = search_path.iter().filter(|dir| dir.is_absolute() && dir.is_dir());
+        let dirs: Vec<&PathBuf> = dirs.collect();
+        for dir in &dirs {
+            if !self.shown.iter().any(|shown| dir.starts_with(shown))
+                && fs::symlink_metadata(top_of(dir)).is_ok_and(|top| top.is_dir())
+            {
+                self.shown.push((*dir).clone());
+            }
+        }
+        if let Ok(joined) = std::env::join_paths(dirs) {
+            self.environment.push(format!("PATH={}", joined.to_string_lossy()));
+        }
+    }
+}
+
+/// The folder of the root directory that a path is in.
+fn top_of(path: &Path) -> PathBuf {
+    path.components().take(2).collect()
 }
 
 impl ImageMap {
@@ -85,9 +120,14 @@ impl ImageMap {
         name: &str,
         store: Option<&Path>,
         scratch: &Path,
+        search_path: &[PathBuf],
     ) -> Result<Ready, String> {
         match self.source(name) {
-            Some(ImageSource::Host { entrypoint }) => host(entrypoint.as_deref(), scratch),
+            Some(ImageSource::Host { entrypoint }) => {
+                let mut ready = host(entrypoint.as_deref(), scratch)?;
+                ready.show_programs(search_path);
+                Ok(ready)
+            }
             Some(ImageSource::Named(other)) => stored(other, store),
             None => stored(name, store),
         }
@@ -140,7 +180,10 @@ fn host(entrypoint: Option<&Path>, scratch: &Path) -> Result<Ready, String> {
             continue;
         }
         let kind = entry.file_type().map_err(|error| at(&entry.path(), &error))?;
-        if kind.is_dir() {
+        if name == "etc" {
+            let etc = ETC_SHOWN.iter().map(|name| entry.path().join(name));
+            shown.extend(etc.filter(|path| fs::metadata(path).is_ok()));
+        } else if kind.is_dir() {
             shown.push(entry.path());
         } else if kind.is_symlink() && is_new {
             let target = fs::read_link(entry.path()).map_err(|error| at(&entry.path(), &error))?;

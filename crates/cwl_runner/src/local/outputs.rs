@@ -54,6 +54,7 @@ impl OutputStorage {
                 plain(&self.as_seen(link.parent().unwrap_or(&self.root)).join(&target))
             };
             match self.placed(&next) {
+                Some(found) if rest.as_os_str().is_empty() => path = found,
                 Some(found) => path = found.join(rest),
                 None => {
                     return Err(format!(
