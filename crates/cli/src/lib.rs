@@ -29,6 +29,7 @@ pub use args::{
     DEFAULT_LISTEN, DemoAppArgs, DemoArgs, DispatchArgs, DoctorArgs, RoleCommand, ServeArgs,
     SharedArgs, SuperviseArgs, UpArgs, parse,
 };
+pub use context::{api_access, api_client};
 pub use failure::{fail, report};
 
 /// Runs a client command to its end on a runtime of its own and says how it went.

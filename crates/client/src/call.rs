@@ -192,7 +192,7 @@ impl Client {
         Ok(pieces.boxed())
     }
 
-    async fn send(
+    pub(crate) async fn send(
         &self,
         method: Method,
         path: &str,

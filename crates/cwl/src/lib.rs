@@ -29,6 +29,7 @@ pub mod links;
 pub mod load;
 mod node;
 mod number;
+pub mod ports;
 mod read;
 pub mod requirements;
 pub mod scatter;

@@ -200,6 +200,16 @@ impl Requirements {
         }
     }
 
+    /// Whether an earlier run of the same may be taken for this one.
+    pub fn reuse(&self, scope: &Scope<'_>) -> Result<bool> {
+        let Some(requirement) = self.get("WorkReuse") else { return Ok(true) };
+        match evaluate_value(requirement.get("enableReuse"), scope)? {
+            Value::Bool(truth) => Ok(truth),
+            Value::Null => Ok(true),
+            other => fail!("enableReuse is {}, and must be true or false", other.kind()),
+        }
+    }
+
     /// Whether a feature was asked for.
     pub fn has(&self, class: &str) -> bool {
         self.get(class).is_some()

@@ -1,6 +1,7 @@
 //! One program to run, and who can run it.
 
 use cwl::CwlError;
+use cwl::ports::PublishedPort;
 use cwl::requirements::{Image, Resources};
 use cwl::stage::Staged;
 use cwl::storage::Storage;
@@ -31,6 +32,10 @@ pub(crate) struct Job {
     pub(crate) time_limit: Option<u64>,
     /// Whether it may reach the network.
     pub(crate) network: bool,
+    /// Whether an earlier run of the same may be taken for it.
+    pub(crate) reuse: bool,
+    /// Ports that people may open; a service where there are some.
+    pub(crate) ports: Vec<PublishedPort>,
 }
 
 /// Where a program runs, decided before paths are known.

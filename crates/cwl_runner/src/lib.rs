@@ -2,7 +2,8 @@
 //!
 //! What it is for: `wharf cwl`. The crate `cwl` says what is to be done; this one does it: [`run`] loads a document,
 //! walks its steps (`workflow`), runs their programs (`tool`) over a `Backend` and brings the outputs to where the person
-//! wants them (`relocate`). `local` is the backend of this machine: processes, and containers of our own runtime.
+//! wants them (`relocate`). `local` is the backend of this machine: processes, and containers of our own runtime;
+//! `remote` submits container requests.
 //! What it does not do: it prints nothing and reads no command line; progress goes to a function of the caller's.
 //!
 //! ```text
@@ -20,6 +21,7 @@ mod given;
 mod job;
 mod local;
 mod relocate;
+mod remote;
 mod scratch;
 mod tool;
 mod workflow;
@@ -36,7 +38,9 @@ use cwl::{CwlError, Value, uri};
 
 use disk::Disk;
 use engine::{Call, Engine};
+use job::Backend;
 pub use local::{ImageMap, ImageSource, LocalOptions};
+pub use remote::{Attach, RemoteOptions};
 
 /// What to run, and how.
 #[derive(Clone, Debug)]
@@ -51,8 +55,17 @@ pub struct RunOptions {
     pub expression_time: Duration,
     /// How many programs run at a time.
     pub programs_at_once: usize,
-    /// For programs of this machine.
-    pub local: LocalOptions,
+    /// Where programs run.
+    pub on: Target,
+}
+
+/// Where programs run.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// On this machine, without a controller.
+    Local(LocalOptions),
+    /// As container requests.
+    Remote(RemoteOptions),
 }
 
 /// Why there are no outputs.
@@ -71,19 +84,62 @@ impl From<CwlError> for Failure {
     }
 }
 
-/// Runs a document on this machine and gives its output object as JSON. `tell` hears what happens.
+/// Runs a document and gives its output object as JSON; the identifiers of services that were left to themselves
+/// instead. `tell` hears what happens.
 pub fn run(options: &RunOptions, tell: &dyn Fn(&str)) -> Result<String, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| CwlError::Failed(format!("cannot start: {error}")))?;
-    Ok(runtime.block_on(async {
-        tokio::select! {
-            ended = run_here(options, tell) => ended,
-            _ = tokio::signal::ctrl_c() => Err(CwlError::Failed("interrupted; everything that ran was ended".to_owned())),
+    let ended = runtime.block_on(async {
+        match &options.on {
+            Target::Local(local) => run_local(options, local, tell).await,
+            Target::Remote(remote) => run_remote(options, remote, tell).await,
         }
-    })?)
+    });
+    // A blocked read must not keep the process.
+    runtime.shutdown_background();
+    Ok(ended?)
 }
 
-async fn run_here(options: &RunOptions, tell: &dyn Fn(&str)) -> Result<String, CwlError> {
+async fn run_local(
+    options: &RunOptions,
+    local: &LocalOptions,
+    tell: &dyn Fn(&str),
+) -> Result<String, CwlError> {
+    let backend = local::Local::new(local.clone(), tell)?;
+    tokio::select! {
+        ended = run_on(options, &backend, backend.scratch(), tell) => ended,
+        _ = tokio::signal::ctrl_c() => Err(CwlError::Failed("interrupted; everything that ran was ended".to_owned())),
+    }
+}
+
+async fn run_remote(
+    options: &RunOptions,
+    remote: &RemoteOptions,
+    tell: &dyn Fn(&str),
+) -> Result<String, CwlError> {
+    let backend = remote::Remote::new(remote.clone(), tell)?;
+    let ended = tokio::select! {
+        ended = run_on(options, &backend, backend.scratch(), tell) => ended,
+        _ = tokio::signal::ctrl_c() => {
+            backend.cancel().await;
+            if backend.serves() {
+                // Stopping it is how a service ends well.
+                return Ok("{}".to_owned());
+            }
+            return Err(CwlError::Failed("interrupted; what was submitted was stopped".to_owned()));
+        }
+    };
+    backend.cancel().await;
+    let left = backend.left();
+    if left.is_empty() { ended } else { Ok(left.join("\n")) }
+}
+
+async fn run_on(
+    options: &RunOptions,
+    backend: &dyn Backend,
+    scratch: &Path,
+    tell: &dyn Fn(&str),
+) -> Result<String, CwlError> {
     let here = here()?;
     let mut loader = Loader::new(&Disk);
     let process = loader.load(&address_of(&options.tool, &here))?;
@@ -91,13 +147,12 @@ async fn run_here(options: &RunOptions, tell: &dyn Fn(&str)) -> Result<String, C
         tell(&format!("warning: {warning}"));
     }
     let given = given::read(&mut loader, &options.inputs, &process, &here)?;
-    let backend = local::Local::new(options.local.clone(), tell)?;
     let limits = Limits { time: options.expression_time, ..Limits::default() };
-    let engine = Engine::new(&backend, limits, options.programs_at_once, tell);
+    let engine = Engine::new(backend, limits, options.programs_at_once, tell);
     let requirements = Requirements::default();
     let call = Call { process: &process, given, requirements, discovery: Discovery::Beside };
     let mut outputs = engine.run(call).await?;
-    relocate::relocate(&mut outputs, backend.scratch(), &options.outdir)?;
+    relocate::relocate(&mut outputs, scratch, &options.outdir)?;
     Ok(json::write(&Value::Object(outputs), Layout::Indented))
 }
 

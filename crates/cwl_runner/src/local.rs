@@ -18,12 +18,13 @@ use crate::disk::Disk;
 use crate::job::{Backend, Ended, Job, Place, PlaceKind};
 use crate::scratch::Scratch;
 pub use host_image::{ImageMap, ImageSource};
-pub(crate) use placing::copy;
+pub(crate) use outputs::ended;
+pub(crate) use placing::{copy, prepare};
 
 /// Where outputs are in containers, as with other runners.
-const CONTAINER_OUTDIR: &str = "/var/spool/cwl";
+pub(crate) const CONTAINER_OUTDIR: &str = "/var/spool/cwl";
 /// Below it, inputs.
-const CONTAINER_STAGE: &str = "/var/lib/cwl";
+pub(crate) const CONTAINER_STAGE: &str = "/var/lib/cwl";
 
 /// What programs of this machine are run with.
 #[derive(Clone, Debug, Default)]

@@ -22,7 +22,7 @@ pub(crate) async fn run(
     call: &Call<'_>,
 ) -> Result<Object, CwlError> {
     let planned = plan(engine, process, tool, call)?;
-    let Plan { job, inputs, runtime, script, place, resources: _ } = planned;
+    let Plan { job, inputs, runtime, script, place } = planned;
     let (stdout, stderr) = (job.stdout.clone(), job.stderr.clone());
     let updates = updates_in_place(&call.requirements, &job.staged, &place.outdir);
     let _slot =
@@ -61,7 +61,6 @@ struct Plan {
     runtime: Value,
     script: Option<Rc<Script>>,
     place: Place,
-    resources: Resources,
 }
 
 fn plan(
@@ -125,8 +124,10 @@ fn plan(
         resources,
         time_limit: requirements.time_limit(&scope)?,
         network: requirements.network(process.version, &scope)?,
+        reuse: requirements.reuse(&scope)?,
+        ports: requirements.published_ports()?,
     };
-    Ok(Plan { job, inputs: values, runtime, script, place, resources })
+    Ok(Plan { job, inputs: values, runtime, script, place })
 }
 
 /// `runtime`, as expressions see it.

@@ -5,7 +5,10 @@ use std::process::ExitCode;
 
 use cli::{CwlCommand, CwlRunArgs, SharedArgs};
 use config::{Environment, default_data_dir};
-use cwl_runner::{Failure, ImageMap, LocalOptions, RunOptions};
+use cwl_runner::{Attach, Failure, ImageMap, LocalOptions, RemoteOptions, RunOptions, Target};
+
+/// Container requests of one run that are under way at a time.
+const REQUESTS_AT_ONCE: usize = 64;
 
 /// Runs a command; its exit code is the runner's.
 pub(crate) fn run(command: &CwlCommand, shared: &SharedArgs) -> ExitCode {
@@ -26,26 +29,24 @@ pub(crate) fn run(command: &CwlCommand, shared: &SharedArgs) -> ExitCode {
 }
 
 fn run_document(args: &CwlRunArgs, shared: &SharedArgs) -> Result<String, Failure> {
-    if !args.local {
-        let text = "cwl run through the controller is not in this version yet; add --local to run it on this machine";
-        return Err(Failure { exit_code: 1, text: text.to_owned() });
-    }
     let environment = Environment::read();
-    let images = ImageMap::parse(&args.image_map).map_err(|text| Failure { exit_code: 2, text })?;
-    let data_dir = shared.data.clone().unwrap_or_else(|| default_data_dir(&environment));
+    let usage = |text: String| Failure { exit_code: 2, text };
+    let images = ImageMap::parse(&args.image_map).map_err(usage)?;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    // Requests wait in the queue of the instance, not here.
+    let at_once = if args.local { cores } else { REQUESTS_AT_ONCE };
+    let on = if args.local {
+        local(args, shared, &environment, images)
+    } else {
+        remote(args, shared, &environment, images)?
+    };
     let options = RunOptions {
         tool: args.tool.clone(),
         inputs: args.inputs.clone(),
         outdir: args.outdir.clone(),
         expression_time: args.expression_time,
-        programs_at_once: args.jobs.and_then(|jobs| usize::try_from(jobs).ok()).unwrap_or(cores),
-        local: LocalOptions {
-            search_path: environment.search_path,
-            no_container: args.no_container,
-            images,
-            image_store: Some(data_dir.join("images")),
-        },
+        programs_at_once: args.jobs.and_then(|jobs| usize::try_from(jobs).ok()).unwrap_or(at_once),
+        on,
     };
     let quiet = args.quiet;
     cwl_runner::run(&options, &|text| {
@@ -53,6 +54,45 @@ fn run_document(args: &CwlRunArgs, shared: &SharedArgs) -> Result<String, Failur
             remark(text);
         }
     })
+}
+
+fn local(
+    args: &CwlRunArgs,
+    shared: &SharedArgs,
+    environment: &Environment,
+    images: ImageMap,
+) -> Target {
+    let data_dir = shared.data.clone().unwrap_or_else(|| default_data_dir(environment));
+    Target::Local(LocalOptions {
+        search_path: environment.search_path.clone(),
+        no_container: args.no_container,
+        images,
+        image_store: Some(data_dir.join("images")),
+    })
+}
+
+fn remote(
+    args: &CwlRunArgs,
+    shared: &SharedArgs,
+    environment: &Environment,
+    images: ImageMap,
+) -> Result<Target, Failure> {
+    let failed = |error: &dyn std::fmt::Display| Failure { exit_code: 1, text: error.to_string() };
+    let access = cli::api_access(shared, environment).map_err(|error| failed(&error))?;
+    let client = cli::api_client(&access).map_err(|error| failed(&error))?;
+    Ok(Target::Remote(RemoteOptions {
+        client,
+        images,
+        default_image: args.image.clone(),
+        attach: if args.no_wait { Attach::Leave } else { Attach::Stay },
+        open: args.open.then_some(open_browser),
+    }))
+}
+
+fn open_browser(url: &str) {
+    if !cli::browser::open(&Environment::read(), url) {
+        remark(&format!("No browser here; open this once, within a minute:\n{url}"));
+    }
 }
 
 /// A remark for the person at the terminal. Lost without harm if stderr is closed.

@@ -12,7 +12,8 @@ use super::values::parse_duration;
 pub enum CwlCommand {
     /// Run a tool or workflow and print its output object
     #[command(after_help = "Examples:
-  wharf cwl run --local sort.cwl sort-job.yml
+  wharf cwl run sort.cwl sort-job.yml
+  wharf cwl run jupyterlab.cwl --open
   wharf cwl run --local sort.cwl --input words.txt --reverse
 
 Exit code 0: done; 1: failed; 33: the document asks for what is not there.")]
@@ -38,8 +39,17 @@ pub struct CwlRunArgs {
     /// repeatable
     #[arg(long, value_name = "NAME=IMAGE|host[,ENTRYPOINT]")]
     pub image_map: Vec<String>,
+    /// Image of tools that name none
+    #[arg(long, value_name = "REPO[:TAG]", conflicts_with = "local")]
+    pub image: Option<String>,
+    /// Submit a service, print its identifier and leave it to itself
+    #[arg(long, conflicts_with = "local")]
+    pub no_wait: bool,
+    /// Open the first port of a service in the browser when it is ready
+    #[arg(long, conflicts_with_all = ["local", "no_wait"])]
+    pub open: bool,
     /// Run programs without containers; what requires one is refused
-    #[arg(long)]
+    #[arg(long, requires = "local")]
     pub no_container: bool,
     /// Longest time that one expression may take
     #[arg(long, value_name = "TIME", default_value = "20s", value_parser = parse_duration)]

@@ -97,7 +97,8 @@ impl ImageMap {
         Ok(Self(map))
     }
 
-    fn source(&self, name: &str) -> Option<&ImageSource> {
+    /// What stands for an image; `None` for itself.
+    pub(crate) fn source(&self, name: &str) -> Option<&ImageSource> {
         let short = name.strip_prefix("docker.io/").unwrap_or(name);
         let of = |wanted: &str| {
             self.0.iter().find(|(known, _)| known == wanted).map(|(_, source)| source)

@@ -14,7 +14,8 @@ use crate::job::{Ended, Job, PlaceKind};
 /// Most links that lead to each other.
 const LINKS_MAX: usize = 40;
 
-pub(super) fn ended(job: &Job, dir: &Path, exit_code: i64) -> Ended {
+/// What a program left in `dir`.
+pub(crate) fn ended(job: &Job, dir: &Path, exit_code: i64) -> Ended {
     let mut staged = Vec::new();
     for (n, item) in job.staged.iter().enumerate() {
         let location = match &item.content {

@@ -10,7 +10,7 @@ use crate::disk::{at, path_of};
 use crate::job::{Job, PlaceKind};
 
 /// Makes the folders of a job and puts in them what needs to be there. Everything else is mounted.
-pub(super) fn prepare(job: &Job, dir: &Path) -> Result<(), String> {
+pub(crate) fn prepare(job: &Job, dir: &Path) -> Result<(), String> {
     for name in ["out", "tmp", "stg", "lit"] {
         let path = dir.join(name);
         fs::create_dir_all(&path).map_err(|error| at(&path, &error))?;
