@@ -42,11 +42,15 @@ pub(crate) const PYTHON_PACKAGES: [&str; 4] =
 /// Arvados's own clients, in an environment of their own: they pin many packages.
 const CLIENT_PACKAGES: [&str; 2] = ["arvados-python-client==3.2.1", "arvados-cwl-runner==3.2.1"];
 
+/// The judge of the CWL conformance suite, apart from the clients: they bring a plug-in that makes it look in Keep.
+const CWLTEST_PACKAGES: [&str; 1] = ["cwltest==2.7.20260814150058"];
+
 /// Installs what is missing; says what it does, since it can take a minute.
 pub(crate) fn install() -> Result<()> {
     debian(&PACKAGES)?;
     environment("test-venv", &PYTHON_PACKAGES)?;
     environment("test-clients", &CLIENT_PACKAGES)?;
+    environment("test-cwltest", &CWLTEST_PACKAGES)?;
     node()
 }
 
@@ -107,6 +111,11 @@ pub(crate) fn python_path() -> PathBuf {
 /// The virtual environment of Arvados's clients.
 pub(crate) fn clients_path() -> PathBuf {
     target().join("test-clients")
+}
+
+/// The virtual environment of `cwltest`.
+pub(crate) fn cwltest_path() -> PathBuf {
+    target().join("test-cwltest")
 }
 
 /// A virtual environment in the target folder, made anew where the packages are others.
