@@ -118,7 +118,8 @@ pub(crate) fn nearest<'n>(
 ) -> Option<&'n str> {
     let lower = wrong.to_lowercase();
     let scored = known.into_iter().map(|name| (distance(&lower, &name.to_lowercase()), name));
-    let (far, name) = scored.min()?;
+    // Of equally near ones the first, as lists begin with what is usual.
+    let (far, name) = scored.min_by_key(|(far, _)| *far)?;
     (far <= 1 + wrong.chars().count() / 4).then_some(name)
 }
 

@@ -58,8 +58,10 @@ pub(crate) struct Place {
 pub(crate) enum PlaceKind {
     /// As a process of this machine.
     Host,
-    /// In a container of this image.
+    /// In a container of this image, on this machine.
     Container(String),
+    /// In a container of this image, somewhere; what it needs is put together here and sent.
+    Remote(String),
 }
 
 /// How a program ended.

@@ -120,7 +120,7 @@ impl Backend for Local<'_> {
             placing::prepare(&job, &dir).map_err(CwlError::Failed)?;
             (self.tell)(&format!("[{}] {}", job.name, job.command.join(" ")));
             let exit_code = match &job.place.kind {
-                PlaceKind::Host => process::run(&job, &self.options).await,
+                PlaceKind::Host | PlaceKind::Remote(_) => process::run(&job, &self.options).await,
                 PlaceKind::Container(image) => {
                     if job.network {
                         (self.tell)(&format!(

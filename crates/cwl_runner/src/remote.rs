@@ -175,7 +175,7 @@ impl Backend for Remote<'_> {
         self.count.set(self.count.get() + 1);
         Ok(Place {
             number: self.count.get(),
-            kind: PlaceKind::Container(chosen),
+            kind: PlaceKind::Remote(chosen),
             outdir: image
                 .and_then(|image| image.output_dir.clone())
                 .unwrap_or_else(|| CONTAINER_OUTDIR.to_owned()),

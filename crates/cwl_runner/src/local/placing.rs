@@ -15,17 +15,17 @@ pub(crate) fn prepare(job: &Job, dir: &Path) -> Result<(), String> {
         let path = dir.join(name);
         fs::create_dir_all(&path).map_err(|error| at(&path, &error))?;
     }
-    let is_host = matches!(job.place.kind, PlaceKind::Host);
+    let is_mounted = matches!(job.place.kind, PlaceKind::Container(_));
     for (n, staged) in job.staged.iter().enumerate() {
         let Some(path) = real_path(job, dir, n, staged) else { continue };
         let is_below = below_outdir(job, staged).is_some();
         let has_more = job.staged.iter().any(|other| is_inside(&other.target, &staged.target));
-        let link = is_host
+        let link = !is_mounted
             && !staged.writable
             && !has_more
             && !matches!(staged.content, Content::Text(_) | Content::NewFolder);
         if link
-            || is_host
+            || !is_mounted
             || is_below
             || !matches!(staged.content, Content::File(_) | Content::Folder(_))
         {
@@ -52,6 +52,10 @@ pub(super) fn real_path(job: &Job, dir: &Path, n: usize, staged: &Staged) -> Opt
     }
     match (&job.place.kind, &staged.content) {
         (PlaceKind::Host, _) => Some(PathBuf::from(&staged.target)),
+        (PlaceKind::Remote(_), _) => {
+            let relative = staged.target.strip_prefix(&job.place.stage_root)?;
+            Some(dir.join("stg").join(relative.trim_start_matches('/')))
+        }
         (_, Content::Text(_) | Content::NewFolder) => Some(dir.join("lit").join(n.to_string())),
         _ => None,
     }

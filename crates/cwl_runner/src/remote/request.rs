@@ -14,7 +14,7 @@ const PRIORITY: u32 = 500;
 
 /// The request; `content` is what was sent of the job's folder.
 pub(super) fn of(job: &Job, dir: &Path, content: Option<&str>) -> Result<NewRequest, String> {
-    let PlaceKind::Container(image) = &job.place.kind else {
+    let PlaceKind::Remote(image) = &job.place.kind else {
         return Err("a container request needs an image".to_owned());
     };
     let is_service = !job.ports.is_empty();
@@ -56,6 +56,15 @@ fn mib(number: u64) -> u64 {
 fn mounts(job: &Job, dir: &Path, content: Option<&str>) -> Result<JsonMap, String> {
     let outdir = &job.place.outdir;
     let tmp = |capacity: u64| json!({ "kind": "tmp", "capacity": mib(capacity) });
+    let is_ours = |target: &str| {
+        [outdir, &job.place.stage_root].iter().any(|root| target.starts_with(root.as_str()))
+    };
+    if let Some(other) = job.staged.iter().find(|staged| !is_ours(&staged.target)) {
+        return Err(format!(
+            "the entryname {:?} is outside of the working directory, which works with --local only",
+            other.target
+        ));
+    }
     let mut mounts = JsonMap::new();
     mounts.insert(outdir.clone(), tmp(job.resources.outdir_mib));
     mounts.insert(job.place.tmpdir.clone(), tmp(job.resources.tmpdir_mib));

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use client::{Client, ClientError, EventStream, LogSelection};
 use futures_util::StreamExt as _;
-use model::{Container, ContainerPort, ContainerRequest, RequestState, RequestUuid};
+use model::{
+    Container, ContainerPort, ContainerRequest, PublishedPort, RequestState, RequestUuid,
+    ServiceDomain,
+};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::job::Job;
@@ -46,7 +49,7 @@ pub(super) async fn until_over(
                 if let Some(container) = &container
                     && !job.ports.is_empty()
                 {
-                    tell_ready(client, container, &mut told, tell, open).await;
+                    tell_ready(client, &request, container, &mut told, tell, open).await;
                 }
                 if request.state == RequestState::Final {
                     let words = container
@@ -104,6 +107,7 @@ async fn next_change(client: &Client, events: &mut Option<EventStream>) {
 
 async fn tell_ready(
     client: &Client,
+    request: &ContainerRequest,
     container: &Container,
     told: &mut Vec<ContainerPort>,
     tell: &dyn Fn(&str),
@@ -113,15 +117,33 @@ async fn tell_ready(
         if !entry.is_ready() || told.contains(&port) {
             continue;
         }
-        let url = entry.initial_url.as_deref().unwrap_or("(no address)");
+        let url = address(client, request, port, entry).await;
         tell(&format!("{url}  {} ({})", entry.label, entry.access.as_str()));
         if let Some(open) = open.filter(|_| told.is_empty()) {
-            match client.handoff(container.uuid.as_str(), Some(port), None).await {
+            match client.handoff(request.uuid.as_str(), Some(port), None).await {
                 Ok(url) => open(&url),
                 Err(error) => tell(&format!("cannot open it: {error}")),
             }
         }
         told.push(port);
+    }
+}
+
+/// By the request, which stays the same where a container is tried again; else what the container says.
+async fn address(
+    client: &Client,
+    request: &ContainerRequest,
+    port: ContainerPort,
+    entry: &PublishedPort,
+) -> String {
+    let domain = client.service_domain().await.ok().flatten().filter(ServiceDomain::is_wildcard);
+    match (domain, &entry.initial_url) {
+        (Some(domain), _) => {
+            let base = domain.url_of(&format!("{}-{port}", request.uuid));
+            model::initial_url(&base, &entry.initial_path)
+        }
+        (None, Some(url)) => url.clone(),
+        (None, None) => format!("port {port}"),
     }
 }
 
