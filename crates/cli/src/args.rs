@@ -2,6 +2,7 @@
 
 mod admin_commands;
 mod client_commands;
+mod cwl;
 mod roles;
 pub(crate) mod values;
 
@@ -18,6 +19,7 @@ pub(crate) use client_commands::{
     ConfigCommand, ForwardArgs, HostnameCommand, ImageCommand, LogsArgs, OpenArgs, PsArgs, RunArgs,
     ShowArgs, StopArgs, UrlArgs,
 };
+pub use cwl::{CwlCommand, CwlRunArgs, CwlValidateArgs};
 pub use roles::{
     ControllerArgs, DEFAULT_LISTEN, DemoAppArgs, DemoArgs, DispatchArgs, DoctorArgs, RoleCommand,
     ServeArgs, SuperviseArgs, UpArgs,

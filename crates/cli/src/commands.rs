@@ -48,7 +48,6 @@ pub(crate) async fn dispatch(
         C::Put(_) => later::refuse("put", later::Instead::Try("wharf run --mount"))?,
         C::Get(_) => later::refuse("get", later::Instead::Try("wharf run --mount"))?,
         C::Ls(_) => later::refuse("ls", later::Instead::Nothing)?,
-        C::Cwl(_) => later::refuse("cwl", later::Instead::Nothing)?,
         C::User(command) => user::user(&context()?, command).await?,
     }
     Ok(ExitCode::SUCCESS)

@@ -19,17 +19,8 @@ impl Context {
     /// Finds the API; does not connect yet.
     pub(crate) fn load(shared: &SharedArgs) -> anyhow::Result<Self> {
         let environment = Environment::read();
-        let access = match &shared.data {
-            // `--data` names an instance, so it goes before the environment.
-            Some(dir) => config::Credentials::load(dir)?.into(),
-            None => ApiAccess::find(&environment, &data_dir(shared, &environment))?,
-        };
-        let trust = match (&access.ca_file, access.insecure) {
-            (_, true) => TlsTrust::Insecure,
-            (Some(file), false) => TlsTrust::File(file.clone()),
-            (None, false) => TlsTrust::System,
-        };
-        let client = Client::http(&access.base_url, &access.token, &trust)?;
+        let access = api_access(shared, &environment)?;
+        let client = api_client(&access)?;
         Ok(Self { client, access, environment })
     }
 
@@ -37,6 +28,25 @@ impl Context {
     pub(crate) fn width(&self) -> Option<usize> {
         crate::output::terminal_width(self.environment.columns)
     }
+}
+
+/// Where the API is and who we are.
+pub fn api_access(shared: &SharedArgs, environment: &Environment) -> anyhow::Result<ApiAccess> {
+    Ok(match &shared.data {
+        // `--data` names an instance, so it goes before the environment.
+        Some(dir) => config::Credentials::load(dir)?.into(),
+        None => ApiAccess::find(environment, &data_dir(shared, environment))?,
+    })
+}
+
+/// A client of that API; it does not connect yet.
+pub fn api_client(access: &ApiAccess) -> anyhow::Result<Client> {
+    let trust = match (&access.ca_file, access.insecure) {
+        (_, true) => TlsTrust::Insecure,
+        (Some(file), false) => TlsTrust::File(file.clone()),
+        (None, false) => TlsTrust::System,
+    };
+    Ok(Client::http(&access.base_url, &access.token, &trust)?)
 }
 
 /// The data directory that flags and environment name.

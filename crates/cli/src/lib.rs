@@ -25,9 +25,11 @@ mod wait;
 use std::process::ExitCode;
 
 pub use args::{
-    Cli, ClientCommand, Command, ControllerArgs, DEFAULT_LISTEN, DemoAppArgs, DemoArgs,
-    DispatchArgs, DoctorArgs, RoleCommand, ServeArgs, SharedArgs, SuperviseArgs, UpArgs, parse,
+    Cli, ClientCommand, Command, ControllerArgs, CwlCommand, CwlRunArgs, CwlValidateArgs,
+    DEFAULT_LISTEN, DemoAppArgs, DemoArgs, DispatchArgs, DoctorArgs, RoleCommand, ServeArgs,
+    SharedArgs, SuperviseArgs, UpArgs, parse,
 };
+pub use context::{api_access, api_client};
 pub use failure::{fail, report};
 
 /// Runs a client command to its end on a runtime of its own and says how it went.

@@ -193,7 +193,7 @@ impl Client {
         Ok(pieces.boxed())
     }
 
-    async fn send(
+    pub(crate) async fn send(
         &self,
         method: Method,
         path: &str,

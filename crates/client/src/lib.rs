@@ -12,6 +12,7 @@ pub use bytes::Bytes;
 
 mod body;
 mod call;
+mod collections;
 mod error;
 mod events;
 mod handoff;

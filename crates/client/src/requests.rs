@@ -33,6 +33,9 @@ pub struct NewRequest {
     pub mounts: JsonMap,
     /// `ram` in bytes, `vcpus`; what is left out takes the default of the config.
     pub runtime_constraints: JsonMap,
+    /// `max_run_time` in seconds and others; left out where there are none.
+    #[serde(skip_serializing_if = "JsonMap::is_empty")]
+    pub scheduling_parameters: JsonMap,
     /// Long-lived service, or once-through batch run.
     pub service: bool,
     /// Must be false for a service.

@@ -58,6 +58,13 @@ pub fn postgresql_script() -> PathBuf {
     present(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/postgresql.sh"))
 }
 
+/// A virtual environment with `cwltest`, the judge of the CWL conformance suite.
+#[must_use]
+pub fn cwltest() -> PathBuf {
+    let folder = from_environment("WHARF_TEST_CWLTEST");
+    present(folder.unwrap_or_else(|| build_folder().join("../test-cwltest")))
+}
+
 /// The folder of a WebSocket library with its own tests, where its source could be had.
 #[must_use]
 pub fn suite(name: &str) -> Option<PathBuf> {

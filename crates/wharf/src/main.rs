@@ -6,6 +6,7 @@
 mod blocks;
 mod certificates;
 mod controller;
+mod cwl;
 mod data_dir;
 mod demo;
 mod dial;
@@ -55,6 +56,7 @@ fn run_role(role: RoleCommand, shared: &SharedArgs) -> ExitCode {
         RoleCommand::Up(args) => up::run(&args, shared),
         RoleCommand::Controller(args) => up::run_controller(&args, shared),
         RoleCommand::Dispatch(args) => dispatcher::run(&args, shared),
+        RoleCommand::Cwl(command) => return cwl::run(&command, shared),
         RoleCommand::Demo(args) => demo::run(&args, shared),
         RoleCommand::DemoApp(args) => demo::run_app(&args),
     };

@@ -12,10 +12,11 @@ use serde_json::Value;
 use crate::commands::{cargo, output_of};
 
 /// Every crate of the workspace and its layer, as in docs/ARCHITECTURE.md.
-const LAYERS: [(&str, u8); 26] = [
+const LAYERS: [(&str, u8); 28] = [
     ("model", 0),
     ("http1", 0),
     ("manifest", 0),
+    ("cwl", 0),
     ("outbound", 0),
     ("config", 1),
     ("lifecycle", 1),
@@ -35,6 +36,7 @@ const LAYERS: [(&str, u8); 26] = [
     ("dashboard", 2),
     ("demo", 2),
     ("cli", 2),
+    ("cwl_runner", 2),
     ("wharf", 3),
     ("testkit", 4),
     ("loadgen", 4),

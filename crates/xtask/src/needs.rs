@@ -50,12 +50,16 @@ const CLIENT_PACKAGES: [&str; 2] = ["arvados-python-client==3.2.1", "arvados-cwl
 /// Of those clients; also of the image that they run workflows in.
 pub(crate) const CLIENT_VERSION: &str = "3.2.1";
 
+/// The judge of the CWL conformance suite, apart from the clients: they bring a plug-in that makes it look in Keep.
+const CWLTEST_PACKAGES: [&str; 1] = ["cwltest==2.7.20260814150058"];
+
 /// Installs what is missing; says what it does, since it can take a minute.
 pub(crate) fn install() -> Result<()> {
     debian(&PACKAGES)?;
     environment("test-venv", &PYTHON_PACKAGES)?;
     environment("test-programs", &PROGRAM_PACKAGES)?;
     environment("test-clients", &CLIENT_PACKAGES)?;
+    environment("test-cwltest", &CWLTEST_PACKAGES)?;
     node()
 }
 
@@ -121,6 +125,11 @@ pub(crate) fn python_path() -> PathBuf {
 /// The virtual environment of Arvados's clients.
 pub(crate) fn clients_path() -> PathBuf {
     target().join("test-clients")
+}
+
+/// The virtual environment of `cwltest`.
+pub(crate) fn cwltest_path() -> PathBuf {
+    target().join("test-cwltest")
 }
 
 /// A virtual environment in the target folder, made anew where the packages are others.

@@ -164,7 +164,8 @@ fn with_environment(command: &mut Command) -> &mut Command {
         .env("WHARF_TEST_IMAGES", images::folder())
         .env("WHARF_TEST_SUITES", suites::folder())
         .env("WHARF_TEST_PYTHON", needs::python_path())
-        .env("WHARF_TEST_CLIENTS", needs::clients_path());
+        .env("WHARF_TEST_CLIENTS", needs::clients_path())
+        .env("WHARF_TEST_CWLTEST", needs::cwltest_path());
     // The outside proofs lie beside the clone where there are any.
     let shared = root().join("../shared/acceptance");
     if shared.is_dir() {

@@ -78,8 +78,6 @@ pub enum ClientCommand {
     Get(LaterArgs),
     #[command(hide = true)]
     Ls(LaterArgs),
-    #[command(hide = true)]
-    Cwl(LaterArgs),
 }
 
 /// Whatever was typed after a command that is not there yet.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use config::DatabaseUrl;
 
+use super::cwl::CwlCommand;
 use super::values::parse_listen;
 
 /// Where `wharf up` listens unless flag or config say otherwise: this machine only.
@@ -42,6 +43,9 @@ pub enum RoleCommand {
         One process at a time does it for a data directory; others wait and take its place when it ends."
     )]
     Dispatch(DispatchArgs),
+    /// Run and check tools and workflows of the Common Workflow Language
+    #[command(display_order = 25, subcommand)]
+    Cwl(CwlCommand),
     /// Run one container (started by the controller, not by people)
     #[command(hide = true)]
     Supervise(SuperviseArgs),

@@ -67,6 +67,7 @@ pub(super) async fn submit(
         output_path: OUTPUT_PATH.to_owned(),
         mounts: mounts(args)?,
         runtime_constraints: constraints(args),
+        scheduling_parameters: JsonMap::new(),
         service: is_service,
         use_existing: false,
         published_ports: ports(args)?,

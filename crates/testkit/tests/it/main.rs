@@ -14,6 +14,7 @@ mod command_line;
 mod controllers;
 mod crashes;
 mod credentials;
+mod cwl;
 mod failures;
 mod forward;
 mod gate;

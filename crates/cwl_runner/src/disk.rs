@@ -1,0 +1,102 @@
+//! Files of this machine as documents and locations.
+
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use cwl::load::Source;
+use cwl::storage::{Entry, Stat, Storage};
+use cwl::uri;
+use ring::digest;
+
+/// Documents and files of this machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Disk;
+
+impl Source for Disk {
+    fn read(&self, address: &str, bytes_max: usize) -> Result<String, String> {
+        let path = path_of(address)?;
+        let kind = fs::metadata(&path).map_err(|error| words(&error))?;
+        if !kind.is_file() {
+            return Err("it is no file".to_owned());
+        }
+        let bytes = read_beginning(&path, bytes_max + 1)?;
+        if bytes.len() > bytes_max {
+            return Err(format!("it is larger than {} MiB", bytes_max >> 20));
+        }
+        String::from_utf8(bytes).map_err(|_not_text| "it is not UTF-8".to_owned())
+    }
+}
+
+impl Storage for Disk {
+    fn stat(&self, location: &str) -> Result<Stat, String> {
+        let path = path_of(location)?;
+        let found = fs::metadata(&path).map_err(|error| at(&path, &error))?;
+        let size = if found.is_dir() { 0 } else { found.len() };
+        Ok(Stat { is_dir: found.is_dir(), size })
+    }
+
+    fn list(&self, location: &str) -> Result<Vec<Entry>, String> {
+        let path = path_of(location)?;
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(&path).map_err(|error| at(&path, &error))? {
+            let entry = entry.map_err(|error| at(&path, &error))?;
+            let is_dir = fs::metadata(entry.path()).is_ok_and(|found| found.is_dir());
+            entries.push(Entry { name: entry.file_name().to_string_lossy().into_owned(), is_dir });
+        }
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(entries)
+    }
+
+    fn read(&self, location: &str, bytes_max: usize) -> Result<Vec<u8>, String> {
+        read_beginning(&path_of(location)?, bytes_max)
+    }
+
+    fn resolve(&self, location: &str) -> Result<String, String> {
+        Ok(location.to_owned())
+    }
+
+    fn checksum(&self, location: &str) -> Result<Option<String>, String> {
+        let path = path_of(location)?;
+        let mut file = fs::File::open(&path).map_err(|error| at(&path, &error))?;
+        let mut context = digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY);
+        let mut buffer = vec![0; 256 << 10];
+        loop {
+            let length = file.read(&mut buffer).map_err(|error| at(&path, &error))?;
+            if length == 0 {
+                break;
+            }
+            context.update(&buffer[..length]);
+        }
+        let digits = context.finish();
+        let hex: Vec<String> = digits.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Some(format!("sha1${}", hex.concat())))
+    }
+}
+
+/// The path of a location of this machine.
+pub(crate) fn path_of(location: &str) -> Result<PathBuf, String> {
+    uri::to_path(location).ok_or_else(|| {
+        format!("{location} is not a file of this machine; download it and give its path")
+    })
+}
+
+fn read_beginning(path: &Path, bytes_max: usize) -> Result<Vec<u8>, String> {
+    let file = fs::File::open(path).map_err(|error| at(path, &error))?;
+    let mut bytes = Vec::new();
+    file.take(bytes_max as u64).read_to_end(&mut bytes).map_err(|error| at(path, &error))?;
+    Ok(bytes)
+}
+
+/// An error with its path.
+pub(crate) fn at(path: &Path, error: &std::io::Error) -> String {
+    format!("{}: {}", path.display(), words(error))
+}
+
+fn words(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "it may not be read".to_owned(),
+        _ => error.to_string(),
+    }
+}

@@ -1,0 +1,87 @@
+//! One program to run, and who can run it.
+
+use cwl::CwlError;
+use cwl::ports::PublishedPort;
+use cwl::requirements::{Image, Resources};
+use cwl::stage::Staged;
+use cwl::storage::Storage;
+use futures_util::future::LocalBoxFuture;
+
+/// Everything that is known of a program before it runs.
+#[derive(Debug)]
+pub(crate) struct Job {
+    /// For messages.
+    pub(crate) name: String,
+    /// Where it runs.
+    pub(crate) place: Place,
+    /// Program and arguments; a relative program is looked up in `PATH`.
+    pub(crate) command: Vec<String>,
+    /// What the document asks for; `HOME`, `TMPDIR` and `PATH` come from the backend.
+    pub(crate) environment: Vec<(String, String)>,
+    /// Path, as the program sees it, of what it reads.
+    pub(crate) stdin: Option<String>,
+    /// File below the output directory.
+    pub(crate) stdout: Option<String>,
+    /// File below the output directory.
+    pub(crate) stderr: Option<String>,
+    /// What is put where before.
+    pub(crate) staged: Vec<Staged>,
+    /// What it may use.
+    pub(crate) resources: Resources,
+    /// Seconds.
+    pub(crate) time_limit: Option<u64>,
+    /// Whether it may reach the network.
+    pub(crate) network: bool,
+    /// Whether an earlier run of the same may be taken for it.
+    pub(crate) reuse: bool,
+    /// Ports that people may open; a service where there are some.
+    pub(crate) ports: Vec<PublishedPort>,
+}
+
+/// Where a program runs, decided before paths are known.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    /// Number of the job in this run.
+    pub(crate) number: u64,
+    /// How.
+    pub(crate) kind: PlaceKind,
+    /// The output directory, as the program sees it.
+    pub(crate) outdir: String,
+    /// The directory for temporary files, as the program sees it.
+    pub(crate) tmpdir: String,
+    /// Inputs are put below it.
+    pub(crate) stage_root: String,
+}
+
+/// How a program runs.
+#[derive(Clone, Debug)]
+pub(crate) enum PlaceKind {
+    /// As a process of this machine.
+    Host,
+    /// In a container of this image, on this machine.
+    Container(String),
+    /// In a container of this image, somewhere; what it needs is put together here and sent.
+    Remote(String),
+}
+
+/// How a program ended.
+pub(crate) struct Ended {
+    /// Its exit code; 128 and more for signals.
+    pub(crate) exit_code: i64,
+    /// Location of its output directory.
+    pub(crate) root: String,
+    /// Reads that, and knows where links in it may lead.
+    pub(crate) storage: Box<dyn Storage>,
+    /// Locations of what was staged, by path.
+    pub(crate) staged: Vec<(String, String)>,
+}
+
+/// Runs programs.
+pub(crate) trait Backend {
+    /// Decides where a program runs. Errs where it can be nowhere.
+    fn place(&self, image: Option<&Image>, name: &str) -> Result<Place, CwlError>;
+    /// Runs a program to its end. Dropping the future ends the program.
+    fn run(&self, job: Job) -> LocalBoxFuture<'_, Result<Ended, CwlError>>;
+    /// Reads locations.
+    fn storage(&self) -> &dyn Storage;
+}

@@ -1,0 +1,185 @@
+//! Runs CWL tools and workflows, and checks documents.
+//!
+//! What it is for: `wharf cwl`. The crate `cwl` says what is to be done; this one does it: [`run`] loads a document,
+//! walks its steps (`workflow`), runs their programs (`tool`) over a `Backend` and brings the outputs to where the person
+//! wants them (`relocate`). `local` is the backend of this machine: processes, and containers of our own runtime;
+//! `remote` submits container requests.
+//! What it does not do: it prints nothing and reads no command line; progress goes to a function of the caller's.
+//!
+//! ```text
+//! document ─ cwl::load ► Process ─ engine ┬ workflow ─ steps that are ready, scatter ─► engine
+//!                                         ├ expression
+//!                                         └ tool ─ plan ► Job ─ Backend ► Ended ─ cwl::collect ► outputs
+//! ```
+//!
+//! A run is one thread with one tokio runtime; steps are futures on it, and programs run at the same time as far as
+//! there are slots. Start reading at [`run`], then `engine`.
+
+mod disk;
+mod engine;
+mod given;
+mod job;
+mod local;
+mod relocate;
+mod remote;
+mod scratch;
+mod tool;
+mod workflow;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use cwl::expr::Limits;
+use cwl::inputs::Discovery;
+use cwl::json::{self, Layout};
+use cwl::load::Loader;
+use cwl::requirements::Requirements;
+use cwl::{CwlError, Value, uri};
+
+use disk::Disk;
+use engine::{Call, Engine};
+use job::Backend;
+pub use local::{ImageMap, ImageSource, LocalOptions};
+pub use remote::{Attach, RemoteOptions};
+
+/// What to run, and how.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// File or address of the document, with `#NAME` where it holds several processes.
+    pub tool: String,
+    /// One file with the input object, or `--NAME VALUE` pairs.
+    pub inputs: Vec<String>,
+    /// Where outputs go.
+    pub outdir: PathBuf,
+    /// Longest time that one expression may take.
+    pub expression_time: Duration,
+    /// How many programs run at a time.
+    pub programs_at_once: usize,
+    /// Where programs run.
+    pub on: Target,
+}
+
+/// Where programs run.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// On this machine, without a controller.
+    Local(LocalOptions),
+    /// As container requests.
+    Remote(RemoteOptions),
+}
+
+/// Why there are no outputs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Exit code for it: 1 failed, 33 asks for what is not there.
+    pub exit_code: u8,
+    /// For people; several lines for several problems.
+    pub text: String,
+}
+
+impl From<CwlError> for Failure {
+    fn from(error: CwlError) -> Self {
+        let exit_code = if matches!(error, CwlError::Unsupported(_)) { 33 } else { 1 };
+        Self { exit_code, text: error.to_string() }
+    }
+}
+
+/// Runs a document and gives its output object as JSON; the identifiers of services that were left to themselves
+/// instead. `tell` hears what happens.
+pub fn run(options: &RunOptions, tell: &dyn Fn(&str)) -> Result<String, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| CwlError::Failed(format!("cannot start: {error}")))?;
+    let ended = runtime.block_on(async {
+        match &options.on {
+            Target::Local(local) => run_local(options, local, tell).await,
+            Target::Remote(remote) => run_remote(options, remote, tell).await,
+        }
+    });
+    // A blocked read must not keep the process.
+    runtime.shutdown_background();
+    Ok(ended?)
+}
+
+async fn run_local(
+    options: &RunOptions,
+    local: &LocalOptions,
+    tell: &dyn Fn(&str),
+) -> Result<String, CwlError> {
+    let backend = local::Local::new(local.clone(), tell)?;
+    tokio::select! {
+        ended = run_on(options, &backend, backend.scratch(), tell) => ended,
+        _ = tokio::signal::ctrl_c() => Err(CwlError::Failed("interrupted; everything that ran was ended".to_owned())),
+    }
+}
+
+async fn run_remote(
+    options: &RunOptions,
+    remote: &RemoteOptions,
+    tell: &dyn Fn(&str),
+) -> Result<String, CwlError> {
+    let backend = remote::Remote::new(remote.clone(), tell)?;
+    let ended = tokio::select! {
+        ended = run_on(options, &backend, backend.scratch(), tell) => ended,
+        _ = tokio::signal::ctrl_c() => {
+            backend.cancel().await;
+            if backend.serves() {
+                // Stopping it is how a service ends well.
+                return Ok("{}".to_owned());
+            }
+            return Err(CwlError::Failed("interrupted; what was submitted was stopped".to_owned()));
+        }
+    };
+    backend.cancel().await;
+    let left = backend.left();
+    if left.is_empty() { ended } else { Ok(left.join("\n")) }
+}
+
+async fn run_on(
+    options: &RunOptions,
+    backend: &dyn Backend,
+    scratch: &Path,
+    tell: &dyn Fn(&str),
+) -> Result<String, CwlError> {
+    let here = here()?;
+    let mut loader = Loader::new(&Disk);
+    let process = loader.load(&address_of(&options.tool, &here))?;
+    for warning in &loader.warnings {
+        tell(&format!("warning: {warning}"));
+    }
+    let given = given::read(&mut loader, &options.inputs, &process, &here)?;
+    let limits = Limits { time: options.expression_time, ..Limits::default() };
+    let engine = Engine::new(backend, limits, options.programs_at_once, tell);
+    let requirements = Requirements::default();
+    let call = Call { process: &process, given, requirements, discovery: Discovery::Beside };
+    let mut outputs = engine.run(call).await?;
+    relocate::relocate(&mut outputs, scratch, &options.outdir)?;
+    Ok(json::write(&Value::Object(outputs), Layout::Indented))
+}
+
+/// Reads a document and everything that it names; gives every rule that it breaks, one a line.
+pub fn validate(tool: &str) -> Result<Vec<String>, Failure> {
+    let here = here()?;
+    let mut loader = Loader::new(&Disk);
+    loader.load(&address_of(tool, &here))?;
+    Ok(loader.warnings.iter().map(ToString::to_string).collect())
+}
+
+/// The address of what a person names: a path of this machine, whatever characters are in it, or an address.
+fn address_of(name: &str, here: &str) -> String {
+    if uri::has_scheme(name) {
+        return name.to_owned();
+    }
+    let whole = Path::new(name).is_file();
+    let (path, fragment) = match name.rsplit_once('#') {
+        Some((path, fragment)) if !whole => (path, format!("#{fragment}")),
+        _ => (name, String::new()),
+    };
+    format!("{}{fragment}", uri::join(here, &uri::encode(path.as_bytes())))
+}
+
+/// The working directory as the base of addresses.
+fn here() -> Result<String, CwlError> {
+    let here = std::env::current_dir()
+        .map_err(|error| CwlError::Failed(format!("there is no working directory: {error}")))?;
+    Ok(format!("{}/", uri::from_path(&here).trim_end_matches('/')))
+}

@@ -1,0 +1,151 @@
+//! Runs programs on this machine: as processes, or in containers of images that are here.
+
+mod container;
+mod host_image;
+mod outputs;
+mod placing;
+mod process;
+
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+
+use cwl::requirements::Image;
+use cwl::storage::Storage;
+use cwl::{CwlError, Problem};
+use futures_util::future::LocalBoxFuture;
+
+use crate::disk::Disk;
+use crate::job::{Backend, Ended, Job, Place, PlaceKind};
+use crate::scratch::Scratch;
+pub use host_image::{ImageMap, ImageSource};
+pub(crate) use outputs::ended;
+pub(crate) use placing::{copy, prepare};
+
+/// Where outputs are in containers, as with other runners.
+pub(crate) const CONTAINER_OUTDIR: &str = "/var/spool/cwl";
+/// Below it, inputs.
+pub(crate) const CONTAINER_STAGE: &str = "/var/lib/cwl";
+
+/// What programs of this machine are run with.
+#[derive(Clone, Debug, Default)]
+pub struct LocalOptions {
+    /// `PATH` of programs.
+    pub search_path: Vec<PathBuf>,
+    /// Never in a container.
+    pub no_container: bool,
+    /// What stands for images.
+    pub images: ImageMap,
+    /// The image store of an instance, where there is one.
+    pub image_store: Option<PathBuf>,
+}
+
+/// Runs programs on this machine.
+pub(crate) struct Local<'t> {
+    options: LocalOptions,
+    scratch: Scratch,
+    count: Cell<u64>,
+    tell: &'t dyn Fn(&str),
+}
+
+impl<'t> Local<'t> {
+    pub(crate) fn new(options: LocalOptions, tell: &'t dyn Fn(&str)) -> Result<Self, CwlError> {
+        let scratch = Scratch::make().map_err(CwlError::Failed)?;
+        Ok(Self { options, scratch, count: Cell::new(0), tell })
+    }
+
+    /// The folder of a job.
+    fn dir(&self, place: &Place) -> PathBuf {
+        self.scratch.path().join(format!("job-{}", place.number))
+    }
+
+    /// Everything below it goes away with this run.
+    pub(crate) fn scratch(&self) -> &Path {
+        self.scratch.path()
+    }
+
+    fn kind(&self, image: Option<&Image>, name: &str) -> Result<PlaceKind, CwlError> {
+        let Some(image) = image.filter(|image| !image.name.is_empty() || image.needed) else {
+            return Ok(PlaceKind::Host);
+        };
+        let is_here = !self.options.no_container
+            && self.options.images.finds(&image.name, self.options.image_store.as_deref());
+        if is_here {
+            return Ok(PlaceKind::Container(image.name.clone()));
+        }
+        let why = if self.options.no_container {
+            "containers are switched off"
+        } else {
+            "that image is not here"
+        };
+        if image.needed {
+            let problem =
+                Problem::new(format!("{name} requires a container of {:?}, and {why}", image.name));
+            let advice =
+                "load it with `wharf image import`, or say what stands for it with --image-map";
+            return Err(CwlError::Unsupported(problem.advise(advice)));
+        }
+        (self.tell)(&format!(
+            "{name} would like a container of {:?}, and {why}; it runs without one",
+            image.name
+        ));
+        Ok(PlaceKind::Host)
+    }
+}
+
+impl Backend for Local<'_> {
+    fn place(&self, image: Option<&Image>, name: &str) -> Result<Place, CwlError> {
+        let kind = self.kind(image, name)?;
+        self.count.set(self.count.get() + 1);
+        let mut place = Place {
+            number: self.count.get(),
+            outdir: image
+                .and_then(|image| image.output_dir.clone())
+                .unwrap_or_else(|| CONTAINER_OUTDIR.to_owned()),
+            tmpdir: "/tmp".to_owned(),
+            stage_root: CONTAINER_STAGE.to_owned(),
+            kind,
+        };
+        if matches!(place.kind, PlaceKind::Host) {
+            let dir = self.dir(&place);
+            let text = |name: &str| dir.join(name).to_string_lossy().into_owned();
+            (place.outdir, place.tmpdir, place.stage_root) =
+                (text("out"), text("tmp"), text("stg"));
+        }
+        Ok(place)
+    }
+
+    fn run(&self, job: Job) -> LocalBoxFuture<'_, Result<Ended, CwlError>> {
+        Box::pin(async move {
+            let dir = self.dir(&job.place);
+            placing::prepare(&job, &dir).map_err(CwlError::Failed)?;
+            (self.tell)(&format!("[{}] {}", job.name, job.command.join(" ")));
+            let exit_code = match &job.place.kind {
+                PlaceKind::Host | PlaceKind::Remote(_) => process::run(&job, &self.options).await,
+                PlaceKind::Container(image) => {
+                    if job.network {
+                        (self.tell)(&format!(
+                            "[{}] asks for the network; containers here have none",
+                            job.name
+                        ));
+                    }
+                    let options = &self.options;
+                    let store = options.image_store.as_deref();
+                    let image = options.images.find(
+                        image,
+                        store,
+                        self.scratch.path(),
+                        &options.search_path,
+                    );
+                    container::run(&job, &dir, &image.map_err(CwlError::Failed)?).await
+                }
+            };
+            let exit_code = exit_code
+                .map_err(|problem| CwlError::Failed(format!("{}: {problem}", job.name)))?;
+            Ok(outputs::ended(&job, &dir, exit_code))
+        })
+    }
+
+    fn storage(&self) -> &dyn Storage {
+        &Disk
+    }
+}

@@ -1,0 +1,147 @@
+//! A program in a container of our own runtime.
+
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use cwl::stage::Content;
+use runtime::{ContainerSpec, Embedded, ExitStatus, Input, Limits, Mount, Runtime as _, UserSpec};
+
+use super::host_image::Ready;
+use super::placing::{below_outdir, real_path};
+use super::process::create;
+use crate::disk::path_of;
+use crate::job::Job;
+
+/// Processes and threads of one program.
+const PIDS_MAX: u64 = 4096;
+
+/// Runs a program to its end and gives its exit code, 128 and the signal where one ended it.
+pub(super) async fn run(job: &Job, dir: &Path, image: &Ready) -> Result<i64, String> {
+    let out = dir.join("out");
+    let stream = |name: Option<&str>| match name {
+        Some(name) => create(&out, name).map(OwnedFd::from),
+        None => {
+            rustix::io::fcntl_dupfd_cloexec(std::io::stderr(), 3).map_err(|error| error.to_string())
+        }
+    };
+    let number = job.place.number;
+    let spec = ContainerSpec {
+        id: format!("cwl-{}-{number}", std::process::id()),
+        dir: dir.join("container"),
+        layers: image.layers.clone(),
+        argv: image.entrypoint.iter().chain(&job.command).cloned().collect(),
+        env: environment(job, image),
+        cwd: job.place.outdir.clone(),
+        user: UserSpec::root(),
+        hostname: "cwl".to_owned(),
+        mounts: mounts(job, dir, image)?,
+        files: Vec::new(),
+        stdin: job.stdin.as_deref().map_or(Ok(Input::Empty), |path| input(job, dir, path))?,
+        listen: None,
+        limits: Limits { memory_bytes: None, pids_max: Some(PIDS_MAX), cpus: None },
+        stdout: stream(job.stdout.as_deref())?,
+        stderr: stream(job.stderr.as_deref())?,
+    };
+    std::fs::create_dir_all(&spec.dir).map_err(|error| error.to_string())?;
+    let handle = Embedded.start(spec).await.map_err(|error| error.to_string())?;
+    let exit = match job.time_limit {
+        Some(seconds) => {
+            tokio::time::timeout(Duration::from_secs(seconds), handle.wait()).await.ok()
+        }
+        None => Some(handle.wait().await),
+    };
+    if exit.is_none() {
+        handle.kill().await;
+    }
+    handle.cleanup().await;
+    match exit.map(|exit| exit.status) {
+        Some(ExitStatus::Code(code)) => Ok(i64::from(code)),
+        Some(ExitStatus::Signal(signal)) => Ok(i64::from(128 + signal)),
+        None => {
+            let seconds = job.time_limit.unwrap_or_default();
+            Err(format!("it ran longer than its time limit of {seconds} s and was ended"))
+        }
+    }
+}
+
+fn environment(job: &Job, image: &Ready) -> Vec<(String, String)> {
+    let ours = [("HOME", &job.place.outdir), ("TMPDIR", &job.place.tmpdir)];
+    let mut all: Vec<(String, String)> = image
+        .environment
+        .iter()
+        .filter_map(|entry| entry.split_once('='))
+        .map(|(k, v)| (k.to_owned(), v.to_owned()))
+        .collect();
+    all.extend(ours.map(|(name, value)| (name.to_owned(), value.clone())));
+    all.extend(job.environment.iter().cloned());
+    let mut kept: Vec<(String, String)> = Vec::new();
+    for (name, value) in all {
+        kept.retain(|(known, _)| *known != name);
+        kept.push((name, value));
+    }
+    kept
+}
+
+fn mounts(job: &Job, dir: &Path, image: &Ready) -> Result<Vec<Mount>, String> {
+    let mut mounts: Vec<Mount> = image
+        .shown
+        .iter()
+        .map(|path| Mount {
+            source: path.clone(),
+            target: path.to_string_lossy().into_owned(),
+            writable: false,
+        })
+        .collect();
+    mounts.push(Mount {
+        source: dir.join("tmp"),
+        target: job.place.tmpdir.clone(),
+        writable: true,
+    });
+    mounts.push(Mount {
+        source: dir.join("out"),
+        target: job.place.outdir.clone(),
+        writable: true,
+    });
+    for (n, staged) in job.staged.iter().enumerate() {
+        if below_outdir(job, staged).is_some() {
+            continue;
+        }
+        let source = source(job, dir, n)?;
+        // A new folder takes mounts inside it.
+        let writable = staged.writable || staged.content == Content::NewFolder;
+        mounts.push(Mount { source, target: staged.target.clone(), writable });
+    }
+    mounts.sort_by_key(|mount| Path::new(&mount.target).components().count());
+    Ok(mounts)
+}
+
+/// Where something that is staged lies on this machine.
+fn source(job: &Job, dir: &Path, n: usize) -> Result<PathBuf, String> {
+    let staged = &job.staged[n];
+    match (real_path(job, dir, n, staged), &staged.content) {
+        (Some(path), _) => Ok(path),
+        (None, Content::File(location) | Content::Folder(location)) => path_of(location),
+        (None, _) => Err(format!("{} has no place", staged.target)),
+    }
+}
+
+/// Standard input is opened on this machine: a staged file, or one below the output directory.
+fn input(job: &Job, dir: &Path, path: &str) -> Result<Input, String> {
+    for (n, staged) in job.staged.iter().enumerate() {
+        if let Some(rest) = path.strip_prefix(staged.target.as_str()) {
+            if rest.is_empty() {
+                return source(job, dir, n).map(Input::File);
+            }
+            if let Some(inside) = rest.strip_prefix('/') {
+                return Ok(Input::File(source(job, dir, n)?.join(inside)));
+            }
+        }
+    }
+    let relative =
+        path.strip_prefix(job.place.outdir.as_str()).unwrap_or(path).trim_start_matches('/');
+    if relative.split('/').any(|part| part == "..") {
+        return Err(format!("stdin {path:?} leads out of the output directory"));
+    }
+    Ok(Input::File(dir.join("out").join(relative)))
+}

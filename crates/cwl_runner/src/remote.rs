@@ -1,0 +1,194 @@
+//! Runs programs as container requests: inputs go up as a collection, outputs come down from one.
+//!
+//! What a program needs is put together on this machine first, as for a local run, and sent as one collection with two
+//! folders: `stg` is mounted where inputs are looked for, what is in `out` in the output directory. When the request is
+//! over, its output comes down, and everything after that is as with a local run.
+
+mod files;
+mod request;
+mod waiting;
+
+use std::cell::{Cell, RefCell};
+use std::path::PathBuf;
+
+use client::{Client, ClientError};
+use cwl::requirements::Image;
+use cwl::storage::Storage;
+use cwl::{CwlError, Problem};
+use futures_util::future::LocalBoxFuture;
+use model::RequestUuid;
+
+use crate::disk::Disk;
+use crate::job::{Backend, Ended, Job, Place, PlaceKind};
+use crate::local::{CONTAINER_OUTDIR, CONTAINER_STAGE, ImageMap, ImageSource, ended, prepare};
+use crate::scratch::Scratch;
+
+/// How services are met.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Attach {
+    /// Until they end.
+    #[default]
+    Stay,
+    /// Only until they are submitted.
+    Leave,
+}
+
+/// Container requests of one API.
+#[derive(Clone)]
+pub struct RemoteOptions {
+    /// Where requests go.
+    pub client: Client,
+    /// What stands for images.
+    pub images: ImageMap,
+    /// Image of tools that name none.
+    pub default_image: Option<String>,
+    /// How services are met.
+    pub attach: Attach,
+    /// Receives the address of a port, with a single-use code in it, when the port is ready.
+    pub open: Option<fn(&str)>,
+}
+
+impl std::fmt::Debug for RemoteOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RemoteOptions").field("attach", &self.attach).finish_non_exhaustive()
+    }
+}
+
+/// Runs programs as container requests.
+pub(crate) struct Remote<'t> {
+    options: RemoteOptions,
+    scratch: Scratch,
+    count: Cell<u64>,
+    tell: &'t dyn Fn(&str),
+    /// Requests that are not over.
+    active: RefCell<Vec<RequestUuid>>,
+    /// Requests of services that were left to themselves.
+    left: RefCell<Vec<RequestUuid>>,
+    /// Whether one of them is a service.
+    serves: Cell<bool>,
+}
+
+impl<'t> Remote<'t> {
+    pub(crate) fn new(options: RemoteOptions, tell: &'t dyn Fn(&str)) -> Result<Self, CwlError> {
+        Ok(Self {
+            options,
+            scratch: Scratch::make().map_err(CwlError::Failed)?,
+            count: Cell::new(0),
+            tell,
+            active: RefCell::default(),
+            left: RefCell::default(),
+            serves: Cell::new(false),
+        })
+    }
+
+    pub(crate) fn scratch(&self) -> &std::path::Path {
+        self.scratch.path()
+    }
+
+    /// Identifiers of services that run on by themselves.
+    pub(crate) fn left(&self) -> Vec<String> {
+        self.left.borrow().iter().map(ToString::to_string).collect()
+    }
+
+    /// Whether a service was attended when the run was interrupted.
+    pub(crate) fn serves(&self) -> bool {
+        self.serves.get()
+    }
+
+    /// Stops whatever was submitted and is not over.
+    pub(crate) async fn cancel(&self) {
+        let active = self.active.take();
+        for uuid in active {
+            if let Err(error) = self.options.client.cancel_request(uuid).await {
+                (self.tell)(&format!(
+                    "{uuid} could not be stopped: {error}; `wharf stop {uuid}` does it"
+                ));
+            }
+        }
+    }
+
+    fn dir(&self, place: &Place) -> PathBuf {
+        self.scratch.path().join(format!("job-{}", place.number))
+    }
+
+    async fn run_request(&self, job: Job) -> Result<Ended, CwlError> {
+        let dir = self.dir(&job.place);
+        prepare(&job, &dir).map_err(CwlError::Failed)?;
+        let name = &job.name;
+        let failed = |error: ClientError| CwlError::Failed(format!("{name}: {error}"));
+        let client = &self.options.client;
+        let content = files::upload(client, name, &dir)
+            .await
+            .map_err(|problem| CwlError::Failed(format!("{name}: {problem}")))?;
+        let request = request::of(&job, &dir, content.as_deref()).map_err(CwlError::Failed)?;
+        let request = client.create_request(&request).await.map_err(failed)?;
+        let uuid = request.uuid;
+        (self.tell)(&format!("[{name}] {uuid} submitted"));
+        if !job.ports.is_empty() && self.options.attach == Attach::Leave {
+            self.left.borrow_mut().push(uuid);
+            return Err(CwlError::Failed(format!("{name}: left to itself as {uuid}")));
+        }
+        self.active.borrow_mut().push(uuid);
+        self.serves.set(self.serves.get() || !job.ports.is_empty());
+        let over = waiting::until_over(client, uuid, &job, self.tell, self.options.open).await;
+        self.active.borrow_mut().retain(|active| *active != uuid);
+        let over = over.map_err(failed)?;
+        let Some(exit_code) = over.exit_code else {
+            return Err(CwlError::Failed(format!(
+                "{name}: {uuid} ended without an exit code: {}",
+                over.words
+            )));
+        };
+        if exit_code != 0 {
+            waiting::tell_log(client, uuid, self.tell).await;
+        }
+        if let Some(output) = &over.output {
+            // What was sent is in the output, too, as far as the program left it.
+            let out = dir.join("out");
+            runtime::remove_tree(&out).map_err(|error| CwlError::Failed(error.to_string()))?;
+            files::download(client, output, &out)
+                .await
+                .map_err(|problem| CwlError::Failed(format!("{name}: {problem}")))?;
+        }
+        Ok(ended(&job, &dir, i64::from(exit_code)))
+    }
+}
+
+impl Backend for Remote<'_> {
+    fn place(&self, image: Option<&Image>, name: &str) -> Result<Place, CwlError> {
+        let named = image.map(|image| image.name.as_str()).filter(|name| !name.is_empty());
+        let mapped = match self.options.images.source(named.unwrap_or_default()) {
+            Some(ImageSource::Named(other)) => Some(other.clone()),
+            Some(ImageSource::Host { .. }) => {
+                let problem = Problem::new("--image-map to `host` works with --local only");
+                return Err(CwlError::Unsupported(problem.advise("name an image of the instance")));
+            }
+            None => named.map(str::to_owned),
+        };
+        let Some(chosen) = mapped.or_else(|| self.options.default_image.clone()) else {
+            let problem = Problem::new(format!(
+                "{name} names no image, and here every program runs in a container"
+            ));
+            let advice = "add DockerRequirement to it, or say which image to take with --image";
+            return Err(CwlError::Unsupported(problem.advise(advice)));
+        };
+        self.count.set(self.count.get() + 1);
+        Ok(Place {
+            number: self.count.get(),
+            kind: PlaceKind::Remote(chosen),
+            outdir: image
+                .and_then(|image| image.output_dir.clone())
+                .unwrap_or_else(|| CONTAINER_OUTDIR.to_owned()),
+            tmpdir: "/tmp".to_owned(),
+            stage_root: CONTAINER_STAGE.to_owned(),
+        })
+    }
+
+    fn run(&self, job: Job) -> LocalBoxFuture<'_, Result<Ended, CwlError>> {
+        Box::pin(self.run_request(job))
+    }
+
+    fn storage(&self) -> &dyn Storage {
+        &Disk
+    }
+}

@@ -1,0 +1,118 @@
+//! A job as a container request.
+
+use std::path::Path;
+
+use client::NewRequest;
+use model::{Access, ContainerPort, JsonMap, PublishedPort, PublishedPorts, RequestState};
+use serde_json::{Value, json};
+
+use crate::disk::at;
+use crate::job::{Job, PlaceKind};
+
+/// In the middle of 1 to 1000, as `wharf run` has it.
+const PRIORITY: u32 = 500;
+
+/// The request; `content` is what was sent of the job's folder.
+pub(super) fn of(job: &Job, dir: &Path, content: Option<&str>) -> Result<NewRequest, String> {
+    let PlaceKind::Remote(image) = &job.place.kind else {
+        return Err("a container request needs an image".to_owned());
+    };
+    let is_service = !job.ports.is_empty();
+    let mut environment: std::collections::BTreeMap<String, String> =
+        job.environment.iter().cloned().collect();
+    for (name, value) in [("HOME", &job.place.outdir), ("TMPDIR", &job.place.tmpdir)] {
+        environment.entry(name.to_owned()).or_insert_with(|| value.clone());
+    }
+    let mut constraints = JsonMap::new();
+    constraints.insert("vcpus".to_owned(), job.resources.cores.max(1).into());
+    constraints.insert("ram".to_owned(), mib(job.resources.ram_mib).into());
+    let mut scheduling = JsonMap::new();
+    if let Some(seconds) = job.time_limit {
+        scheduling.insert("max_run_time".to_owned(), seconds.into());
+    }
+    Ok(NewRequest {
+        name: job.name.clone(),
+        state: RequestState::Committed,
+        priority: PRIORITY,
+        command: job.command.clone(),
+        container_image: image.clone(),
+        environment,
+        cwd: job.place.outdir.clone(),
+        output_path: job.place.outdir.clone(),
+        mounts: mounts(job, dir, content)?,
+        runtime_constraints: constraints,
+        scheduling_parameters: scheduling,
+        service: is_service,
+        use_existing: job.reuse && !is_service,
+        published_ports: ports(job)?,
+        properties: JsonMap::new(),
+    })
+}
+
+fn mib(number: u64) -> u64 {
+    number.saturating_mul(1 << 20)
+}
+
+fn mounts(job: &Job, dir: &Path, content: Option<&str>) -> Result<JsonMap, String> {
+    let outdir = &job.place.outdir;
+    let tmp = |capacity: u64| json!({ "kind": "tmp", "capacity": mib(capacity) });
+    let is_ours = |target: &str| {
+        [outdir, &job.place.stage_root].iter().any(|root| target.starts_with(root.as_str()))
+    };
+    if let Some(other) = job.staged.iter().find(|staged| !is_ours(&staged.target)) {
+        return Err(format!(
+            "the entryname {:?} is outside of the working directory, which works with --local only",
+            other.target
+        ));
+    }
+    let mut mounts = JsonMap::new();
+    mounts.insert(outdir.clone(), tmp(job.resources.outdir_mib));
+    mounts.insert(job.place.tmpdir.clone(), tmp(job.resources.tmpdir_mib));
+    let part = |path: &str, writable: bool| {
+        let mut mount =
+            json!({ "kind": "collection", "portable_data_hash": content, "path": path });
+        if writable {
+            mount["writable"] = Value::Bool(true);
+        }
+        mount
+    };
+    if content.is_some() {
+        mounts.insert(job.place.stage_root.clone(), part("stg", false));
+        let out = dir.join("out");
+        for entry in std::fs::read_dir(&out).map_err(|error| at(&out, &error))? {
+            let entry = entry.map_err(|error| at(&out, &error))?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            mounts.insert(format!("{outdir}/{name}"), part(&format!("out/{name}"), true));
+        }
+    }
+    for (stream, name) in [("stdout", &job.stdout), ("stderr", &job.stderr)] {
+        if let Some(name) = name {
+            mounts.insert(
+                stream.to_owned(),
+                json!({ "kind": "file", "path": format!("{outdir}/{name}") }),
+            );
+        }
+    }
+    if let Some(path) = &job.stdin {
+        let below =
+            |root: &str, part: &str| path.strip_prefix(root).map(|rest| format!("{part}{rest}"));
+        let sent = below(&job.place.stage_root, "stg").or_else(|| below(outdir, "out"));
+        let sent = sent.ok_or_else(|| format!("stdin {path:?} is no input"))?;
+        mounts.insert("stdin".to_owned(), part(&sent, false));
+    }
+    Ok(mounts)
+}
+
+fn ports(job: &Job) -> Result<PublishedPorts, String> {
+    let mut ports = PublishedPorts::default();
+    for port in &job.ports {
+        let number =
+            ContainerPort::new(port.port).ok_or_else(|| format!("{} is no port", port.port))?;
+        let access = if port.is_public { Access::Public } else { Access::Private };
+        ports.insert(
+            number,
+            PublishedPort::new(access, port.label.clone(), port.initial_path.clone()),
+        );
+    }
+    Ok(ports)
+}

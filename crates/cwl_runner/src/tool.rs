@@ -1,0 +1,232 @@
+//! A command line tool: from its inputs to a program, from what that left to outputs.
+
+use std::rc::Rc;
+
+use cwl::bind::command_line;
+use cwl::collect::Collector;
+use cwl::document::{Output, Process, Tool};
+use cwl::expr::{Scope, Script, evaluate};
+use cwl::requirements::{Requirements, Resources};
+use cwl::stage::{Absolute, Content, Stage, Staged};
+use cwl::types::Type;
+use cwl::{CwlError, NULL, Object, Value};
+
+use crate::engine::{Call, Engine};
+use crate::job::{Ended, Job, Place};
+
+/// Runs a tool to its output object.
+pub(crate) async fn run(
+    engine: &Engine<'_>,
+    process: &Process,
+    tool: &Tool,
+    call: &Call<'_>,
+) -> Result<Object, CwlError> {
+    let planned = plan(engine, process, tool, call)?;
+    let Plan { job, inputs, runtime, script, place } = planned;
+    let (stdout, stderr) = (job.stdout.clone(), job.stderr.clone());
+    let updates = updates_in_place(&call.requirements, &job.staged, &place.outdir);
+    let _slot =
+        engine.slots.acquire().await.map_err(|closed| CwlError::Failed(closed.to_string()))?;
+    if engine.stopping.get() {
+        return Err(CwlError::Failed(format!(
+            "{}: not started, as another step failed",
+            process.name
+        )));
+    }
+    let ended = engine.backend.run(job).await?;
+    judge(tool, &ended, process)?;
+    for (old, relative) in updates {
+        engine.updated.borrow_mut().insert(old, cwl::uri::child(&ended.root, &relative));
+    }
+    let mut runtime = runtime;
+    runtime.set("exitCode", ended.exit_code.into());
+    let inputs = Value::Object(inputs);
+    let scope = Scope { inputs: &inputs, this: &NULL, runtime: &runtime, script: script.as_ref() };
+    let collector = Collector {
+        storage: ended.storage.as_ref(),
+        root: &ended.root,
+        outdir: &place.outdir,
+        staged: &ended.staged,
+        stdout: stdout.as_deref(),
+        stderr: stderr.as_deref(),
+        listing: call.requirements.listing(process.version),
+    };
+    collector.collect(process, &scope).map_err(|error| error.within(&process.name))
+}
+
+/// A program to run, and what is needed to collect its outputs.
+struct Plan {
+    job: Job,
+    inputs: Object,
+    runtime: Value,
+    script: Option<Rc<Script>>,
+    place: Place,
+}
+
+fn plan(
+    engine: &Engine<'_>,
+    process: &Process,
+    tool: &Tool,
+    call: &Call<'_>,
+) -> Result<Plan, CwlError> {
+    let requirements = &call.requirements;
+    let prepared = engine.prepare(call)?;
+    let script = requirements.script(engine.limits);
+    let image = requirements.image();
+    let place = engine.backend.place(image.as_ref(), &process.name)?;
+    let mut stage = Stage::new(&place.stage_root);
+    let mut inputs = Value::Object(prepared);
+    stage.place_inputs(&mut inputs)?;
+
+    let no_resources = Value::object([
+        ("outdir", place.outdir.as_str().into()),
+        ("tmpdir", place.tmpdir.as_str().into()),
+    ]);
+    let scope =
+        Scope { inputs: &inputs, this: &NULL, runtime: &no_resources, script: script.as_ref() };
+    let resources = requirements.resources(process.version, &scope)?;
+    let runtime = runtime_of(&resources, Some(&place));
+    let mut values = inputs.as_object().cloned().unwrap_or_default();
+    if let Some(listing) = requirements.get("InitialWorkDirRequirement") {
+        let scope = Scope { runtime: &runtime, ..scope.clone() };
+        let absolute = if image.is_some_and(|image| image.needed) {
+            Absolute::Allowed
+        } else {
+            Absolute::Refused
+        };
+        stage.place_work_dir(
+            listing.get("listing"),
+            &place.outdir,
+            absolute,
+            &scope,
+            &mut values,
+        )?;
+    }
+    let inputs = Value::Object(values.clone());
+    let scope = Scope { inputs: &inputs, this: &NULL, runtime: &runtime, script: script.as_ref() };
+    let use_shell = requirements.has("ShellCommandRequirement");
+    let command = command_line(tool, &process.inputs, &values, &scope, use_shell)?;
+    if command.is_empty() {
+        return Err(CwlError::Failed(format!(
+            "{} has no command: no baseCommand and no arguments",
+            process.name
+        )));
+    }
+    let job = Job {
+        name: process.name.clone(),
+        place: place.clone(),
+        command,
+        environment: requirements.environment(&scope)?,
+        stdin: stdin_of(process, tool, &scope)?,
+        stdout: stream_of(process, tool.stdout.as_deref(), &Type::Stdout, &scope)?,
+        stderr: stream_of(process, tool.stderr.as_deref(), &Type::Stderr, &scope)?,
+        staged: stage.staged,
+        resources,
+        time_limit: requirements.time_limit(&scope)?,
+        network: requirements.network(process.version, &scope)?,
+        reuse: requirements.reuse(&scope)?,
+        ports: requirements.published_ports()?,
+    };
+    Ok(Plan { job, inputs: values, runtime, script, place })
+}
+
+/// `runtime`, as expressions see it.
+pub(crate) fn runtime_of(resources: &Resources, place: Option<&Place>) -> Value {
+    let mut runtime = Value::object([
+        ("cores", Value::from(resources.cores)),
+        ("ram", resources.ram_mib.into()),
+        ("tmpdirSize", resources.tmpdir_mib.into()),
+        ("outdirSize", resources.outdir_mib.into()),
+    ]);
+    if let Some(place) = place {
+        runtime.set("outdir", place.outdir.as_str().into());
+        runtime.set("tmpdir", place.tmpdir.as_str().into());
+    }
+    runtime
+}
+
+/// The file that the program reads: `stdin`, or the input whose type that is.
+fn stdin_of(process: &Process, tool: &Tool, scope: &Scope<'_>) -> Result<Option<String>, CwlError> {
+    let typed = process.inputs.iter().find(|input| input.ty.members().contains(&Type::Stdin));
+    let value = match (&tool.stdin, typed) {
+        (Some(text), _) => evaluate(text, scope)?,
+        (None, Some(input)) => scope.inputs.get(&input.name).get("path").clone(),
+        (None, None) => return Ok(None),
+    };
+    match value {
+        Value::String(path) => Ok(Some(path)),
+        Value::Null => Ok(None),
+        other => Err(CwlError::Failed(format!("stdin is {}, and must be a path", other.kind()))),
+    }
+}
+
+/// The file that a stream goes to: the one named, or one of our own where an output wants the stream.
+fn stream_of(
+    process: &Process,
+    text: Option<&str>,
+    ty: &Type,
+    scope: &Scope<'_>,
+) -> Result<Option<String>, CwlError> {
+    let Some(text) = text else {
+        let wanted = process.outputs.iter().any(|output: &Output| output.ty.members().contains(ty));
+        // The same for each run of the same tool, so that its result can be used again.
+        let digest =
+            ring::digest::digest(&ring::digest::SHA256, format!("{}{ty}", process.id).as_bytes());
+        let hex: String = digest.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        return Ok(wanted.then(|| format!("{hex}.{ty}")));
+    };
+    match evaluate(text, scope)? {
+        Value::String(name)
+            if name.starts_with('/') || name.split('/').any(|part| part == "..") =>
+        {
+            Err(CwlError::Failed(format!(
+                "{ty} goes to {name:?}, which is not below the output directory"
+            )))
+        }
+        Value::String(name) if !name.is_empty() => Ok(Some(name)),
+        other => Err(CwlError::Failed(format!(
+            "{ty} is {}, and must be the name of a file",
+            other.kind()
+        ))),
+    }
+}
+
+/// What the program may change for all: old locations, and where the new ones lie below the output directory.
+fn updates_in_place(
+    requirements: &Requirements,
+    staged: &[Staged],
+    outdir: &str,
+) -> Vec<(String, String)> {
+    let wanted = requirements
+        .get("InplaceUpdateRequirement")
+        .is_some_and(|requirement| requirement.get("inplaceUpdate").as_bool() == Some(true));
+    let writable = staged.iter().filter(|staged| wanted && staged.writable);
+    let moved = writable.filter_map(|staged| match &staged.content {
+        Content::File(location) | Content::Folder(location) => {
+            let relative = staged.target.strip_prefix(outdir)?.trim_start_matches('/');
+            Some((location.clone(), relative.to_owned()))
+        }
+        _ => None,
+    });
+    moved.collect()
+}
+
+fn judge(tool: &Tool, ended: &Ended, process: &Process) -> Result<(), CwlError> {
+    let code = ended.exit_code;
+    let failed = |kind: &str| {
+        Err(CwlError::Failed(format!(
+            "{}: the program ended with {kind}exit code {code}",
+            process.name
+        )))
+    };
+    if tool.success_codes.contains(&code) {
+        return Ok(());
+    }
+    if tool.temporary_fail_codes.contains(&code) {
+        return failed("the temporary failure ");
+    }
+    if tool.permanent_fail_codes.contains(&code) || code != 0 {
+        return failed("");
+    }
+    Ok(())
+}

@@ -1,0 +1,239 @@
+//! `wharf cwl`: the official conformance suite on this machine, and tools, workflows and services through a controller.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+use testkit::http::Request;
+use testkit::{BOUND, Wharf, images, wait_for};
+
+/// Tests of the suite at a time: most of their time is deliberate sleeping.
+const SUITE_AT_ONCE: &str = "4";
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cwl")
+}
+
+fn write(folder: &Path, name: &str, text: &str) {
+    std::fs::write(folder.join(name), text).expect("a file can be written");
+}
+
+/// A controller with busybox in it, and a folder for documents.
+fn site() -> (Wharf, tempfile::TempDir) {
+    let wharf = Wharf::start();
+    wharf.import("busybox.docker.tar");
+    (wharf, tempfile::TempDir::with_prefix("wharf-cwl-test-").expect("a temporary folder"))
+}
+
+/// Runs `wharf cwl run` in a folder; its exit code, output object and remarks.
+fn run(wharf: &Wharf, folder: &Path, words: &[&str]) -> (i32, Value, String) {
+    let mut command = wharf.command();
+    let output = command.args(["cwl", "run"]).args(words).current_dir(folder).output();
+    let output = output.expect("wharf runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let object = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    (output.status.code().unwrap_or(-1), object, said)
+}
+
+const UPPER: &str = "cwlVersion: v1.2
+class: CommandLineTool
+requirements: {DockerRequirement: {dockerPull: 'busybox:latest'}}
+baseCommand: [tr, a-z, A-Z]
+inputs: {text: {type: File}}
+stdin: $(inputs.text.path)
+stdout: upper.txt
+outputs: {upper: {type: stdout}}
+";
+
+#[test]
+fn the_conformance_suite_passes_as_far_as_it_is_expected_to() {
+    let work = tempfile::TempDir::with_prefix("wharf-cwl-suite-").expect("a temporary folder");
+    let archive = folder().join("cwl-v1.2-tests.tar.gz");
+    let status = Command::new("tar").arg("-xzf").arg(archive).arg("-C").arg(work.path()).status();
+    assert!(status.expect("tar runs").success(), "the suite is unpacked");
+    // Many tests run `python`, which Debian calls python3.
+    let bin = work.path().join("bin");
+    std::fs::create_dir(&bin).expect("a folder can be made");
+    std::os::unix::fs::symlink("/usr/bin/python3", bin.join("python")).expect("a link can be made");
+    let entrypoint = folder().join("bash-entrypoint.sh");
+    let bash = format!("--image-map=docker.io/bash:4.4=host,{}", entrypoint.display());
+    let cwltest = images::cwltest().join("bin/cwltest");
+    let badges = work.path().join("badges");
+    let output = Command::new(cwltest)
+        .args(["--test", "conformance_tests.yaml", "-j", SUITE_AT_ONCE, "--timeout", "120"])
+        .arg("--badgedir")
+        .arg(&badges)
+        .arg("--tool")
+        .arg(images::wharf_binary())
+        .args(["--", "cwl", "run", "--local", "--image-map=*=host", &bash])
+        .current_dir(work.path().join("cwl-v1.2"))
+        .env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", bin.display()))
+        .env("TMPDIR", work.path())
+        .output()
+        .expect("cwltest runs");
+    let verdicts = std::fs::read_to_string(badges.join("all.md")).unwrap_or_default();
+    let passed =
+        verdicts.split("## List of ").find(|part| part.starts_with("passed")).unwrap_or_default();
+    let expected =
+        std::fs::read_to_string(folder().join("expected-pass.txt")).expect("the list of tests");
+    let missing: Vec<&str> = expected
+        .lines()
+        .filter(|id| !id.is_empty() && !id.starts_with('#'))
+        .filter(|id| !passed.contains(&format!("- [{id}](")))
+        .collect();
+    let said = String::from_utf8_lossy(&output.stderr);
+    let end: Vec<&str> = said.lines().rev().take(60).collect();
+    assert!(missing.is_empty(), "no longer passing: {missing:?}\n{end:#?}");
+}
+
+#[test]
+fn a_tool_runs_as_a_container_request_and_its_output_comes_back() {
+    let (wharf, dir) = site();
+    write(dir.path(), "upper.cwl", UPPER);
+    write(dir.path(), "in.txt", "hello\n");
+    let (code, object, said) =
+        run(&wharf, dir.path(), &["--outdir=out", "upper.cwl", "--text", "in.txt"]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(object["upper"]["basename"], "upper.txt", "{object}");
+    let text =
+        std::fs::read_to_string(dir.path().join("out/upper.txt")).expect("the output is there");
+    assert_eq!(text, "HELLO\n");
+    wharf.finish();
+}
+
+#[test]
+fn a_workflow_with_scatter_runs_step_by_step() {
+    let (wharf, dir) = site();
+    write(dir.path(), "upper.cwl", UPPER);
+    let make = "cwlVersion: v1.2
+class: CommandLineTool
+requirements: {DockerRequirement: {dockerPull: 'busybox:latest'}}
+baseCommand: echo
+inputs: {word: {type: string, inputBinding: {}}}
+stdout: word.txt
+outputs: {file: {type: stdout}}
+";
+    write(dir.path(), "make.cwl", make);
+    let workflow = "cwlVersion: v1.2
+class: Workflow
+requirements: {ScatterFeatureRequirement: {}}
+inputs: {words: 'string[]'}
+outputs: {all: {type: 'File[]', outputSource: upper/upper}}
+steps:
+  make: {run: make.cwl, scatter: word, in: {word: words}, out: [file]}
+  upper: {run: upper.cwl, scatter: text, in: {text: make/file}, out: [upper]}
+";
+    write(dir.path(), "all.cwl", workflow);
+    let words = ["--outdir=out", "all.cwl", "--words", "one", "--words", "two"];
+    let (code, object, said) = run(&wharf, dir.path(), &words);
+    assert_eq!(code, 0, "{said}");
+    let texts: Vec<String> = object["all"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|file| {
+            std::fs::read_to_string(file["path"].as_str().expect("a path")).expect("a file")
+        })
+        .collect();
+    assert_eq!(texts, ["ONE\n", "TWO\n"]);
+    wharf.finish();
+}
+
+#[test]
+fn a_program_that_fails_is_told_with_its_log_and_exit_code_1() {
+    let (wharf, dir) = site();
+    let tool = UPPER.replace("[tr, a-z, A-Z]", "[sh, -c, 'echo no such luck >&2; exit 3']");
+    write(dir.path(), "bad.cwl", &tool);
+    write(dir.path(), "in.txt", "x");
+    let (code, _, said) = run(&wharf, dir.path(), &["bad.cwl", "--text", "in.txt"]);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("exit code 3") && said.contains("no such luck"), "{said}");
+    write(
+        dir.path(),
+        "other.cwl",
+        &UPPER.replace("requirements: {", "requirements: {'http://x#Y': {}, "),
+    );
+    let (code, _, said) = run(&wharf, dir.path(), &["other.cwl", "--text", "in.txt"]);
+    assert_eq!(code, 33, "{said}");
+    wharf.finish();
+}
+
+const SERVICE: &str = "cwlVersion: v1.2
+class: CommandLineTool
+$namespaces: {arv: 'http://arvados.org/cwl#'}
+PLACE:
+  DockerRequirement: {dockerPull: 'busybox:latest'}
+  arv:PublishPorts:
+    publishPorts: PORTS
+baseCommand: [sh, -c, 'echo moo > index.html; exec httpd -f -p 8080 -h .']
+inputs: {}
+outputs: {}
+";
+
+#[test]
+fn a_tool_with_published_ports_is_a_service_in_every_spelling() {
+    let (wharf, dir) = site();
+    let map = "{'8080': {serviceAccess: public, label: Moo, initialPath: /index.html}}";
+    let list = "[{servicePort: '8080', serviceAccess: public, label: Moo}]";
+    for (n, (place, ports)) in [("hints", map), ("requirements", list)].into_iter().enumerate() {
+        let name = format!("service{n}.cwl");
+        write(dir.path(), &name, &SERVICE.replace("PLACE", place).replace("PORTS", ports));
+        let mut command = wharf.command();
+        let output =
+            command.args(["cwl", "run", "--no-wait", &name]).current_dir(dir.path()).output();
+        let output = output.expect("wharf runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let uuid = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        let path = format!("/arvados/v1/container_requests/{uuid}");
+        let request = wharf.api("GET", &path, None).expect(200).json();
+        assert_eq!(request["service"], true, "{request}");
+        assert_eq!(request["use_existing"], false, "{request}");
+        assert_eq!(request["published_ports"]["8080"]["label"], "Moo", "{request}");
+        let host = wharf.host(&format!("{uuid}-8080"));
+        wait_for("the service to answer", BOUND, || {
+            let reply = Request::new(wharf.port(), &host, "GET", "/index.html").send();
+            reply.status() == 200 && reply.text() == "moo\n"
+        });
+        let _stopped = wharf.cli(&["stop", &uuid]).expect(0);
+    }
+    wharf.finish();
+}
+
+#[test]
+fn a_service_stays_attached_tells_its_address_and_ends_with_ctrl_c() {
+    let (wharf, dir) = site();
+    let ports = "{'8080': {serviceAccess: private, label: Moo}}";
+    write(dir.path(), "service.cwl", &SERVICE.replace("PLACE", "hints").replace("PORTS", ports));
+    let mut command = wharf.command();
+    command.args(["cwl", "run", "service.cwl"]).current_dir(dir.path());
+    let mut child =
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("wharf runs");
+    let mut remarks = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+    let address = remarks.by_ref().map_while(Result::ok).find(|line| line.contains("://"));
+    let address = address.expect("the address is told before the end");
+    assert!(address.contains("-8080.") && address.contains("Moo (private)"), "{address}");
+    let status = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(status.expect("kill runs").success());
+    assert!(child.wait().expect("it ends").success());
+    let running = wharf.cli(&["ps"]).expect(0).stdout;
+    assert!(!running.contains("running"), "{running}");
+    wharf.finish();
+}
+
+#[test]
+fn validate_names_file_line_rule_and_what_to_write() {
+    let dir = tempfile::TempDir::with_prefix("wharf-cwl-test-").expect("a temporary folder");
+    write(dir.path(), "bad.cwl", &UPPER.replace("baseCommand", "baseComand"));
+    let output = Command::new(images::wharf_binary())
+        .args(["cwl", "validate", "bad.cwl"])
+        .current_dir(dir.path())
+        .output()
+        .expect("wharf runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("bad.cwl:4:14:") && said.contains("did you mean \"baseCommand\"?"),
+        "{said}"
+    );
+}
