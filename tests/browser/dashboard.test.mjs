@@ -52,6 +52,24 @@ test("Open leads into the app and no address, page or storage ever holds a token
   assert.deepEqual(problems, []);
 });
 
+test("t07 a link that was clicked in one browser opens nothing in another", async () => {
+  const service = await wharf.submit("bound", ["testkit-app"], { 8080: port("App") });
+  await wharf.waitReady(service, "8080");
+  const { context, page } = await signedIn();
+  // The link is taken from the browser before it is followed, as by somebody who looks over a shoulder.
+  let link;
+  await context.route(/api_token=wc1_/, async (route) => {
+    link ??= route.request().url();
+    await route.abort();
+  });
+  await page.goto(`${wharf.url}/open/${service.uuid}/8080`).catch(() => {});
+  const seen = await waitFor("the link", () => link);
+  const other = await (await browser.newContext()).newPage();
+  const answer = await other.goto(seen);
+  assert.equal(answer.status(), 403);
+  assert.ok(!other.url().includes("wc1_"), other.url());
+});
+
 test("a service appears, becomes ready and goes, without a reload", async () => {
   const { page } = await signedIn();
   const card = page.getByRole("heading", { name: "comes-and-goes" });

@@ -163,22 +163,14 @@ impl Upstream {
         timeout(LOG_PATIENCE, read).await.ok().flatten()
     }
 
-    /// The address of a port's initial path, with a single-use code.
-    pub(crate) async fn hand_off(
-        &self,
-        uuid: RequestUuid,
-        port: ContainerPort,
-    ) -> Result<String, UpstreamError> {
-        Ok(self.client.handoff(uuid.as_str(), Some(port), None).await?)
-    }
-
-    /// The address of a path on one service host, with a single-use code.
+    /// The address of a path on one service host, with a single-use code for one browser.
     pub(crate) async fn hand_off_to_host(
         &self,
         host: &str,
         path: &str,
+        browser: &str,
     ) -> Result<String, UpstreamError> {
-        Ok(self.client.handoff_to_host(host, path).await?)
+        Ok(self.client.handoff_to_host(host, path, browser).await?)
     }
 
     /// Host names this person may see.
