@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::raw::{Problem, Section};
 use crate::sections::{
-    Api, AuditLogs, Collections, Containers, Log, Login, Proxy, Services, Sessions, Shutdown,
-    Tunnels,
+    Api, AuditLogs, Collections, Containers, Dashboard, Log, Login, Proxy, Services, Sessions,
+    Shutdown, Tunnels,
 };
 use crate::setting::{Line, Setting};
 
@@ -40,6 +40,8 @@ pub struct Config {
     pub sessions: Sessions,
     /// Whom people who sign in are handed on to.
     pub login: Login,
+    /// The pages.
+    pub dashboard: Dashboard,
     /// The log of what happened to records.
     pub audit_logs: AuditLogs,
     /// How we come down.
@@ -69,6 +71,7 @@ impl Config {
             tunnels: Tunnels::default(),
             sessions: Sessions::default(),
             login: Login::default(),
+            dashboard: Dashboard::default(),
             audit_logs: AuditLogs::default(),
             shutdown: Shutdown::default(),
             log: Log::default(),
@@ -110,6 +113,7 @@ impl Config {
         within("Tunnels", &mut |section, problems| self.tunnels.overlay(section, problems));
         within("Sessions", &mut |section, problems| self.sessions.overlay(section, problems));
         within("Login", &mut |section, problems| self.login.overlay(section, problems));
+        within("Dashboard", &mut |section, problems| self.dashboard.overlay(section, problems));
         within("AuditLogs", &mut |section, problems| self.audit_logs.overlay(section, problems));
         within("Shutdown", &mut |section, problems| self.shutdown.overlay(section, problems));
         within("Log", &mut |section, problems| self.log.overlay(section, problems));
@@ -147,6 +151,7 @@ impl Config {
             ("Tunnels", self.tunnels.describe()),
             ("Sessions", self.sessions.describe()),
             ("Login", self.login.describe()),
+            ("Dashboard", self.dashboard.describe()),
             ("AuditLogs", self.audit_logs.describe()),
             ("Shutdown", self.shutdown.describe()),
             ("Log", self.log.describe()),

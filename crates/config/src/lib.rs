@@ -14,6 +14,7 @@ pub mod environment;
 pub mod raw;
 pub mod sections;
 pub mod setting;
+mod template;
 pub mod units;
 mod web_origin;
 
@@ -22,7 +23,9 @@ pub use credentials::{AccessError, ApiAccess, Credentials};
 pub use environment::{Environment, default_data_dir};
 pub use raw::{ConfigError, Problem, RawConfig};
 pub use sections::{
-    Api, AuditLogs, Collections, Containers, Log, LogFormat, Proxy, Services, Sessions, Shutdown,
+    Api, AuditLogs, Collections, Containers, Dashboard, Log, LogFormat, Proxy, Services, Sessions,
+    Shutdown,
 };
+pub use template::Template;
 pub use units::{ByteSize, parse_duration, show_duration};
 pub use web_origin::WebOrigin;
