@@ -192,6 +192,23 @@ impl Client {
         Ok(pieces.boxed())
     }
 
+    /// A body whose answer says no more than whether it was taken, within the deadline for uploads.
+    pub(crate) async fn put_stream(
+        &self,
+        path: &str,
+        body: RequestBody,
+    ) -> Result<(), ClientError> {
+        let what = describe(&Method::PUT, path);
+        let bound = self.deadlines.upload;
+        let exchange = async {
+            let answer = self.send(Method::PUT, path, body, "*/*").await?;
+            refuse_errors(&what, answer).await.map(drop)
+        };
+        timeout(bound, exchange)
+            .await
+            .map_err(|_elapsed| ClientError::TimedOut { what: what.clone(), bound })?
+    }
+
     async fn send(
         &self,
         method: Method,

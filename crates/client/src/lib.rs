@@ -12,6 +12,7 @@ pub use bytes::Bytes;
 
 mod body;
 mod call;
+mod collections;
 mod error;
 mod events;
 mod handoff;
@@ -27,6 +28,7 @@ mod users;
 
 pub use body::{BodyStream, Pieces, RequestBody};
 pub use call::{Client, Deadlines};
+pub use collections::{CollectionSummary, LogEntry};
 pub use error::{ClientError, ErrorKind};
 pub use events::{ApiEvent, EventStream};
 pub use handoff::{LoginLink, LoginSession};

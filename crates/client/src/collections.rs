@@ -1,0 +1,119 @@
+//! Collections and their files.
+
+use model::Timestamp;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::body::{BodyStream, Pieces, RequestBody};
+use crate::call::Client;
+use crate::error::ClientError;
+use crate::list::{ListQuery, Page};
+
+const COLLECTIONS: &str = "/arvados/v1/collections";
+/// What may stand in a path as it is.
+const PATH: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
+/// A collection without its content.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct CollectionSummary {
+    /// Its identifier.
+    pub uuid: String,
+    /// The user or project it belongs to.
+    pub owner_uuid: String,
+    /// Empty where it has none.
+    #[serde(default)]
+    pub name: String,
+    /// When it last changed.
+    pub modified_at: Timestamp,
+    /// Digest of its manifest.
+    #[serde(default)]
+    pub portable_data_hash: String,
+    /// Files in it.
+    #[serde(default)]
+    pub file_count: u64,
+    /// Their bytes.
+    #[serde(default)]
+    pub file_size_total: u64,
+    /// Which files; only where it was asked for.
+    #[serde(default)]
+    pub manifest_text: String,
+}
+
+impl Client {
+    /// Collections that the token may read.
+    pub async fn list_collections(
+        &self,
+        query: &ListQuery,
+    ) -> Result<Page<CollectionSummary>, ClientError> {
+        self.get(&query.path(COLLECTIONS)).await
+    }
+
+    /// One collection with its manifest.
+    pub async fn get_collection(&self, uuid: &str) -> Result<CollectionSummary, ClientError> {
+        self.get(&format!("{COLLECTIONS}/{}", encoded(uuid))).await
+    }
+
+    /// An empty collection of the token's user.
+    pub async fn create_collection(&self, name: &str) -> Result<CollectionSummary, ClientError> {
+        let body = json!({ "collection": { "name": name }, "ensure_unique_name": true });
+        self.post(COLLECTIONS, &body).await
+    }
+
+    /// The bytes of one file.
+    pub async fn read_file(&self, uuid: &str, path: &str) -> Result<BodyStream, ClientError> {
+        self.stream(&place(uuid, path), "*/*").await
+    }
+
+    /// Writes one file, in place of one of the same path.
+    pub async fn write_file(
+        &self,
+        uuid: &str,
+        path: &str,
+        pieces: Pieces,
+    ) -> Result<(), ClientError> {
+        self.put_stream(&place(uuid, path), RequestBody::Stream(pieces)).await
+    }
+
+    /// Log entries about these records, newest first.
+    pub async fn list_log_entries(
+        &self,
+        uuids: &[&str],
+        limit: u32,
+    ) -> Result<Vec<LogEntry>, ClientError> {
+        let query = ListQuery::default()
+            .filter("object_uuid", "in", Value::from(uuids.to_vec()))
+            .order("created_at desc")
+            .limit(limit);
+        let page: Page<LogEntry> = self.get(&query.path("/arvados/v1/logs")).await?;
+        Ok(page.items)
+    }
+}
+
+/// Something that happened to a record.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct LogEntry {
+    /// `create`, `update`, `delete`, or what a client wrote.
+    #[serde(default)]
+    pub event_type: String,
+    /// When.
+    pub created_at: Timestamp,
+    /// What it happened to.
+    #[serde(default)]
+    pub object_uuid: Option<String>,
+    /// Who did it.
+    #[serde(default)]
+    pub modified_by_user_uuid: Option<String>,
+    /// `old_attributes` and `new_attributes` of a change.
+    #[serde(default)]
+    pub properties: Value,
+}
+
+fn encoded(text: &str) -> impl std::fmt::Display + '_ {
+    utf8_percent_encode(text, PATH)
+}
+
+fn place(uuid: &str, path: &str) -> String {
+    format!("/c={}/{}", encoded(uuid), encoded(path))
+}
