@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use client::{Client, ClientError, Deadlines, ListQuery, LogSelection, LogStreamName, NewToken};
+use client::{
+    BodyStream, Client, ClientError, Deadlines, ListQuery, LogSelection, LogStreamName, NewToken,
+};
 use futures_util::future::{join, try_join};
 use futures_util::{Stream, StreamExt as _};
 use model::{
@@ -17,11 +19,13 @@ use crate::view::log_lines::{self, LogLine};
 use crate::view::service::Service;
 
 /// How many running requests the home page looks at.
-pub(crate) const REQUESTS_MAX: usize = 500;
+pub(crate) const REQUESTS_MAX: usize = 1000;
 /// How many that are over.
 const OVER_MAX: u32 = 50;
 /// Lines of a log that the service page shows.
-pub(crate) const LOG_LINES: usize = 100;
+pub(crate) const LOG_LINES: usize = 12;
+/// Lines that the log's own page begins with.
+pub(crate) const LOG_PAGE_LINES: usize = 500;
 /// Bytes of a log that are read for them.
 const LOG_BYTES_MAX: usize = 256 * 1024;
 /// How long a page waits for the log; it is shown without it afterwards.
@@ -55,7 +59,7 @@ impl From<ClientError> for UpstreamError {
 
 /// The API with one person's token.
 pub(crate) struct Upstream {
-    client: Client,
+    pub(crate) client: Client,
 }
 
 /// Records as they came, to be put together.
@@ -98,6 +102,18 @@ impl Upstream {
         Ok(self.client.current_user().await?)
     }
 
+    /// Names of the people that this person may know of; none where they cannot be asked for.
+    pub(crate) async fn people(&self) -> HashMap<UserUuid, String> {
+        let users = self.client.list_users().await.unwrap_or_default();
+        users
+            .into_iter()
+            .map(|user| {
+                let name = user.full_name();
+                (user.uuid, if name.trim().is_empty() { user.username } else { name })
+            })
+            .collect()
+    }
+
     /// What runs and what ended lately.
     pub(crate) async fn services(&self) -> Result<Records, UpstreamError> {
         let limit = u32::try_from(REQUESTS_MAX).unwrap_or(u32::MAX);
@@ -130,6 +146,15 @@ impl Upstream {
         Ok(Records { requests: vec![request], containers: containers?, host_names: host_names? })
     }
 
+    /// A log, to its end or as it comes.
+    pub(crate) async fn log(
+        &self,
+        uuid: RequestUuid,
+        selection: LogSelection,
+    ) -> Result<BodyStream, UpstreamError> {
+        Ok(self.client.logs(uuid.as_str(), selection).await?)
+    }
+
     /// Says that a service is not wanted any more.
     pub(crate) async fn stop(&self, uuid: RequestUuid) -> Result<(), UpstreamError> {
         self.client.cancel_request(uuid).await?;
@@ -137,12 +162,12 @@ impl Upstream {
     }
 
     /// The last lines of a request's log; `None` when it cannot be read in time.
-    pub(crate) async fn log_tail(&self, uuid: RequestUuid) -> Option<Vec<LogLine>> {
+    pub(crate) async fn log_tail(&self, uuid: RequestUuid, lines: usize) -> Option<Vec<LogLine>> {
         let read = async {
             let selection = LogSelection {
                 stream: LogStreamName::All,
                 follow: false,
-                tail: u64::try_from(LOG_LINES).ok(),
+                tail: u64::try_from(lines).ok(),
             };
             let mut stream = match self.client.logs(uuid.as_str(), selection).await {
                 Ok(stream) => stream,
@@ -158,7 +183,7 @@ impl Upstream {
                     bytes.drain(..bytes.len() - LOG_BYTES_MAX);
                 }
             }
-            Some(log_lines::last_lines(&String::from_utf8_lossy(&bytes), LOG_LINES))
+            Some(log_lines::last_lines(&String::from_utf8_lossy(&bytes), lines))
         };
         timeout(LOG_PATIENCE, read).await.ok().flatten()
     }

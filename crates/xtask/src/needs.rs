@@ -129,13 +129,18 @@ fn environment(name: &str, packages: &[&str]) -> Result<()> {
     std::fs::write(done, wanted).context("the mark of a finished environment can't be written")
 }
 
-/// The browser tests drive Debian's chromium through playwright-core; no browser is downloaded. The protocol tests run
-/// those of a library that are mocha's.
+/// The browser tests drive Debian's chromium through playwright-core and look for what hinders people with axe-core; no
+/// browser is downloaded. The protocol tests run those of a library that are mocha's.
 fn node() -> Result<()> {
     node_itself()?;
-    for (folder, package) in [("tests/browser", "playwright-core"), ("tests/protocols", "mocha")] {
+    let wanted: [(&str, &[&str]); 2] =
+        [("tests/browser", &["playwright-core", "axe-core"]), ("tests/protocols", &["mocha"])];
+    for (folder, packages) in wanted {
         let folder = root().join(folder);
-        if folder.join("node_modules").join(package).join("package.json").exists() {
+        let is_there = |package: &&str| {
+            folder.join("node_modules").join(package).join("package.json").exists()
+        };
+        if packages.iter().all(is_there) {
             continue;
         }
         println!("setup: node packages of {}", folder.display());

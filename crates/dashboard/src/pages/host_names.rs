@@ -144,7 +144,7 @@ pub(crate) async fn set(
     let (request, port) = target(&form.target)?;
     match me.api.set_host_name(&name, request, port).await {
         Ok(()) if form.back == request.as_str() => {
-            Ok(Redirect::to(&format!("/services/{request}")).into_response())
+            Ok(Redirect::to(&format!("/services/{request}/access")).into_response())
         }
         Ok(()) => Ok(Redirect::to("/host-names").into_response()),
         Err(UpstreamError::Refused(words)) => {
