@@ -152,6 +152,31 @@ test("nothing is cut off or hidden on a phone", async () => {
   assert.ok(width <= 320, `the page is ${width} px wide`);
 });
 
+test("a page whose server is out of reach says so, keeps what it shows, and goes on by itself", async () => {
+  const service = await wharf.submit("stays shown", ["testkit-app"], { 8080: port("App") });
+  await wharf.waitReady(service, "8080");
+  const { context, page } = await signedIn();
+  await page.getByRole("heading", { name: "stays shown" }).waitFor();
+  await context.setOffline(true);
+  await page.evaluate(() => ["pagehide", "pageshow"].forEach((name) => dispatchEvent(new Event(name))));
+  await page.getByText(/Wharf does not answer. What you see is .* old/).waitFor();
+  assert.ok(await page.getByRole("heading", { name: "stays shown" }).isVisible());
+  await context.setOffline(false);
+  await page.locator("#connection").waitFor({ state: "hidden" });
+});
+
+test("times are right wherever the browser is, and tick", async () => {
+  const service = await wharf.submit("ticks", ["testkit-app"], { 8080: port("App") });
+  await wharf.waitReady(service, "8080");
+  const { page } = await signedIn({ timezoneId: "Asia/Tokyo" });
+  await page.goto(`${wharf.url}/services/${service.uuid}`);
+  const time = page.locator("time[data-for]").first();
+  assert.match(await time.getAttribute("title"), /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$/);
+  const before = await time.textContent();
+  assert.match(before, /^\d+ s$/, "seconds, and no nine hours");
+  await waitFor("the time to tick", async () => (await time.textContent()) !== before);
+});
+
 test("a sign-in link works once", async () => {
   const link = await wharf.signInLink();
   const first = await (await browser.newContext()).newPage();

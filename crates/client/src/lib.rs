@@ -11,6 +11,7 @@
 pub use bytes::Bytes;
 
 mod body;
+mod brief;
 mod call;
 mod collections;
 mod error;

@@ -1,13 +1,13 @@
 //! The API as one signed-in person sees it: the few questions that pages ask, with a deadline each.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use axum::http::StatusCode;
 use client::{
     BodyStream, Client, ClientError, Deadlines, ListQuery, LogSelection, LogStreamName, NewToken,
 };
-use futures_util::future::{join, try_join};
+use futures_util::future::{join, try_join4};
 use futures_util::{Stream, StreamExt as _};
 use model::{
     ApiToken, Container, ContainerPort, ContainerRequest, ContainerUuid, Link, LinkUuid,
@@ -20,6 +20,8 @@ use crate::view::service::Service;
 
 /// How many running requests the home page looks at.
 pub(crate) const REQUESTS_MAX: usize = 1000;
+/// States of containers that are not over.
+const LIVE: [&str; 3] = ["Queued", "Locked", "Running"];
 /// How many that are over.
 const OVER_MAX: u32 = 50;
 /// Lines of a log that the service page shows.
@@ -122,14 +124,28 @@ impl Upstream {
             .order("modified_at desc")
             .filter("state", "=", "Final")
             .limit(OVER_MAX);
-        let (live, over) =
-            try_join(self.client.list_requests(&live), self.client.list_requests(&over)).await?;
-        let mut requests = live.items;
-        requests.extend(over.items);
-        let containers: Vec<_> = requests.iter().filter_map(|r| r.container_uuid).collect();
-        let (containers, host_names) =
-            try_join(self.client.list_containers(&containers), self.client.list_hostnames())
-                .await?;
+        // Those that live in one question, whatever their number; of the others only those that are shown.
+        let alive = ListQuery::default().filter("state", "in", LIVE.to_vec()).limit(limit);
+        let client = &self.client;
+        let (mut requests, over, mut containers, host_names) = try_join4(
+            client.list_requests_briefly(live),
+            client.list_requests_briefly(over),
+            client.list_containers_briefly(alive),
+            client.list_hostnames(),
+        )
+        .await?;
+        requests.extend(over);
+        let known: HashSet<ContainerUuid> = containers.iter().map(|it| it.uuid).collect();
+        let missing: Vec<&str> = requests
+            .iter()
+            .filter_map(|request| request.container_uuid.as_ref())
+            .filter(|uuid| !known.contains(*uuid))
+            .map(ContainerUuid::as_str)
+            .collect();
+        for missing in missing.chunks(100) {
+            let query = ListQuery::default().filter("uuid", "in", missing.to_vec()).limit(100);
+            containers.extend(client.list_containers_briefly(query).await?);
+        }
         Ok(Records { requests, containers, host_names })
     }
 

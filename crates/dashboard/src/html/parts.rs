@@ -114,7 +114,7 @@ fn port_title(service: &Service, port: &Port) -> String {
 }
 
 /// A host name that may break after a dot or before the port, and not in the middle of a word.
-fn host_name(name: &str) -> Markup {
+pub(crate) fn host_name(name: &str) -> Markup {
     html! {
         @for (index, part) in name.split('.').enumerate() {
             @if index > 0 { "." wbr; }

@@ -85,7 +85,7 @@ fn row(app: &App, link: &Link, services: &[Service]) -> Markup {
         li.row {
             span.row-name {
                 @if app.0.config.service_domain.is_wildcard() && is_label(&link.name) {
-                    (app.0.config.service_domain.host_of(&link.name))
+                    (parts::host_name(&app.0.config.service_domain.host_of(&link.name)))
                 } @else { (link.name) }
             }
             p.state {

@@ -63,7 +63,7 @@ pub(crate) async fn page(
             (parts::command(&format!("wharf logs -f {uuid}")))
         }
     };
-    Ok(framed(&me, &service, Tab::Logs, Live::Page, body))
+    Ok(framed(&me, &service, Tab::Logs, Live::Page, &body))
 }
 
 /// The log as it comes, for the page's script.

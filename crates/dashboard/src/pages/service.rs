@@ -75,7 +75,7 @@ pub(crate) async fn page(
             p { a href=(format!("/services/{uuid}/logs")) { "All of the log" } }
         }
     };
-    Ok(framed(&me, &service, Tab::Overview, live, body))
+    Ok(framed(&me, &service, Tab::Overview, live, &body))
 }
 
 /// A tab below the service's head: name, state, ports, what can be done.
@@ -84,7 +84,7 @@ pub(super) fn framed(
     service: &Service,
     tab: Tab,
     live: Live,
-    body: Markup,
+    body: &Markup,
 ) -> Response {
     let uuid = service.request.uuid;
     let now = App::now();

@@ -62,7 +62,7 @@ pub(crate) async fn access(
             }
         }
     };
-    Ok(framed(&me, &service, Tab::Access, Live::Page, body))
+    Ok(framed(&me, &service, Tab::Access, Live::Page, &body))
 }
 
 fn ports_table(service: &Service) -> Markup {
@@ -158,7 +158,7 @@ pub(crate) async fn events(
             }
         }
     };
-    Ok(framed(&me, &service, Tab::Events, Live::Events, body))
+    Ok(framed(&me, &service, Tab::Events, Live::Events, &body))
 }
 
 fn event(entry: &LogEntry, now: &Timestamp, name_of: &dyn Fn(&str) -> Option<String>) -> Markup {
@@ -296,7 +296,7 @@ pub(crate) async fn details(
             @if let Some(json) = container_json { details { summary { "Container as the API has it" } pre.json tabindex="0" { (json) } } }
         }
     };
-    Ok(framed(&me, &service, Tab::Details, Live::Events, body))
+    Ok(framed(&me, &service, Tab::Details, Live::Events, &body))
 }
 
 fn mapping<'m>(title: &str, id: &str, entries: impl Iterator<Item = (&'m str, String)>) -> Markup {
