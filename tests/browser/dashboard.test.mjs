@@ -57,13 +57,16 @@ test("t07 a link that was clicked in one browser opens nothing in another", asyn
   await wharf.waitReady(service, "8080");
   const { context, page } = await signedIn();
   // The link is taken from the browser before it is followed, as by somebody who looks over a shoulder.
+  const session = await context.newCDPSession(page);
+  await session.send("Fetch.enable", { patterns: [{ urlPattern: "*api_token=wc1_*" }] });
   let link;
-  await context.route(/api_token=wc1_/, async (route) => {
-    link ??= route.request().url();
-    await route.abort();
+  session.on("Fetch.requestPaused", ({ requestId, request }) => {
+    link ??= request.url;
+    return session.send("Fetch.failRequest", { requestId, errorReason: "Aborted" });
   });
   await page.goto(`${wharf.url}/open/${service.uuid}/8080`).catch(() => {});
   const seen = await waitFor("the link", () => link);
+  assert.match(new URL(seen).search, /^\?api_token=wc1_[\w-]{43}\.b$/);
   const other = await (await browser.newContext()).newPage();
   const answer = await other.goto(seen);
   assert.equal(answer.status(), 403);

@@ -91,7 +91,9 @@ pub(crate) fn buttons(service: &Service) -> Markup {
                     @match (&port.open, href(service, port)) {
                         (Ok(()), Some(href)) => {
                             a.button href=(href) target="_blank" rel="noopener noreferrer" title=(port_title(service, port)) {
-                                "Open " (port.label) (icons::new_tab()) span.unseen { " of " (service.name()) " (new tab)" }
+                                (icons::lock(port.access == Access::Private))
+                                "Open " (port.label) (icons::new_tab())
+                                span.unseen { " of " (service.name()) ", " (port.access.as_str()) " (new tab)" }
                             }
                         }
                         (Ok(()), None) => span.button.shut title="this port has no address" { (port.label) },
