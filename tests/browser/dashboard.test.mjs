@@ -52,6 +52,27 @@ test("Open leads into the app and no address, page or storage ever holds a token
   assert.deepEqual(problems, []);
 });
 
+test("t07 a link that was clicked in one browser opens nothing in another", async () => {
+  const service = await wharf.submit("bound", ["testkit-app"], { 8080: port("App") });
+  await wharf.waitReady(service, "8080");
+  const { context, page } = await signedIn();
+  // The link is taken from the browser before it is followed, as by somebody who looks over a shoulder.
+  const session = await context.newCDPSession(page);
+  await session.send("Fetch.enable", { patterns: [{ urlPattern: "*api_token=wc1_*" }] });
+  let link;
+  session.on("Fetch.requestPaused", ({ requestId, request }) => {
+    link ??= request.url;
+    return session.send("Fetch.failRequest", { requestId, errorReason: "Aborted" });
+  });
+  await page.goto(`${wharf.url}/open/${service.uuid}/8080`).catch(() => {});
+  const seen = await waitFor("the link", () => link);
+  assert.match(new URL(seen).search, /^\?api_token=wc1_[\w-]{43}\.b$/);
+  const other = await (await browser.newContext()).newPage();
+  const answer = await other.goto(seen);
+  assert.equal(answer.status(), 403);
+  assert.ok(!other.url().includes("wc1_"), other.url());
+});
+
 test("a service appears, becomes ready and goes, without a reload", async () => {
   const { page } = await signedIn();
   const card = page.getByRole("heading", { name: "comes-and-goes" });
@@ -132,6 +153,31 @@ test("nothing is cut off or hidden on a phone", async () => {
   await page.getByRole("heading", { name: "Services" }).waitFor();
   const width = await page.evaluate(() => document.documentElement.scrollWidth);
   assert.ok(width <= 320, `the page is ${width} px wide`);
+});
+
+test("a page whose server is out of reach says so, keeps what it shows, and goes on by itself", async () => {
+  const service = await wharf.submit("stays shown", ["testkit-app"], { 8080: port("App") });
+  await wharf.waitReady(service, "8080");
+  const { context, page } = await signedIn();
+  await page.getByRole("heading", { name: "stays shown" }).waitFor();
+  await context.setOffline(true);
+  await page.evaluate(() => ["pagehide", "pageshow"].forEach((name) => dispatchEvent(new Event(name))));
+  await page.getByText(/Wharf does not answer. What you see is .* old/).waitFor();
+  assert.ok(await page.getByRole("heading", { name: "stays shown" }).isVisible());
+  await context.setOffline(false);
+  await page.locator("#connection").waitFor({ state: "hidden" });
+});
+
+test("times are right wherever the browser is, and tick", async () => {
+  const service = await wharf.submit("ticks", ["testkit-app"], { 8080: port("App") });
+  await wharf.waitReady(service, "8080");
+  const { page } = await signedIn({ timezoneId: "Asia/Tokyo" });
+  await page.goto(`${wharf.url}/services/${service.uuid}`);
+  const time = page.locator("time[data-for]").first();
+  assert.match(await time.getAttribute("title"), /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$/);
+  const before = await time.textContent();
+  assert.match(before, /^\d+ s$/, "seconds, and no nine hours");
+  await waitFor("the time to tick", async () => (await time.textContent()) !== before);
 });
 
 test("a sign-in link works once", async () => {

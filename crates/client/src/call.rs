@@ -193,7 +193,25 @@ impl Client {
         Ok(pieces.boxed())
     }
 
-    pub(crate) async fn send(
+    /// A body whose answer says no more than whether it was taken, within the deadline for uploads.
+    pub(crate) async fn write(
+        &self,
+        method: Method,
+        path: &str,
+        body: RequestBody,
+    ) -> Result<(), ClientError> {
+        let what = describe(&method, path);
+        let bound = self.deadlines.upload;
+        let exchange = async {
+            let answer = self.send(method, path, body, "*/*").await?;
+            refuse_errors(&what, answer).await.map(drop)
+        };
+        timeout(bound, exchange)
+            .await
+            .map_err(|_elapsed| ClientError::TimedOut { what: what.clone(), bound })?
+    }
+
+    async fn send(
         &self,
         method: Method,
         path: &str,

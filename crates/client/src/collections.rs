@@ -1,94 +1,141 @@
-//! Collections: trees of files, written and read by WebDAV.
+//! Collections and their files.
 
 use http::Method;
-use model::{Collection, JsonMap};
+use model::{JsonMap, Timestamp};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::json;
-use tokio::time::timeout;
+use serde::Deserialize;
+use serde_json::{Value, json};
 
-use crate::body::{BodyStream, RequestBody};
-use crate::call::{Client, refuse_errors};
+use crate::body::{BodyStream, Pieces, RequestBody};
+use crate::call::Client;
 use crate::error::ClientError;
+use crate::list::{ListQuery, Page};
 
 const COLLECTIONS: &str = "/arvados/v1/collections";
-/// What stays as it is in a path.
+/// What may stand in a path as it is.
 const PATH: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
+/// A collection without its content.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct CollectionSummary {
+    /// Its identifier.
+    pub uuid: String,
+    /// The user or project it belongs to.
+    pub owner_uuid: String,
+    /// Empty where it has none.
+    #[serde(default)]
+    pub name: String,
+    /// When it last changed.
+    pub modified_at: Timestamp,
+    /// Digest of its manifest.
+    #[serde(default)]
+    pub portable_data_hash: String,
+    /// Files in it.
+    #[serde(default)]
+    pub file_count: u64,
+    /// Their bytes.
+    #[serde(default)]
+    pub file_size_total: u64,
+    /// Which files; only where it was asked for.
+    #[serde(default)]
+    pub manifest_text: String,
+}
 
 impl Client {
-    /// Makes an empty collection.
+    /// Collections that the token may read.
+    pub async fn list_collections(
+        &self,
+        query: &ListQuery,
+    ) -> Result<Page<CollectionSummary>, ClientError> {
+        self.get(&query.path(COLLECTIONS)).await
+    }
+
+    /// One collection, by its identifier or the hash of its content, with its manifest.
+    pub async fn get_collection(&self, uuid: &str) -> Result<CollectionSummary, ClientError> {
+        self.get(&format!("{COLLECTIONS}/{}", encoded(uuid))).await
+    }
+
+    /// An empty collection of the token's user, with a number behind its name where that is taken.
     pub async fn create_collection(
         &self,
         name: &str,
         properties: &JsonMap,
-    ) -> Result<Collection, ClientError> {
-        let collection = json!({ "name": name, "properties": properties, "manifest_text": "" });
-        self.post(
-            &format!("{COLLECTIONS}?ensure_unique_name=true"),
-            &json!({ "collection": collection, "ensure_unique_name": true }),
-        )
-        .await
+    ) -> Result<CollectionSummary, ClientError> {
+        let collection = json!({ "name": name, "properties": properties });
+        let body = json!({ "collection": collection, "ensure_unique_name": true });
+        self.post(COLLECTIONS, &body).await
     }
 
-    /// A collection by its identifier or the hash of its content, with its manifest.
-    pub async fn get_collection(&self, id: &str) -> Result<Collection, ClientError> {
-        self.get(&format!("{COLLECTIONS}/{}", utf8_percent_encode(id, PATH))).await
+    /// The bytes of one file.
+    pub async fn read_file(&self, uuid: &str, path: &str) -> Result<BodyStream, ClientError> {
+        self.stream(&place(uuid, path), "*/*").await
     }
 
-    /// Writes a file of a collection; the directory above it must be there. The body is streamed.
-    pub async fn put_collection_file(
+    /// Writes one file, in place of one of the same path.
+    pub async fn write_file(
         &self,
-        id: &str,
+        uuid: &str,
         path: &str,
-        body: RequestBody,
+        pieces: Pieces,
     ) -> Result<(), ClientError> {
-        self.write_collection(Method::PUT, id, path, body).await
+        self.write(Method::PUT, &place(uuid, path), RequestBody::Stream(pieces)).await
     }
 
-    /// Makes a directory in a collection; the one above it must be there.
-    pub async fn make_collection_directory(&self, id: &str, path: &str) -> Result<(), ClientError> {
+    /// Makes a directory; the one above it must be there.
+    pub async fn make_directory(&self, uuid: &str, path: &str) -> Result<(), ClientError> {
         let method = Method::from_bytes(b"MKCOL").expect("letters make a method");
-        self.write_collection(method, id, path, RequestBody::Empty).await
+        self.write(method, &place(uuid, path), RequestBody::Empty).await
     }
 
-    /// The bytes of a file of a collection, as they come.
-    pub async fn read_collection_file(
+    /// Log entries about these records, newest first.
+    pub async fn list_log_entries(
         &self,
-        id: &str,
-        path: &str,
-    ) -> Result<BodyStream, ClientError> {
-        self.stream(&file_path(id, path), "*/*").await
-    }
-
-    async fn write_collection(
-        &self,
-        method: Method,
-        id: &str,
-        path: &str,
-        body: RequestBody,
-    ) -> Result<(), ClientError> {
-        let what = format!("{method} {path} in collection {id}");
-        let bound = self.deadlines.upload;
-        let exchange = async {
-            let answer = self.send(method, &file_path(id, path), body, "*/*").await?;
-            refuse_errors(&what, answer).await.map(drop)
-        };
-        timeout(bound, exchange)
-            .await
-            .map_err(|_elapsed| ClientError::TimedOut { what: what.clone(), bound })?
+        uuids: &[&str],
+        limit: u32,
+    ) -> Result<Vec<LogEntry>, ClientError> {
+        let query = ListQuery::default()
+            .filter("object_uuid", "in", Value::from(uuids.to_vec()))
+            .order("created_at desc")
+            .limit(limit);
+        let page: Page<LogEntry> = self.get(&query.path("/arvados/v1/logs")).await?;
+        Ok(page.items)
     }
 }
 
-fn file_path(id: &str, path: &str) -> String {
-    format!("/c={}/{}", utf8_percent_encode(id, PATH), utf8_percent_encode(path, PATH))
+/// Something that happened to a record.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct LogEntry {
+    /// `create`, `update`, `delete`, or what a client wrote.
+    #[serde(default)]
+    pub event_type: String,
+    /// When.
+    pub created_at: Timestamp,
+    /// What it happened to.
+    #[serde(default)]
+    pub object_uuid: Option<String>,
+    /// Who did it.
+    #[serde(default)]
+    pub modified_by_user_uuid: Option<String>,
+    /// `old_attributes` and `new_attributes` of a change.
+    #[serde(default)]
+    pub properties: Value,
+}
+
+fn encoded(text: &str) -> impl std::fmt::Display + '_ {
+    utf8_percent_encode(text, PATH)
+}
+
+fn place(uuid: &str, path: &str) -> String {
+    format!("/c={}/{}", encoded(uuid), encoded(path))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::place;
 
     #[test]
     fn names_are_encoded_and_slashes_stay() {
-        assert_eq!(file_path("x-4zz18-1", "a b/#1%.txt"), "/c=x-4zz18-1/a%20b/%231%25.txt");
+        assert_eq!(place("x-4zz18-1", "a b/#1%.txt"), "/c=x-4zz18-1/a%20b/%231%25.txt");
     }
 }

@@ -78,9 +78,15 @@ impl Client {
 
     /// The address `path` (with query) on exactly this service host, with a single-use code in it.
     ///
-    /// For a sign-in that comes back to the address a person opened.
-    pub async fn handoff_to_host(&self, host: &str, path: &str) -> Result<String, ClientError> {
-        let body = json!({ "host": host, "path": path });
+    /// For a sign-in that comes back to the address a person opened. `browser` is what that host gave on the way: the
+    /// code works in that browser alone.
+    pub async fn handoff_to_host(
+        &self,
+        host: &str,
+        path: &str,
+        browser: &str,
+    ) -> Result<String, ClientError> {
+        let body = json!({ "host": host, "path": path, "browser": browser });
         let Url { url } = self.post("/wharf/v1/handoff", &body).await?;
         Ok(url)
     }

@@ -11,6 +11,7 @@
 pub use bytes::Bytes;
 
 mod body;
+mod brief;
 mod call;
 mod collections;
 mod error;
@@ -29,6 +30,7 @@ mod users;
 
 pub use body::{BodyStream, Pieces, RequestBody};
 pub use call::{Client, Deadlines};
+pub use collections::{CollectionSummary, LogEntry};
 pub use error::{ClientError, ErrorKind};
 pub use events::{ApiEvent, EventStream};
 pub use handoff::{LoginLink, LoginSession};

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 pub struct ListQuery {
     filters: Vec<Value>,
     order: Vec<String>,
+    select: Vec<&'static str>,
     limit: Option<u32>,
     offset: u64,
     with_count: bool,
@@ -30,6 +31,13 @@ impl ListQuery {
     #[must_use]
     pub fn order(mut self, order: &str) -> Self {
         self.order = vec![order.to_owned()];
+        self
+    }
+
+    /// Only these attributes; all if it is not called.
+    #[must_use]
+    pub fn select(mut self, names: &[&'static str]) -> Self {
+        self.select = names.to_vec();
         self
     }
 
@@ -62,6 +70,9 @@ impl ListQuery {
         }
         if !self.order.is_empty() {
             query.append_pair("order", &json!(self.order).to_string());
+        }
+        if !self.select.is_empty() {
+            query.append_pair("select", &json!(self.select).to_string());
         }
         if let Some(limit) = self.limit {
             query.append_pair("limit", &limit.to_string());

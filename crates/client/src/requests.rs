@@ -55,6 +55,14 @@ impl Client {
         self.post(REQUESTS, &json!({ "container_request": new })).await
     }
 
+    /// Submits a request of these attributes.
+    pub async fn create_request_of(
+        &self,
+        attributes: &JsonMap,
+    ) -> Result<ContainerRequest, ClientError> {
+        self.post(REQUESTS, &json!({ "container_request": attributes })).await
+    }
+
     /// One request.
     pub async fn get_request(&self, uuid: RequestUuid) -> Result<ContainerRequest, ClientError> {
         self.get(&format!("{REQUESTS}/{uuid}")).await

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::raw::{Problem, Section};
 use crate::sections::{
-    Api, AuditLogs, Collections, Containers, Database, Log, Login, OpenIdConnect, Proxy, Services,
-    Sessions, Shutdown, Tunnels, Users,
+    Api, AuditLogs, Collections, Containers, Dashboard, Database, Log, Login, OpenIdConnect, Proxy,
+    Services, Sessions, Shutdown, Tunnels, Users,
 };
 use crate::setting::{Line, Setting};
 
@@ -48,6 +48,8 @@ pub struct Config {
     pub openid_connect: OpenIdConnect,
     /// What becomes of people who are new.
     pub users: Users,
+    /// The pages.
+    pub dashboard: Dashboard,
     /// The log of what happened to records.
     pub audit_logs: AuditLogs,
     /// How we come down.
@@ -81,6 +83,7 @@ impl Config {
             login: Login::default(),
             openid_connect: OpenIdConnect::default(),
             users: Users::default(),
+            dashboard: Dashboard::default(),
             audit_logs: AuditLogs::default(),
             shutdown: Shutdown::default(),
             log: Log::default(),
@@ -130,6 +133,7 @@ impl Config {
             provider.finish(problems);
         });
         within("Users", &mut |section, problems| self.users.overlay(section, problems));
+        within("Dashboard", &mut |section, problems| self.dashboard.overlay(section, problems));
         within("AuditLogs", &mut |section, problems| self.audit_logs.overlay(section, problems));
         within("Shutdown", &mut |section, problems| self.shutdown.overlay(section, problems));
         within("Log", &mut |section, problems| self.log.overlay(section, problems));
@@ -174,6 +178,7 @@ impl Config {
             ("Sessions", self.sessions.describe()),
             ("Login", self.login.describe()),
             ("Users", self.users.describe()),
+            ("Dashboard", self.dashboard.describe()),
             ("AuditLogs", self.audit_logs.describe()),
             ("Shutdown", self.shutdown.describe()),
             ("Log", self.log.describe()),

@@ -16,6 +16,7 @@ pub mod raw;
 mod secret;
 pub mod sections;
 pub mod setting;
+mod template;
 pub mod units;
 mod volumes;
 mod web_origin;
@@ -27,8 +28,9 @@ pub use environment::{Environment, default_data_dir};
 pub use raw::{ConfigError, Problem, RawConfig};
 pub use secret::Secret;
 pub use sections::{
-    Api, AuditLogs, Collections, Containers, Database, Log, LogFormat, OpenIdConnect, Proxy,
-    Services, Sessions, Shutdown, Users,
+    Api, AuditLogs, Collections, Containers, Dashboard, Database, Log, LogFormat, OpenIdConnect,
+    Proxy, Services, Sessions, Shutdown, Users,
 };
+pub use template::Template;
 pub use units::{ByteSize, parse_duration, show_duration};
 pub use web_origin::WebOrigin;

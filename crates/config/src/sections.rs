@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::database_url::DatabaseUrl;
 use crate::secret::Secret;
 use crate::setting::{Setting, settings};
+use crate::template::Template;
 use crate::units::ByteSize;
 use crate::web_origin::WebOrigin;
 
@@ -285,6 +286,14 @@ settings! {
         "MaxAge" age_max: Duration = 14 * DAY, HOUR => 100 * 365 * DAY;
         /// Entries that are deleted in one step; nobody else can write meanwhile, and so many take some 20 ms.
         "MaxDeleteBatch" delete_batch_max: u32 = 1000, 1 => 100_000;
+    }
+}
+
+settings! {
+    /// The pages.
+    pub struct Dashboard {
+        /// What the launch page offers to begin with, each with Name, Image and, as needed, Description, Command, Ports (number to Label, Access, Path), VCPUs, RAM; none by default, as only a site knows its images.
+        "Templates" templates: Vec<Template> = Vec::new();
     }
 }
 

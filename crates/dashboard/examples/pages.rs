@@ -96,6 +96,7 @@ async fn main() {
         ca_file: Some("/var/lib/wharf/ca.pem".into()),
         controller_url: "http://localhost:8000/".to_owned(),
         trusted_clients: Vec::new(),
+        templates: Vec::new(),
     };
     let client = client::Client::in_memory(api.router(), ApiToken::parse(fake_api::TOKEN).unwrap());
     println!("http://localhost:{}/sign-in?code=wc1_{}", address.port(), "e".repeat(43));

@@ -12,8 +12,8 @@ use crate::config::DashboardConfig;
 use crate::session::Sealer;
 use crate::{assets, guard, pages};
 
-/// The largest form: a pasted token and a few words.
-const FORM_BYTES_MAX: usize = 16 * 1024;
+/// The largest form: a launch with its environment variables.
+const FORM_BYTES_MAX: usize = 64 * 1024;
 
 /// What every handler shares. Cheap to clone.
 #[derive(Clone)]
@@ -44,14 +44,29 @@ pub fn router(config: DashboardConfig, client: client::Client) -> Router {
     let app = App(Arc::new(Shared { config, sealer, client: client.without_token() }));
     Router::new()
         .route("/", get(pages::services::page))
+        .route("/launch", get(pages::launch::page).post(pages::launch::launch))
         .route("/services/{uuid}", get(pages::service::page))
+        .route("/services/{uuid}/logs", get(pages::logs::page))
+        .route("/services/{uuid}/logs/follow", get(pages::logs::follow))
+        .route("/services/{uuid}/logs/download", get(pages::logs::download))
+        .route("/services/{uuid}/access", get(pages::tabs::access))
+        .route("/services/{uuid}/events", get(pages::tabs::events))
+        .route("/services/{uuid}/details", get(pages::tabs::details))
+        .route("/services/{uuid}/restart", get(pages::restart::ask).post(pages::restart::restart))
         .route("/services/{uuid}/stop", get(pages::stop::ask).post(pages::stop::stop))
         .route("/open/{uuid}/{port}", get(pages::open::port))
         .route("/open", get(pages::open::host))
         .route("/host-names", get(pages::host_names::page))
         .route("/host-names/set", post(pages::host_names::set))
         .route("/host-names/remove", get(pages::host_names::ask).post(pages::host_names::remove))
+        .route("/data", get(pages::data::list).post(pages::data::create))
+        .route("/data/{uuid}", get(pages::data::browse))
+        .route("/data/{uuid}/files/{*path}", get(pages::files::download).put(pages::files::upload))
         .route("/account", get(pages::account::page))
+        .route("/account/tokens", post(pages::tokens::create))
+        .route("/account/tokens/delete", post(pages::tokens::delete))
+        .route("/account/sign-out-everywhere", post(pages::tokens::sign_out_everywhere))
+        .route("/admin", get(pages::admin::page))
         .route("/sign-in", get(pages::sign_in::page).post(pages::sign_in::submit))
         .route("/sign-in/openid", get(pages::openid::begin))
         .route("/login", get(pages::hand_on::login))

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use model::ServiceDomain;
+use model::{PublishedPorts, ServiceDomain};
 
 /// Settings of the dashboard, complete.
 #[derive(Clone)]
@@ -20,6 +20,27 @@ pub struct DashboardConfig {
     pub controller_url: String,
     /// Origins whose pages may send people here to sign in, and get a token of theirs back.
     pub trusted_clients: Vec<String>,
+    /// What the launch page offers to begin with.
+    pub templates: Vec<Template>,
+}
+
+/// Something to begin a launch with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Template {
+    /// What people choose by.
+    pub name: String,
+    /// One sentence; may be empty.
+    pub description: String,
+    /// Image to run.
+    pub image: String,
+    /// Program and arguments; empty for the image's own.
+    pub command: Vec<String>,
+    /// Published ports.
+    pub ports: PublishedPorts,
+    /// CPUs.
+    pub vcpus: u32,
+    /// Memory.
+    pub ram_bytes: u64,
 }
 
 impl fmt::Debug for DashboardConfig {

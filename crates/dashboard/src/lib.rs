@@ -1,5 +1,5 @@
-//! The pages a person opens: services with their published ports to click, one service, host
-//! names, the account, signing in and out.
+//! The pages a person opens: services with their published ports to click, one service, launching one, host
+//! names, data, the account, what administrators look after, signing in and out.
 //!
 //! What it is for: server-rendered HTML that works without script; a small script of our own adds
 //! live updates. What it does not do: it keeps no state and no user's data, reads no database and
@@ -28,5 +28,5 @@ mod session;
 mod upstream;
 mod view;
 
+pub use crate::config::{DashboardConfig, Template, Transport};
 pub use app::router;
-pub use config::{DashboardConfig, Transport};

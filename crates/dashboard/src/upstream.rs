@@ -1,11 +1,13 @@
 //! The API as one signed-in person sees it: the few questions that pages ask, with a deadline each.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use client::{Client, ClientError, Deadlines, ListQuery, LogSelection, LogStreamName, NewToken};
-use futures_util::future::{join, try_join};
+use client::{
+    BodyStream, Client, ClientError, Deadlines, ListQuery, LogSelection, LogStreamName, NewToken,
+};
+use futures_util::future::{join, try_join4};
 use futures_util::{Stream, StreamExt as _};
 use model::{
     ApiToken, Container, ContainerPort, ContainerRequest, ContainerUuid, Link, LinkUuid,
@@ -17,11 +19,15 @@ use crate::view::log_lines::{self, LogLine};
 use crate::view::service::Service;
 
 /// How many running requests the home page looks at.
-pub(crate) const REQUESTS_MAX: usize = 500;
+pub(crate) const REQUESTS_MAX: usize = 1000;
+/// States of containers that are not over.
+const LIVE: [&str; 3] = ["Queued", "Locked", "Running"];
 /// How many that are over.
 const OVER_MAX: u32 = 50;
 /// Lines of a log that the service page shows.
-pub(crate) const LOG_LINES: usize = 100;
+pub(crate) const LOG_LINES: usize = 12;
+/// Lines that the log's own page begins with.
+pub(crate) const LOG_PAGE_LINES: usize = 500;
 /// Bytes of a log that are read for them.
 const LOG_BYTES_MAX: usize = 256 * 1024;
 /// How long a page waits for the log; it is shown without it afterwards.
@@ -55,7 +61,7 @@ impl From<ClientError> for UpstreamError {
 
 /// The API with one person's token.
 pub(crate) struct Upstream {
-    client: Client,
+    pub(crate) client: Client,
 }
 
 /// Records as they came, to be put together.
@@ -98,6 +104,18 @@ impl Upstream {
         Ok(self.client.current_user().await?)
     }
 
+    /// Names of the people that this person may know of; none where they cannot be asked for.
+    pub(crate) async fn people(&self) -> HashMap<UserUuid, String> {
+        let users = self.client.list_users().await.unwrap_or_default();
+        users
+            .into_iter()
+            .map(|user| {
+                let name = user.full_name();
+                (user.uuid, if name.trim().is_empty() { user.username } else { name })
+            })
+            .collect()
+    }
+
     /// What runs and what ended lately.
     pub(crate) async fn services(&self) -> Result<Records, UpstreamError> {
         let limit = u32::try_from(REQUESTS_MAX).unwrap_or(u32::MAX);
@@ -106,14 +124,28 @@ impl Upstream {
             .order("modified_at desc")
             .filter("state", "=", "Final")
             .limit(OVER_MAX);
-        let (live, over) =
-            try_join(self.client.list_requests(&live), self.client.list_requests(&over)).await?;
-        let mut requests = live.items;
-        requests.extend(over.items);
-        let containers: Vec<_> = requests.iter().filter_map(|r| r.container_uuid).collect();
-        let (containers, host_names) =
-            try_join(self.client.list_containers(&containers), self.client.list_hostnames())
-                .await?;
+        // Those that live in one question, whatever their number; of the others only those that are shown.
+        let alive = ListQuery::default().filter("state", "in", LIVE.to_vec()).limit(limit);
+        let client = &self.client;
+        let (mut requests, over, mut containers, host_names) = try_join4(
+            client.list_requests_briefly(live),
+            client.list_requests_briefly(over),
+            client.list_containers_briefly(alive),
+            client.list_hostnames(),
+        )
+        .await?;
+        requests.extend(over);
+        let known: HashSet<ContainerUuid> = containers.iter().map(|it| it.uuid).collect();
+        let missing: Vec<&str> = requests
+            .iter()
+            .filter_map(|request| request.container_uuid.as_ref())
+            .filter(|uuid| !known.contains(*uuid))
+            .map(ContainerUuid::as_str)
+            .collect();
+        for missing in missing.chunks(100) {
+            let query = ListQuery::default().filter("uuid", "in", missing.to_vec()).limit(100);
+            containers.extend(client.list_containers_briefly(query).await?);
+        }
         Ok(Records { requests, containers, host_names })
     }
 
@@ -130,6 +162,15 @@ impl Upstream {
         Ok(Records { requests: vec![request], containers: containers?, host_names: host_names? })
     }
 
+    /// A log, to its end or as it comes.
+    pub(crate) async fn log(
+        &self,
+        uuid: RequestUuid,
+        selection: LogSelection,
+    ) -> Result<BodyStream, UpstreamError> {
+        Ok(self.client.logs(uuid.as_str(), selection).await?)
+    }
+
     /// Says that a service is not wanted any more.
     pub(crate) async fn stop(&self, uuid: RequestUuid) -> Result<(), UpstreamError> {
         self.client.cancel_request(uuid).await?;
@@ -137,12 +178,12 @@ impl Upstream {
     }
 
     /// The last lines of a request's log; `None` when it cannot be read in time.
-    pub(crate) async fn log_tail(&self, uuid: RequestUuid) -> Option<Vec<LogLine>> {
+    pub(crate) async fn log_tail(&self, uuid: RequestUuid, lines: usize) -> Option<Vec<LogLine>> {
         let read = async {
             let selection = LogSelection {
                 stream: LogStreamName::All,
                 follow: false,
-                tail: u64::try_from(LOG_LINES).ok(),
+                tail: u64::try_from(lines).ok(),
             };
             let mut stream = match self.client.logs(uuid.as_str(), selection).await {
                 Ok(stream) => stream,
@@ -158,27 +199,19 @@ impl Upstream {
                     bytes.drain(..bytes.len() - LOG_BYTES_MAX);
                 }
             }
-            Some(log_lines::last_lines(&String::from_utf8_lossy(&bytes), LOG_LINES))
+            Some(log_lines::last_lines(&String::from_utf8_lossy(&bytes), lines))
         };
         timeout(LOG_PATIENCE, read).await.ok().flatten()
     }
 
-    /// The address of a port's initial path, with a single-use code.
-    pub(crate) async fn hand_off(
-        &self,
-        uuid: RequestUuid,
-        port: ContainerPort,
-    ) -> Result<String, UpstreamError> {
-        Ok(self.client.handoff(uuid.as_str(), Some(port), None).await?)
-    }
-
-    /// The address of a path on one service host, with a single-use code.
+    /// The address of a path on one service host, with a single-use code for one browser.
     pub(crate) async fn hand_off_to_host(
         &self,
         host: &str,
         path: &str,
+        browser: &str,
     ) -> Result<String, UpstreamError> {
-        Ok(self.client.handoff_to_host(host, path).await?)
+        Ok(self.client.handoff_to_host(host, path, browser).await?)
     }
 
     /// Host names this person may see.

@@ -10,7 +10,7 @@ use model::{TokenUuid, UserUuid};
 use crate::directory::{Credential, Directory, DirectoryError, Principal, Target};
 use crate::origin::Origin;
 use crate::session::seal::{Seal, Session};
-use crate::session::{Credentials, QueryCredential};
+use crate::session::{Credentials, QueryCredential, browser};
 
 /// Who a request is made for.
 #[derive(Debug, Clone)]
@@ -77,7 +77,8 @@ pub(crate) async fn caller(
     }
     if let Some(query) = &credentials.query {
         // Somebody put it there on purpose, so nothing else is tried when it is wrong.
-        let Some(credential) = of_query(query, target, origin) else {
+        let Some(credential) = of_query(query, target, origin, &credentials.cookies.browsers)
+        else {
             return Ok(Err(Denied::NotAllowed));
         };
         let user = allowed(directory, target, credential).await?;
@@ -110,21 +111,26 @@ pub(crate) async fn by_bearer(
     Ok(found.map(|principal| by_token(&principal)).ok_or(Denied::NotAllowed))
 }
 
-/// What `?api_token=` stands for; a code is good for this service host alone.
+/// What `?api_token=` stands for; a code is good for this service host alone, and where it was made for a browser, for
+/// the one with its mark.
 pub(crate) fn of_query(
     query: &QueryCredential,
     target: &Target,
     origin: &Origin,
+    marks: &[String],
 ) -> Option<Credential> {
     match query {
         QueryCredential::Token(token) => Some(Credential::Token(token.clone())),
-        QueryCredential::Code(code) => Some(Credential::Code {
-            code: code.clone(),
-            service_host: origin.host.clone(),
-            container: target.container,
-            request: target.request,
-            port: target.port,
-        }),
+        QueryCredential::Code(code) => {
+            let (code, place) = browser::presented(code, &origin.host, marks);
+            Some(Credential::Code {
+                code,
+                place,
+                container: target.container,
+                request: target.request,
+                port: target.port,
+            })
+        }
         QueryCredential::Nonsense => None,
     }
 }

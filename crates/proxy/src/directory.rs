@@ -120,12 +120,13 @@ impl Target {
 pub enum Credential {
     /// An API token, from the query or the `Authorization` header.
     Token(ApiToken),
-    /// A single-use code from the query, to be redeemed for this service host and no other.
+    /// A single-use code from the query, to be redeemed at this place and no other.
     Code {
         /// `wc1_…`.
         code: String,
-        /// The host it was presented at: lower-cased, with the port where that is not the scheme's own.
-        service_host: String,
+        /// The host it was presented at: lower-cased, with the port where that is not the scheme's own. Behind a space
+        /// the digest of the browser's mark, where the code was made for one browser.
+        place: String,
         /// The container behind that host.
         container: Option<ContainerUuid>,
         /// The request behind that host.

@@ -50,7 +50,8 @@ impl Shared {
                 Box::pin(self.open_socket(parts, Client::Http2, grant, exchange, open)).await
             }
             Protocol::Status => Ok(Box::pin(self.status(&grant.target, Some(grant))).await),
-            Protocol::NothingOfOurs => Err(Refusal::NotFound),
+            // The gate has answered what begins the way in.
+            Protocol::Enter | Protocol::NothingOfOurs => Err(Refusal::NotFound),
             Protocol::Unknown => Err(Refusal::UnknownProtocol),
         }
     }

@@ -20,6 +20,7 @@ pub mod host;
 
 mod budgets;
 mod cors;
+mod enter;
 mod exchange;
 mod front;
 mod origin;

@@ -12,6 +12,7 @@ use http::header::{
     X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use ring::digest;
 use serde_json::json;
 
@@ -21,6 +22,10 @@ use crate::directory::{StartInfo, Target};
 use crate::exchange::Exchange;
 use crate::grpc;
 use crate::refusal::Refusal;
+
+/// What stays as it is in a query value.
+pub(crate) const QUERY_VALUE: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 

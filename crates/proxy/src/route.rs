@@ -15,8 +15,10 @@ use crate::grpc;
 const RESERVED_PREFIX: &str = "/.wharf/";
 /// What the start page asks.
 const STATUS_PATH: &str = "/.wharf/status";
-/// Where `wharf forward` opens raw connections. There is no other path under the prefix.
+/// Where `wharf forward` opens raw connections.
 const TCP_PATH: &str = "/.wharf/tcp";
+/// Where a browser begins its way in. There is no other path under the prefix.
+const ENTER_PATH: &str = "/.wharf/enter";
 
 /// How a request goes on behind the gate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +35,8 @@ pub(crate) enum Protocol {
     Tcp,
     /// The start page's question.
     Status,
+    /// The way to the dashboard and back with a code.
+    Enter,
     /// Under our prefix, but nothing of ours.
     NothingOfOurs,
     /// `CONNECT` and its like.
@@ -74,6 +78,7 @@ fn reserved(parts: &Parts) -> Protocol {
     match (&parts.method, parts.uri.path()) {
         (&Method::GET | &Method::HEAD, STATUS_PATH) => Protocol::Status,
         (&Method::GET, TCP_PATH) if asks_for_tcp(parts) => Protocol::Tcp,
+        (&Method::GET, ENTER_PATH) => Protocol::Enter,
         _ => Protocol::NothingOfOurs,
     }
 }
@@ -186,8 +191,9 @@ mod tests {
     }
 
     #[test]
-    fn the_reserved_prefix_holds_two_paths() {
+    fn the_reserved_prefix_holds_three_paths() {
         assert_eq!(protocol("GET", "/.wharf/status?x", &[]), Protocol::Status);
+        assert_eq!(protocol("GET", "/.wharf/enter?path=/", &[]), Protocol::Enter);
         let tcp = [("upgrade", "TCP"), CONNECTION];
         assert_eq!(protocol("GET", "/.wharf/tcp", &tcp), Protocol::Tcp);
         for other in [
@@ -206,6 +212,7 @@ mod tests {
         assert_eq!(protocol("GET", "/tcp", &tcp), Protocol::Http, "an offer to the app");
         for (method, path) in [
             ("POST", "/.wharf/status"),
+            ("POST", "/.wharf/enter"),
             ("GET", "/.wharf/"),
             ("GET", "/.wharf/status/"),
             ("GET", "/.wharf/../x"),

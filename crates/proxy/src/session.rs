@@ -2,9 +2,10 @@
 //! request before anything else happens, so that no later step can pass it on.
 //!
 //! Three sources, in the order in which they count: [`query`], [`cookie`], [`bearer`]. [`seal`] makes and opens
-//! what the cookie holds.
+//! what the cookie holds, [`browser`] ties a code of the query to the browser that it was made for.
 
 pub(crate) mod bearer;
+pub(crate) mod browser;
 pub(crate) mod cookie;
 pub(crate) mod query;
 pub(crate) mod seal;

@@ -63,7 +63,10 @@ impl Shared {
     ) -> Result<Option<HeaderValue>, Refusal> {
         let Place { target: Some(target), origin, .. } = place else { return Ok(None) };
         let Some(query) = &asking.credentials.query else { return Ok(None) };
-        let Some(credential) = authorize::of_query(query, target, origin) else { return Ok(None) };
+        let marks = &asking.credentials.cookies.browsers;
+        let Some(credential) = authorize::of_query(query, target, origin, marks) else {
+            return Ok(None);
+        };
         let allowed = authorize::allowed(&*self.directory, target, credential).await?;
         let Some(principal) = allowed else { return Ok(None) };
         let now_s = authorize::now_s();

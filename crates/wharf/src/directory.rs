@@ -66,8 +66,8 @@ impl RecordsDirectory {
                 let identity = self.store.token_by_uuid(token_uuid).await.map_err(unreadable)?;
                 identity.filter(|identity| identity.user.uuid == user_uuid)
             }
-            Credential::Code { code, service_host, container, request, port } => {
-                let grant = self.store.redeem_code(&code, Purpose::Handoff, &service_host).await;
+            Credential::Code { code, place, container, request, port } => {
+                let grant = self.store.redeem_code(&code, Purpose::Handoff, &place).await;
                 let grant = grant.map_err(unreadable)?.filter(|grant| {
                     let same_service = (grant.request.is_some() && grant.request == request)
                         || (grant.container.is_some() && grant.container == container);

@@ -34,6 +34,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   setup            installs what the tests need and builds their images, runs nothing
   test [--slow] [--only unit|postgres|system|browser] [NAME]...
                    the whole test command; NAMEs are passed on as filters of test names
+  screenshots      writes every page of the dashboard at three widths to docs/screenshots
   bench [NAME]...  takes the named measurements, or all (half an hour), and writes docs/benchmarks.md";
 
 fn main() -> ExitCode {
@@ -55,6 +56,7 @@ fn run() -> Result<()> {
         Some("setup") => test::setup(false).map(|_| ()),
         Some("test") => test::run(&test::Options::parse(rest)?),
         Some("bench") => bench::run(rest),
+        Some("screenshots") => test::screenshots(rest),
         Some("help" | "--help" | "-h") => {
             println!("{USAGE}");
             Ok(())

@@ -153,19 +153,22 @@ fn environment(name: &str, packages: &[&str]) -> Result<()> {
 }
 
 /// Folders with a package.json, and what it brings: the browser tests drive Debian's chromium through playwright-core (no
-/// browser is downloaded), the protocol tests run those of a library that are mocha's, and people sign in with
-/// oidc-provider.
-const NODE_FOLDERS: [(&str, &str); 3] = [
-    ("tests/browser", "playwright-core"),
-    ("tests/protocols", "mocha"),
-    ("tests/openid", "oidc-provider"),
+/// browser is downloaded) and look for what hinders people with axe-core, the protocol tests run those of a library that
+/// are mocha's, and people sign in with oidc-provider.
+const NODE_FOLDERS: [(&str, &[&str]); 3] = [
+    ("tests/browser", &["playwright-core", "axe-core"]),
+    ("tests/protocols", &["mocha"]),
+    ("tests/openid", &["oidc-provider"]),
 ];
 
 fn node() -> Result<()> {
     node_itself()?;
-    for (folder, package) in NODE_FOLDERS {
+    for (folder, packages) in NODE_FOLDERS {
         let folder = root().join(folder);
-        if folder.join("node_modules").join(package).join("package.json").exists() {
+        let is_there = |package: &&str| {
+            folder.join("node_modules").join(package).join("package.json").exists()
+        };
+        if packages.iter().all(is_there) {
             continue;
         }
         println!("setup: node packages of {}", folder.display());

@@ -156,6 +156,17 @@ fn browser_tests(options: &Options) -> Result<Command> {
     Ok(node)
 }
 
+/// `cargo xtask screenshots [FOLDER]`: every page of the dashboard at three widths, of a site that is made for it.
+pub(crate) fn screenshots(arguments: &[String]) -> Result<()> {
+    setup()?;
+    let folder = arguments.first().map_or("docs/screenshots", String::as_str);
+    let script = root().join("tests/browser/screenshots.mjs");
+    let mut node = command("node", &[]);
+    node.arg(script).arg(root().join(folder));
+    with_environment(&mut node);
+    run_to_end(&mut node)
+}
+
 /// Where the tests find what `setup` made; crates/testkit reads these.
 fn with_environment(command: &mut Command) -> &mut Command {
     command

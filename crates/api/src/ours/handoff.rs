@@ -1,7 +1,8 @@
 //! `POST handoff`: the address of a service, with a single-use code where one is needed.
 //!
 //! `{"uuid", "port"?, "path"?}` names a request or container and takes its best address (a host
-//! name where there is one); `{"host", "path"?}` keeps exactly the host a person opened.
+//! name where there is one); `{"host", "path"?}` keeps exactly the host a person opened. With `"browser"`, the
+//! digest that a service host gave on the way to the dashboard, the code is good in that browser alone.
 
 use axum::Json;
 use axum::extract::State;
@@ -17,6 +18,10 @@ use crate::call::Call;
 use crate::error::ApiError;
 use crate::router::Api;
 
+/// Behind a code that one browser alone may redeem.
+const BOUND: &str = ".b";
+/// Characters of SHA-256 in base64url.
+const DIGEST_CHARS: usize = 43;
 /// Longest path, in bytes: what fits every browser's address with room for the code.
 const PATH_BYTES_MAX: usize = 8000;
 
@@ -50,10 +55,13 @@ pub(crate) async fn handoff(State(api): State<Api>, call: Call) -> Result<Json<V
         container: target.container.as_ref().map(|container| container.uuid),
         request: target.request.as_ref().map(|request| request.uuid),
         port: Some(port),
-        service_host: authority(&base).to_owned(),
+        service_host: place(authority(&base), asked.browser.as_deref()),
         ttl,
     };
-    let code = api.store().create_code(code).await?;
+    let mut code = api.store().create_code(code).await?;
+    if asked.browser.is_some() {
+        code.push_str(BOUND);
+    }
     let url = with_code(&model::initial_url(&base, &path), &code);
     Ok(Json(json!({ "url": url, "expires_at": after(&api, ttl) })))
 }
@@ -63,6 +71,7 @@ struct Asked {
     place: Place,
     port: Option<ContainerPort>,
     path: Option<String>,
+    browser: Option<String>,
 }
 
 enum Place {
@@ -102,7 +111,28 @@ impl Asked {
                 return Err(ApiError::field("path", problem));
             }
         };
-        Ok(Self { place, port, path })
+        let browser = match body.get("browser") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(digest)) if is_digest(digest) => Some(digest.clone()),
+            Some(_) => {
+                let problem = "must be what a service host gave: 43 characters of base64url";
+                return Err(ApiError::field("browser", problem));
+            }
+        };
+        Ok(Self { place, port, path, browser })
+    }
+}
+
+fn is_digest(text: &str) -> bool {
+    text.len() == DIGEST_CHARS
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
+/// What the code is good for, as the service host says it when the code comes there (`proxy/session/browser`).
+fn place(service_host: &str, browser: Option<&str>) -> String {
+    match browser {
+        Some(digest) => format!("{service_host} {digest}"),
+        None => service_host.to_owned(),
     }
 }
 

@@ -36,16 +36,15 @@ pub(super) async fn upload(
     let properties = model::JsonMap::from_iter([("type".to_owned(), "intermediate".into())]);
     let collection =
         client.create_collection(&format!("Inputs of {name}"), &properties).await.map_err(words)?;
-    let id = collection.uuid.to_string();
+    let id = collection.uuid;
     for (path, source) in found {
         match source {
-            None => client.make_collection_directory(&id, &path).await.map_err(words)?,
+            None => client.make_directory(&id, &path).await.map_err(words)?,
             Some(source) => {
                 let file =
                     tokio::fs::File::open(&source).await.map_err(|error| at(&source, &error))?;
                 let pieces = ReaderStream::with_capacity(file, PIECE_BYTES);
-                let body = RequestBody::Stream(Box::pin(pieces));
-                client.put_collection_file(&id, &path, body).await.map_err(words)?;
+                client.write_file(&id, &path, Box::pin(pieces)).await.map_err(words)?;
             }
         }
     }
@@ -94,7 +93,7 @@ pub(super) async fn download(client: &Client, id: &str, folder: &Path) -> Result
     for file in manifest.files() {
         let target = folder.join(&file.path);
         make(target.parent().unwrap_or(folder))?;
-        let mut pieces = client.read_collection_file(id, &file.path).await.map_err(words)?;
+        let mut pieces = client.read_file(id, &file.path).await.map_err(words)?;
         let mut open =
             tokio::fs::File::create(&target).await.map_err(|error| at(&target, &error))?;
         let mut size = 0;

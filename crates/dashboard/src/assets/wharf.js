@@ -197,6 +197,168 @@ function prepare(root) {
   if (navigator.clipboard) for (const button of root.querySelectorAll("[data-copy]")) button.hidden = false;
 }
 
+// Asks for another page in the background; `then` gets its document, or null.
+function askFor(address, then) {
+  const request = new XMLHttpRequest();
+  request.open("GET", address);
+  request.responseType = "document";
+  request.timeout = ASK_DEADLINE_MS;
+  request.onloadend = () => then(request.status === 200 ? request.response : null);
+  request.send();
+}
+
+// ---- Launching: the preview follows what is typed; a further row of ports appears when the last one is used
+function preview(form) {
+  let waiting = 0;
+  const show = () => {
+    const words = new URLSearchParams(new FormData(form));
+    words.delete("form_token");
+    askFor(`${form.dataset.preview}?${words}`, (page) => {
+      const fresh = page && page.getElementById("preview");
+      if (fresh) carryOver(byId("preview"), fresh);
+      prepare(form);
+    });
+  };
+  form.addEventListener("input", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(show, SETTLE_MS);
+    const rows = form.querySelectorAll(".port-row");
+    const last = rows[rows.length - 1];
+    if (rows.length < 20 && [...last.querySelectorAll("input")].some((input) => input.value)) {
+      const row = last.cloneNode(true);
+      row.setAttribute("aria-label", `Port ${rows.length + 1}`);
+      for (const input of row.querySelectorAll("input")) input.value = "";
+      for (const wrong of row.querySelectorAll(".wrong")) wrong.remove();
+      last.after(row);
+    }
+  });
+}
+
+// ---- A log that is followed: lines come as text and become text, many at once in one frame
+const LINES_MAX = 5000;
+const LINE = /^(stdout|stderr|crunch-run) \d{4}-\d\d-\d\dT(\d\d:\d\d:\d\d)\S* ?(.*)$/;
+const ESCAPES = /\u001b\[[0-9;?]*[ -/]*[@-~]|[\u0000-\u0008\u000b-\u001f\u007f]/g;
+
+function logLine(text) {
+  const [, stream = "", clock = "", rest = text] = LINE.exec(text) || [];
+  const line = document.createElement("span");
+  line.className = "line";
+  line.dataset.stream = stream;
+  const part = (name, words) => {
+    const span = document.createElement("span");
+    span.className = name;
+    span.textContent = words;
+    line.append(span, " ");
+  };
+  if (clock) part("clock", clock);
+  if (stream === "stderr") part("stream", "err");
+  if (stream === "crunch-run") part("stream", "wharf");
+  line.append(rest.replace(ESCAPES, ""), "\n");
+  return line;
+}
+
+function followLog(log) {
+  const tools = document.querySelector(".log-tools");
+  const find = tools.querySelector("[data-log-find]");
+  const pause = tools.querySelector("[data-log-pause]");
+  const wrap = tools.querySelector("[data-log-wrap]");
+  const count = tools.querySelector("[data-log-count]");
+  let waiting = [];
+  let frame = 0;
+  let paused = false;
+  const fits = (line) => !find.value || line.textContent.toLowerCase().includes(find.value.toLowerCase());
+  const say = () => {
+    const n = log.querySelectorAll(".line:not([hidden])").length;
+    count.textContent = paused ? `paused, ${waiting.length} waiting` : find.value ? `${n} found` : "";
+  };
+  const show = () => {
+    frame = 0;
+    if (paused) return say();
+    const atEnd = log.scrollTop + log.clientHeight >= log.scrollHeight - 8;
+    const some = document.createDocumentFragment();
+    for (const text of waiting.splice(0).slice(-LINES_MAX)) {
+      const line = logLine(text);
+      line.hidden = !fits(line);
+      some.append(line);
+    }
+    log.append(some);
+    while (log.childElementCount > LINES_MAX) log.firstElementChild.remove();
+    if (atEnd) log.scrollTop = log.scrollHeight;
+    if (byId("log-empty")) byId("log-empty").hidden = log.childElementCount > 0;
+    if (find.value) say();
+  };
+  const put = (text) => {
+    waiting.push(text);
+    if (waiting.length > 4 * LINES_MAX) waiting.splice(0, LINES_MAX);
+    if (!frame) frame = requestAnimationFrame(show);
+  };
+  const hold = (held) => {
+    paused = held;
+    pause.setAttribute("aria-pressed", String(held));
+    pause.textContent = held ? "Go on" : "Pause";
+    show();
+    say();
+  };
+  for (const tool of tools.querySelectorAll("[data-log-tool]")) tool.hidden = false;
+  for (const plain of tools.querySelectorAll("[data-no-script]")) plain.hidden = true;
+  tools.addEventListener("submit", (event) => event.preventDefault());
+  pause.addEventListener("click", () => hold(!paused));
+  wrap.addEventListener("change", () => log.classList.toggle("unwrapped", !wrap.checked));
+  find.addEventListener("input", () => {
+    for (const line of log.children) line.hidden = !fits(line);
+    say();
+  });
+  log.scrollTop = log.scrollHeight;
+  if (log.dataset.follow) read(log, put);
+  else pause.hidden = true;
+}
+
+// Reads the stream to its end; where it breaks, begins again with what there is then.
+async function read(log, put) {
+  let failures = 0;
+  for (;;) {
+    try {
+      const answer = await fetch(log.dataset.follow, { cache: "no-store", redirect: "error" });
+      if (!answer.ok) throw new Error(String(answer.status));
+      log.replaceChildren();
+      const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+      let rest = "";
+      for (;;) {
+        const { value, done } = await reader.read();
+        if (done) {
+          if (rest) put(rest);
+          return;
+        }
+        failures = 0;
+        const lines = (rest + value).split("\n");
+        rest = lines.pop();
+        lines.forEach(put);
+      }
+    } catch {
+      failures += 1;
+      await new Promise((resolve) => setTimeout(resolve, Math.min(POLL_MS, 250 * 2 ** failures)));
+    }
+  }
+}
+
+// ---- Uploading files, one after the other
+async function upload(form) {
+  const state = form.querySelector("[data-upload-state]");
+  const files = [...form.querySelector("input[type=file]").files];
+  const dir = form.dataset.dir ? `${form.dataset.dir}/` : "";
+  for (const [index, file] of files.entries()) {
+    state.textContent = `Sending ${file.name} (${index + 1} of ${files.length})…`;
+    const path = (dir + file.name).split("/").map(encodeURIComponent).join("/");
+    const headers = { "X-Form-Token": form.dataset.token };
+    const sent = await fetch(form.dataset.upload + path, { method: "PUT", body: file, headers }).catch(() => null);
+    if (!sent || !sent.ok) {
+      state.textContent = `${file.name} was not taken${sent ? ` (${sent.status})` : ""}; what came before it was.`;
+      return;
+    }
+  }
+  if (files.length) location.reload();
+}
+
 document.addEventListener("click", (event) => {
   const target = event.target.closest("[data-copy], [data-dialog], dialog [data-close]");
   if (!target || event.ctrlKey || event.metaKey || event.shiftKey) return;
@@ -220,3 +382,17 @@ const { events, beat } = document.body.dataset;
 if (events) follow(events, Number(beat));
 const log = document.querySelector(".log");
 if (log) log.scrollTop = log.scrollHeight;
+const wholeLog = document.querySelector(".log.tall");
+if (wholeLog) followLog(wholeLog);
+const launch = document.querySelector("[data-preview]");
+if (launch) {
+  preview(launch);
+  for (const plain of launch.querySelectorAll("[data-no-script]")) plain.hidden = true;
+}
+for (const form of document.querySelectorAll("[data-upload]")) {
+  form.hidden = false;
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    upload(form);
+  });
+}

@@ -10,8 +10,11 @@ use crate::assets;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
     Services,
+    Launch,
     HostNames,
+    Data,
     Account,
+    Admin,
     /// Sign-in and problems: not in the navigation.
     Outside,
 }
@@ -22,8 +25,17 @@ pub(crate) enum Live {
     No,
     /// On each change event; without script every 15 s.
     Events,
+    /// The same, but without script not at all: a reader has typed or scrolled here.
+    Page,
     /// Also every few seconds, for what makes no event (log lines).
     EventsAndBeat,
+}
+
+/// Who is signed in, as the head shows it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Person<'p> {
+    pub(crate) name: &'p str,
+    pub(crate) is_admin: bool,
 }
 
 /// One page.
@@ -31,8 +43,8 @@ pub(crate) struct Page<'p> {
     pub(crate) title: &'p str,
     pub(crate) place: Place,
     pub(crate) live: Live,
-    /// The signed-in person's name; `None` leaves the navigation out.
-    pub(crate) person: Option<&'p str>,
+    /// Who is signed in; `None` leaves the navigation out.
+    pub(crate) person: Option<Person<'p>>,
     pub(crate) body: Markup,
 }
 
@@ -53,7 +65,7 @@ impl Page<'_> {
                     link rel="icon" href=(assets::icon()) type="image/svg+xml";
                     link rel="stylesheet" href=(assets::style());
                     script src=(assets::script()) defer {}
-                    @if self.live != Live::No {
+                    @if matches!(self.live, Live::Events | Live::EventsAndBeat) {
                         noscript { meta http-equiv="refresh" content="15"; }
                     }
                 }
@@ -69,12 +81,16 @@ impl Page<'_> {
     }
 }
 
-fn header(place: Place, person: Option<&str>) -> Markup {
+fn header(place: Place, person: Option<Person<'_>>) -> Markup {
     let links = [
         (Place::Services, "/", "Services"),
+        (Place::Launch, "/launch", "Launch"),
         (Place::HostNames, "/host-names", "Host names"),
+        (Place::Data, "/data", "Data"),
         (Place::Account, "/account", "Account"),
+        (Place::Admin, "/admin", "Admin"),
     ];
+    let shown = |at| at != Place::Admin || person.is_some_and(|person| person.is_admin);
     html! {
         header.top {
             div.top-inner {
@@ -82,12 +98,12 @@ fn header(place: Place, person: Option<&str>) -> Markup {
                 @if let Some(person) = person {
                     nav aria-label="Main" {
                         ul {
-                            @for (at, href, text) in links {
+                            @for (at, href, text) in links.into_iter().filter(|(at, ..)| shown(*at)) {
                                 li { a href=(href) aria-current=[(at == place).then_some("page")] { (text) } }
                             }
                         }
                     }
-                    p.person title=(person) { span.unseen { "Signed in as " } (person) }
+                    p.person title=(person.name) { span.unseen { "Signed in as " } (person.name) }
                 }
             }
         }

@@ -15,6 +15,12 @@ pub(crate) fn ago(at: &Timestamp, now: &Timestamp) -> Markup {
     }
 }
 
+/// `3 min` from now, with the exact time beside it.
+pub(crate) fn until(at: &Timestamp, now: &Timestamp) -> Markup {
+    let seconds = at.as_jiff().as_second() - now.as_jiff().as_second();
+    html! { time datetime=(time::machine(at)) title=(time::exact(at)) { (time::length(seconds)) } }
+}
+
 /// `3 min`, for "for 3 min"; the script keeps it ticking as well.
 pub(crate) fn lasting(from: &Timestamp, now: &Timestamp) -> Markup {
     let seconds = now.as_jiff().as_second() - from.as_jiff().as_second();
@@ -76,8 +82,41 @@ pub(crate) fn ports(service: &Service) -> Markup {
     }
 }
 
+/// The ports of a service as plain buttons, for lists of many.
+pub(crate) fn buttons(service: &Service) -> Markup {
+    html! {
+        ul.buttons aria-label=(format!("Published ports of {}", service.name())) {
+            @for port in &service.ports {
+                li {
+                    @match (&port.open, href(service, port)) {
+                        (Ok(()), Some(href)) => {
+                            a.button href=(href) target="_blank" rel="noopener noreferrer" title=(port_title(service, port)) {
+                                (icons::lock(port.access == Access::Private))
+                                "Open " (port.label) (icons::new_tab())
+                                span.unseen { " of " (service.name()) ", " (port.access.as_str()) " (new tab)" }
+                            }
+                        }
+                        (Ok(()), None) => span.button.shut title="this port has no address" { (port.label) },
+                        (Err(why), _) => span.button.shut title=(why) { (port.label) span.unseen { ": " (why) } },
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn port_title(service: &Service, port: &Port) -> String {
+    let shown =
+        port.address.as_ref().map_or_else(String::new, |address| address.shown().to_owned());
+    match port.access {
+        Access::Public => format!("{shown}, public"),
+        Access::Private if service.mine => format!("{shown}, only you"),
+        Access::Private => format!("{shown}, private"),
+    }
+}
+
 /// A host name that may break after a dot or before the port, and not in the middle of a word.
-fn host_name(name: &str) -> Markup {
+pub(crate) fn host_name(name: &str) -> Markup {
     html! {
         @for (index, part) in name.split('.').enumerate() {
             @if index > 0 { "." wbr; }
@@ -138,6 +177,16 @@ fn href(service: &Service, port: &Port) -> Option<String> {
 /// The hidden field that every form has.
 pub(crate) fn form_token(token: &str) -> Markup {
     html! { input type="hidden" name="form_token" value=(token); }
+}
+
+/// A short text in one piece, with a button that copies `text` where there is script.
+pub(crate) fn copyable(text: &str, shown: &str) -> Markup {
+    html! {
+        span.copyable {
+            code { (host_name(shown)) }
+            button.copy type="button" data-copy=(text) hidden aria-label=(format!("Copy {text}")) { "Copy" }
+        }
+    }
 }
 
 /// A command to type, with a button that copies it where there is script.

@@ -162,6 +162,7 @@ mod tests {
             ca_file: None,
             controller_url: "http://localhost:8000/".to_owned(),
             trusted_clients: vec!["https://wb.example.com".to_owned()],
+            templates: Vec::new(),
         }
     }
 

@@ -85,7 +85,7 @@ fn row(app: &App, link: &Link, services: &[Service]) -> Markup {
         li.row {
             span.row-name {
                 @if app.0.config.service_domain.is_wildcard() && is_label(&link.name) {
-                    (app.0.config.service_domain.host_of(&link.name))
+                    (parts::host_name(&app.0.config.service_domain.host_of(&link.name)))
                 } @else { (link.name) }
             }
             p.state {
@@ -144,7 +144,7 @@ pub(crate) async fn set(
     let (request, port) = target(&form.target)?;
     match me.api.set_host_name(&name, request, port).await {
         Ok(()) if form.back == request.as_str() => {
-            Ok(Redirect::to(&format!("/services/{request}")).into_response())
+            Ok(Redirect::to(&format!("/services/{request}/access")).into_response())
         }
         Ok(()) => Ok(Redirect::to("/host-names").into_response()),
         Err(UpstreamError::Refused(words)) => {

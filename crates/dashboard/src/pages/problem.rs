@@ -29,6 +29,12 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, &format!("No such {what}"), words)
     }
 
+    /// Something that is there, and cannot be shown.
+    pub(crate) fn unreadable(what: &str) -> Self {
+        let words = format!("What is kept of this {what} cannot be read, so it is not shown.");
+        Self::new(StatusCode::BAD_GATEWAY, "Not readable", words)
+    }
+
     /// A form that did not come from one of our pages of this session.
     pub(crate) fn stale_form() -> Self {
         let words = "This form was not from your present session, so nothing was changed. Go back, reload the page and try again.";

@@ -1,9 +1,11 @@
 //! Services, the home page: what runs, its ports first and to click; what is over, below.
 
-use axum::extract::State;
+use std::collections::HashMap;
+
+use axum::extract::{Query, State};
 use axum::response::Response;
 use maud::{Markup, html};
-use model::Timestamp;
+use model::{Timestamp, UserUuid};
 
 use super::problem::NoPage;
 use super::signed_in::SignedIn;
@@ -11,85 +13,196 @@ use crate::app::App;
 use crate::html::layout::{Live, Place};
 use crate::html::parts;
 use crate::upstream::REQUESTS_MAX;
-use crate::view::service::{self, Service};
+use crate::view::filter::{self, PAGE_ROWS, Wanted};
+use crate::view::service::Service;
 
-/// How many of those that are over are listed.
-const OVER_SHOWN_MAX: usize = 20;
+/// With more than so many, each has a row instead of a card.
+const CARDS_MAX: usize = 6;
 
-pub(crate) async fn page(State(app): State<App>, me: SignedIn) -> Result<Response, NoPage> {
+/// What every row is rendered with.
+struct Shown<'s> {
+    now: Timestamp,
+    /// Names of those whose services are among the shown ones; empty where all are one's own.
+    people: &'s HashMap<UserUuid, String>,
+}
+
+pub(crate) async fn page(
+    State(app): State<App>,
+    me: SignedIn,
+    Query(wanted): Query<Wanted>,
+) -> Result<Response, NoPage> {
     let records = me.api.services().await.map_err(|error| me.no_page(error, "list of services"))?;
-    let mut services = records.put_together(&app.0.config.service_domain, me.user.uuid);
-    service::home_order(&mut services);
-    let now = App::now();
-    let over_from = services.iter().position(|s| s.state.is_over()).unwrap_or(services.len());
-    let (running, over) = services.split_at(over_from);
-    let (with_ports, without) =
-        running.split_at(running.iter().position(|s| s.ports.is_empty()).unwrap_or(running.len()));
+    let services = records.put_together(&app.0.config.service_domain, me.user.uuid);
+    let people = match services.iter().all(|service| service.mine) {
+        true => HashMap::new(),
+        false => me.api.people().await,
+    };
     let body = html! {
-        div #services data-live {
-            div.title {
-                h1 { "Services" }
-                @if !running.is_empty() { p.counts { (counts(running)) } }
-            }
-            @if services.is_empty() { (empty()) }
-            @else if running.is_empty() { (nothing_runs()) }
-            @if !with_ports.is_empty() {
-                ul.cards aria-label="Running services" {
-                    @for service in with_ports { (card(service, &now)) }
-                }
-            }
-            @if !without.is_empty() {
-                h2 { "Running without published ports" }
-                ul.rows { @for service in without { (row(service, &now)) } }
-            }
-            @if !over.is_empty() {
-                h2 { "No longer running" }
-                ul.rows { @for service in over.iter().take(OVER_SHOWN_MAX) { (row(service, &now)) } }
-                @if over.len() > OVER_SHOWN_MAX {
-                    p.note { (over.len() - OVER_SHOWN_MAX) " older ones are not shown here; " code { "wharf ps -a" } " lists all." }
-                }
-            }
-            @if services.len() >= REQUESTS_MAX {
-                p.note { "Only the newest " (REQUESTS_MAX) " are looked at here." }
-            }
+        div.title {
+            h1 { "Services" }
+            a.button.end href="/launch" { "Launch a service" }
         }
+        @if !services.is_empty() { (tools(&wanted, &services, me.user.is_admin)) }
+        div #services data-live { (list(&wanted, services, &people)) }
     };
     Ok(me.page("Services", Place::Services, Live::Events, body))
 }
 
-/// `2 ready · 1 starting`, in order of life.
-fn counts(running: &[Service]) -> String {
-    let mut counts: Vec<(&str, usize)> = Vec::new();
-    for service in running {
-        let word = service.state.word();
-        match counts.iter_mut().find(|(found, _)| *found == word) {
-            Some((_, count)) => *count += 1,
-            None => counts.push((word, 1)),
+fn list(wanted: &Wanted, services: Vec<Service>, people: &HashMap<UserUuid, String>) -> Markup {
+    let is_new_here = services.is_empty();
+    let looked_at_all = services.len() < REQUESTS_MAX;
+    let in_scope: Vec<Service> = services.into_iter().filter(|it| wanted.in_scope(it)).collect();
+    let counts = filter::counts(&in_scope);
+    let n_live: usize = counts.iter().map(|count| count.n).sum();
+    let chosen = wanted.choose(in_scope);
+    let (n, page) = (chosen.len(), wanted.page_of(chosen.len()));
+    let shown: Vec<&Service> = chosen.iter().skip(page * PAGE_ROWS).take(PAGE_ROWS).collect();
+    let (over, live): (Vec<&Service>, Vec<&Service>) =
+        shown.into_iter().partition(|service| service.state.is_over());
+    let (without, with_ports): (Vec<&Service>, Vec<&Service>) =
+        live.into_iter().partition(|service| service.ports.is_empty());
+    let how = Shown { now: crate::app::App::now(), people };
+    html! {
+        @if !counts.is_empty() { (count_links(wanted, &counts)) }
+        @if is_new_here { (empty()) }
+        @else if n == 0 { (nothing_found(wanted)) }
+        @else if n_live == 0 { (nothing_runs()) }
+        @if !with_ports.is_empty() {
+            @if with_ports.len() > CARDS_MAX {
+                ul.rows.dense aria-label="Running services" { @for service in with_ports { (dense_row(service, &how)) } }
+            } @else {
+                ul.cards aria-label="Running services" { @for service in with_ports { (card(service, &how)) } }
+            }
         }
+        @if !without.is_empty() {
+            h2 { "Running without published ports" }
+            ul.rows { @for service in without { (row(service, &how)) } }
+        }
+        @if !over.is_empty() {
+            h2 { "No longer running" }
+            ul.rows { @for service in over { (row(service, &how)) } }
+        }
+        @if n > PAGE_ROWS { (pages(wanted, page, n)) }
+        @if !looked_at_all { p.note { "Only the newest " (REQUESTS_MAX) " are looked at here." } }
     }
-    let parts: Vec<String> =
-        counts.iter().map(|(word, n)| format!("{n} {}", word.to_ascii_lowercase())).collect();
-    parts.join(" · ")
 }
 
-fn card(service: &Service, now: &Timestamp) -> Markup {
+/// Whose services, a text to look for, and the order.
+fn tools(wanted: &Wanted, services: &[Service], is_admin: bool) -> Markup {
+    let n_mine = services.iter().filter(|service| service.mine).count();
+    let scopes = [
+        ("", "All", services.len()),
+        ("mine", "Mine", n_mine),
+        // Administrators see all there is, also what nobody shares.
+        ("shared", if is_admin { "Of others" } else { "Shared with me" }, services.len() - n_mine),
+    ];
+    let orders = [
+        ("", "To open first"),
+        ("name", "By name"),
+        ("started", "Newest start first"),
+        ("state", "By state"),
+    ];
+    html! {
+        div.tools {
+            @if n_mine < services.len() {
+                ul.scopes aria-label="Whose services" {
+                    @for (word, text, n) in scopes {
+                        li { a href=(wanted.address("scope", word)) aria-current=[(wanted.scope == word).then_some("true")] { (text) " " span.n { (n) } } }
+                    }
+                }
+            }
+            @if services.len() > 3 || wanted.is_narrow() {
+                form.search method="get" action="/" role="search" {
+                    @if !wanted.scope.is_empty() { input type="hidden" name="scope" value=(wanted.scope); }
+                    @if !wanted.state.is_empty() { input type="hidden" name="state" value=(wanted.state); }
+                    input type="search" name="q" value=(wanted.q) placeholder="Name, port, host name" aria-label="Find services";
+                    select name="sort" aria-label="Order" {
+                        @for (word, text) in orders { option value=(word) selected[wanted.sort == word] { (text) } }
+                    }
+                    button.plain type="submit" { "Find" }
+                }
+            }
+        }
+    }
+}
+
+/// `2 ready · 1 starting`, each a link that shows only those.
+fn count_links(wanted: &Wanted, counts: &[filter::Count]) -> Markup {
+    html! {
+        p.counts {
+            @for (index, count) in counts.iter().enumerate() {
+                @if index > 0 { " · " }
+                @let word = count.word.to_lowercase();
+                @if wanted.state == word {
+                    strong { (count.n) " " (word) } " (" a href=(wanted.address("state", "")) { "show all" } ")"
+                } @else {
+                    a href=(wanted.address("state", &word)) { (count.n) " " (word) }
+                }
+            }
+        }
+    }
+}
+
+fn pages(wanted: &Wanted, page: usize, n: usize) -> Markup {
+    let last = (n - 1) / PAGE_ROWS;
+    let (from, to) = (page * PAGE_ROWS + 1, ((page + 1) * PAGE_ROWS).min(n));
+    html! {
+        nav.pages aria-label="Pages" {
+            @if page > 0 { a.button.plain rel="prev" href=(wanted.address("page", &page.to_string())) { "Before" } }
+            span { (from) " to " (to) " of " (n) }
+            @if page < last { a.button.plain rel="next" href=(wanted.address("page", &(page + 2).to_string())) { "Next" } }
+        }
+    }
+}
+
+fn card(service: &Service, how: &Shown<'_>) -> Markup {
     let uuid = service.request.uuid;
     html! {
         li.card data-key=(uuid) {
             article aria-labelledby=(format!("name-{uuid}")) {
                 div.card-head {
                     h2 id=(format!("name-{uuid}")) { a href=(format!("/services/{uuid}")) { (service.name()) } }
-                    (state_line(service, now))
+                    (state_line(service, &how.now))
                 }
                 (parts::ports(service))
                 p.card-foot {
-                    a href=(format!("/services/{uuid}")) { "Details and logs" span.unseen { " of " (service.name()) } }
+                    (owner(service, how))
+                    a href=(format!("/services/{uuid}")) { "Details" span.unseen { " of " (service.name()) } }
+                    a href=(format!("/services/{uuid}/logs")) { "Logs" span.unseen { " of " (service.name()) } }
                     @if service.state.can_stop() {
                         a.quiet href=(format!("/services/{uuid}/stop")) { "Stop" span.unseen { " " (service.name()) } }
                     }
                 }
             }
         }
+    }
+}
+
+/// One line of a long list: name and state, buttons, what it is.
+fn dense_row(service: &Service, how: &Shown<'_>) -> Markup {
+    let uuid = service.request.uuid;
+    html! {
+        li.row data-key=(uuid) {
+            div.who {
+                h2 { a href=(format!("/services/{uuid}")) { (service.name()) } }
+                (state_line(service, &how.now))
+            }
+            (parts::buttons(service))
+            p.more {
+                (owner(service, how))
+                a href=(format!("/services/{uuid}/logs")) { "Logs" span.unseen { " of " (service.name()) } }
+                @if service.state.can_stop() {
+                    a.quiet href=(format!("/services/{uuid}/stop")) { "Stop" span.unseen { " " (service.name()) } }
+                }
+            }
+        }
+    }
+}
+
+fn owner(service: &Service, how: &Shown<'_>) -> Markup {
+    let name = how.people.get(&service.request.modified_by_user_uuid);
+    html! {
+        @if !service.mine { span.since { "by " (name.map_or("somebody else", String::as_str)) } }
     }
 }
 
@@ -104,13 +217,26 @@ fn state_line(service: &Service, now: &Timestamp) -> Markup {
     }
 }
 
-fn row(service: &Service, now: &Timestamp) -> Markup {
+fn row(service: &Service, how: &Shown<'_>) -> Markup {
     let uuid = service.request.uuid;
     html! {
         li.row data-key=(uuid) {
             a.row-name href=(format!("/services/{uuid}")) { (service.name()) }
-            (state_line(service, now))
+            (owner(service, how))
+            (state_line(service, &how.now))
             @if let Some(why) = service.state.why() { p.why-line { (why) } }
+        }
+    }
+}
+
+fn nothing_found(wanted: &Wanted) -> Markup {
+    html! {
+        div.empty {
+            p.lead { "Nothing is like that." }
+            p { a.button.plain href="/" { "Show all" } }
+            @if wanted.scope == "shared" {
+                p.note { "What others share with you by a project appears here." }
+            }
         }
     }
 }
@@ -119,7 +245,8 @@ fn nothing_runs() -> Markup {
     html! {
         div.empty {
             p.lead { "Nothing runs right now." }
-            p { "Start a service from a terminal; it appears here by itself:" }
+            p { a.button href="/launch" { "Launch a service" } }
+            p.note { "Or from a terminal; it appears here by itself:" }
             (parts::command("wharf run --name notebook --publish 8888:private:Jupyter \\\n  --image IMAGE -- COMMAND"))
         }
     }
@@ -137,7 +264,7 @@ fn empty() -> Markup {
                 }
                 li {
                     h2 { "Run it with a published port" }
-                    p { "8888 is where the program listens inside its container, on 127.0.0.1 if it likes." }
+                    p { "From " a href="/launch" { "the launch page" } " or a terminal. 8888 is where the program listens inside its container, on 127.0.0.1 if it likes." }
                     (parts::command("wharf run --name notebook --image notebook:1 \\\n  --publish 8888:private:Jupyter -- jupyter lab"))
                 }
                 li {

@@ -10,7 +10,7 @@ use model::User;
 use super::problem::{NoPage, Problem};
 use crate::app::App;
 use crate::config::Transport;
-use crate::html::layout::{Live, Page, Place, respond};
+use crate::html::layout::{Live, Page, Person, Place, respond};
 use crate::session::Session;
 use crate::upstream::{Upstream, UpstreamError};
 
@@ -51,7 +51,8 @@ impl SignedIn {
     pub(crate) fn page(&self, title: &str, place: Place, live: Live, body: Markup) -> Response {
         let name = self.user.full_name();
         let name = if name.trim().is_empty() { self.user.email.clone() } else { name };
-        respond(Page { title, place, live, person: Some(&name), body }.render())
+        let person = Some(Person { name: &name, is_admin: self.user.is_admin });
+        respond(Page { title, place, live, person, body }.render())
     }
 }
 

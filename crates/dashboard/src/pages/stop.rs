@@ -16,7 +16,7 @@ use crate::view::service::Service;
 
 #[derive(Deserialize)]
 pub(crate) struct StopForm {
-    form_token: String,
+    pub(super) form_token: String,
 }
 
 pub(crate) async fn ask(

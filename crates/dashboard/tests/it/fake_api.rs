@@ -43,6 +43,19 @@ pub(crate) struct Records {
     pub(crate) finished: Vec<Value>,
     /// Every hand-off that was asked for.
     pub(crate) handed_off: Vec<Value>,
+    /// Every token that was asked for.
+    pub(crate) asked_tokens: Vec<Value>,
+    /// What the next new request is refused with.
+    pub(crate) refuse_request: Vec<String>,
+    /// Attributes of requests that were made.
+    pub(crate) made: Vec<Value>,
+    /// Entries of the log of records.
+    pub(crate) entries: Vec<Value>,
+    pub(crate) collections: Vec<Value>,
+    /// Files that were sent, by path.
+    pub(crate) files: HashMap<String, Vec<u8>>,
+    /// Whether the user is an ordinary one.
+    pub(crate) is_ordinary: bool,
 }
 
 pub(crate) const TOKEN: &str =
@@ -77,12 +90,19 @@ impl FakeApi {
         Router::new()
             .route("/arvados/v1/users/current", get(current_user))
             .route("/arvados/v1/users/authenticate", post(authenticate))
-            .route("/arvados/v1/container_requests", get(list_requests))
+            .route("/arvados/v1/container_requests", get(list_requests).post(create_request))
             .route("/arvados/v1/container_requests/{uuid}", get(get_request).patch(patch_request))
             .route("/arvados/v1/containers", get(list_containers))
             .route("/arvados/v1/links", get(list_links).post(create_link))
             .route("/arvados/v1/links/{uuid}", delete(delete_link).patch(move_link))
-            .route("/arvados/v1/api_client_authorizations", post(create_token))
+            .route("/arvados/v1/users", get(list_users))
+            .route("/arvados/v1/logs", get(list_entries))
+            .route("/arvados/v1/collections", get(list_collections).post(create_collection))
+            .route("/arvados/v1/collections/{uuid}", get(get_collection))
+            .route("/{collection}/{*path}", get(read_file).put(write_file))
+            .route("/wharf/v1/images", get(images))
+            .route("/wharf/v1/status", get(status))
+            .route("/arvados/v1/api_client_authorizations", get(list_tokens).post(create_token))
             .route("/arvados/v1/api_client_authorizations/{uuid}", delete(delete_token))
             .route("/wharf/v1/login_links/redeem", post(redeem))
             .route("/wharf/v1/sign_in_methods", get(methods))
@@ -243,6 +263,10 @@ fn filtered<T: serde::Serialize>(items: &[T], query: &HashMap<String, String>) -
     {
         "=" => item[field] == *operand,
         "in" => operand.as_array().is_some_and(|some| some.contains(&item[field])),
+        "ilike" => {
+            let wanted = operand.as_str().unwrap().trim_matches('%').to_lowercase();
+            item[field].as_str().unwrap().to_lowercase().contains(&wanted)
+        }
         other => panic!("the fake does not know the operator {other}"),
     };
     let items: Vec<Value> = items
@@ -259,7 +283,9 @@ type Params = Query<HashMap<String, String>>;
 
 async fn current_user(State(api): Api, headers: HeaderMap) -> Answer {
     api.check(&headers)?;
-    Ok(Json(serde_json::to_value(user()).unwrap()))
+    let mut me = user();
+    me.is_admin = !api.records().is_ordinary;
+    Ok(Json(serde_json::to_value(me).unwrap()))
 }
 
 async fn list_requests(State(api): Api, headers: HeaderMap, Query(query): Params) -> Answer {
@@ -339,9 +365,126 @@ async fn delete_link(State(api): Api, headers: HeaderMap, Path(uuid): Path<Strin
     Ok(Json(json!({})))
 }
 
-async fn create_token(State(api): Api, headers: HeaderMap, Json(_): Json<Value>) -> Answer {
+async fn create_token(State(api): Api, headers: HeaderMap, Json(body): Json<Value>) -> Answer {
     api.check(&headers)?;
+    api.records().asked_tokens.push(body["api_client_authorization"].clone());
     Ok(Json(api.new_token().1))
+}
+
+async fn list_tokens(State(api): Api, headers: HeaderMap) -> Answer {
+    api.check(&headers)?;
+    let tokens = api.records().tokens.clone();
+    let items: Vec<Value> = tokens
+        .iter()
+        .enumerate()
+        .map(|(index, token)| {
+            // The first was made to last, as a script's; the others are sessions.
+            let end = (index > 0).then_some("2100-01-01T00:00:00.000000000Z");
+            json!({
+                "uuid": ApiToken::parse(token).unwrap().uuid(), "owner_uuid": USER, "created_at": TIME,
+                "modified_at": TIME, "modified_by_user_uuid": USER, "scopes": ["all"], "expires_at": end,
+            })
+        })
+        .collect();
+    Ok(Json(json!({ "items": items })))
+}
+
+async fn create_request(State(api): Api, headers: HeaderMap, Json(body): Json<Value>) -> Answer {
+    api.check(&headers)?;
+    let wanted = &body["container_request"];
+    let mut records = api.records();
+    if !records.refuse_request.is_empty() {
+        let errors = std::mem::take(&mut records.refuse_request);
+        return Err((StatusCode::UNPROCESSABLE_ENTITY, Json(json!({ "errors": errors }))));
+    }
+    records.made.push(wanted.clone());
+    let number = u32::try_from(records.requests.len()).unwrap() + 1;
+    let name = wanted["name"].as_str().unwrap_or_default();
+    let made = request(number, name, &wanted["published_ports"]);
+    records.containers.push(container(&made, "Queued", None));
+    records.requests.push(made.clone());
+    Ok(Json(serde_json::to_value(made).unwrap()))
+}
+
+async fn list_users(State(api): Api, headers: HeaderMap) -> Answer {
+    api.check(&headers)?;
+    Ok(Json(json!({ "items": [user()] })))
+}
+
+async fn list_entries(State(api): Api, headers: HeaderMap, Query(query): Params) -> Answer {
+    api.check(&headers)?;
+    filtered(&api.records().entries, &query)
+}
+
+async fn list_collections(State(api): Api, headers: HeaderMap, Query(query): Params) -> Answer {
+    api.check(&headers)?;
+    filtered(&api.records().collections, &query)
+}
+
+async fn create_collection(State(api): Api, headers: HeaderMap, Json(body): Json<Value>) -> Answer {
+    api.check(&headers)?;
+    let made = collection(9, body["collection"]["name"].as_str().unwrap(), "");
+    api.records().collections.push(made.clone());
+    Ok(Json(made))
+}
+
+async fn get_collection(State(api): Api, headers: HeaderMap, Path(uuid): Path<String>) -> Answer {
+    api.check(&headers)?;
+    let found = api.records().collections.iter().find(|it| it["uuid"] == *uuid).cloned();
+    found.map(Json).ok_or_else(|| refuse(StatusCode::NOT_FOUND, "Path not found"))
+}
+
+/// A collection of this manifest.
+pub(crate) fn collection(number: u32, name: &str, manifest_text: &str) -> Value {
+    json!({
+        "uuid": format!("wharf-4zz18-{number:015}"), "owner_uuid": USER, "name": name,
+        "modified_at": TIME, "portable_data_hash": "d41d8cd98f00b204e9800998ecf8427e+0",
+        "file_count": manifest_text.matches(':').count() / 2, "file_size_total": 33,
+        "manifest_text": manifest_text,
+    })
+}
+
+async fn read_file(
+    State(api): Api,
+    headers: HeaderMap,
+    Path(place): Path<(String, String)>,
+) -> Response {
+    if let Err(refused) = api.check(&headers) {
+        return refused.into_response();
+    }
+    let key = format!("{}/{}", place.0, place.1);
+    match api.records().files.get(&key) {
+        Some(bytes) => bytes.clone().into_response(),
+        None => refuse(StatusCode::NOT_FOUND, "no such file").into_response(),
+    }
+}
+
+async fn write_file(
+    State(api): Api,
+    headers: HeaderMap,
+    Path(place): Path<(String, String)>,
+    body: axum::body::Bytes,
+) -> Response {
+    if let Err(refused) = api.check(&headers) {
+        return refused.into_response();
+    }
+    api.records().files.insert(format!("{}/{}", place.0, place.1), body.to_vec());
+    StatusCode::CREATED.into_response()
+}
+
+async fn images(State(api): Api, headers: HeaderMap) -> Answer {
+    api.check(&headers)?;
+    let image = json!({ "id": "sha256:0a1b", "names": ["lab:1"], "size_bytes": 1_048_576 });
+    Ok(Json(json!({ "items": [image] })))
+}
+
+async fn status(State(api): Api, headers: HeaderMap) -> Answer {
+    api.check(&headers)?;
+    let waits = json!({ "container_uuid": CONTAINER, "place": 1, "reason": "waits for memory" });
+    Ok(Json(json!({
+        "version": "0.1.0", "cluster_id": "wharf", "containers": { "Running": 2, "Queued": 1 },
+        "requests": {}, "queue": [waits],
+    })))
 }
 
 async fn delete_token(State(api): Api, headers: HeaderMap, Path(uuid): Path<String>) -> Answer {

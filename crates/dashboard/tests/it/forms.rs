@@ -117,7 +117,7 @@ async fn a_host_name_is_set_moved_and_removed() {
     assert_eq!(set.header("location"), "/host-names", "{}", set.text);
     assert_eq!(site.api.records().links[0].name, "jupyter");
     let page = site.get("/host-names").cookie(&cookie).send().await;
-    page.has("jupyter.containers.localhost");
+    page.has("jupyter.<wbr>containers");
 
     let moved = site.post("/host-names/set", &form).cookie(&cookie).send().await;
     assert_eq!(moved.status, StatusCode::SEE_OTHER);

@@ -5,6 +5,8 @@
 mod escaping;
 mod fake_api;
 mod forms;
+mod launch;
+mod more_pages;
 mod open;
 mod openid;
 mod pages;

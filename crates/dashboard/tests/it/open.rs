@@ -6,6 +6,9 @@ use serde_json::json;
 use crate::fake_api::{REQUEST, TIME, TOKEN, container, request};
 use crate::site::Site;
 
+/// As a service host gives it.
+const DIGEST: &str = "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU";
+
 fn one_service() -> Site {
     let site = Site::new();
     let ports = json!({ "8888": { "label": "Lab", "access": "private" } });
@@ -19,10 +22,16 @@ fn one_service() -> Site {
 async fn t06_a_port_opens_with_a_code_in_the_address_and_no_token() {
     let site = one_service();
     let cookie = site.sign_in().await;
-    let answer = site.get(&format!("/open/{REQUEST}/8888")).cookie(&cookie).send().await;
+    // First to the service host, which marks the browser; then with the mark's digest for a code.
+    let entered = site.get(&format!("/open/{REQUEST}/8888")).cookie(&cookie).send().await;
+    assert_eq!(entered.status, StatusCode::SEE_OTHER);
+    let host = format!("{REQUEST}-8888.containers.localhost:8000");
+    assert_eq!(entered.header("location"), format!("http://{host}/.wharf/enter?path=%2F"));
+    let back = format!("/open?host={host}&path=%2F&browser={DIGEST}");
+    let answer = site.get(&back).cookie(&cookie).send().await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER);
     let location = answer.header("location");
-    let base = format!("http://{REQUEST}-8888.containers.localhost:8000/?api_token=wc1_");
+    let base = format!("http://{host}/?api_token=wc1_");
     assert!(location.starts_with(&base), "{location}");
     assert!(!location.contains("v2/") && !location.contains("v2%2F"), "{location}");
     assert_eq!(answer.header("referrer-policy"), "no-referrer");
@@ -43,7 +52,8 @@ async fn t44_whatever_the_api_says_open_leads_only_to_our_service_hosts() {
         "/account",
     ] {
         site.api.records().hand_off = Some(url.to_owned());
-        let answer = site.get(&format!("/open/{REQUEST}/8888")).cookie(&cookie).send().await;
+        let back = format!("/open?host=a.containers.localhost:8000&path=%2F&browser={DIGEST}");
+        let answer = site.get(&back).cookie(&cookie).send().await;
         assert_eq!(answer.status, StatusCode::BAD_GATEWAY, "{url}");
         assert_eq!(answer.header("location"), "");
         answer.lacks(url);
@@ -53,13 +63,14 @@ async fn t44_whatever_the_api_says_open_leads_only_to_our_service_hosts() {
 #[tokio::test]
 async fn a_service_host_that_asked_to_sign_in_is_come_back_to() {
     let site = one_service();
-    let back = "/open?host=jupyter.containers.localhost:8000&path=%2Flab%3Fa%3Db";
+    let back = "/open?host=jupyter.containers.localhost:8000&path=%2Flab%3Fa%3Db&browser=";
+    let back = &format!("{back}{DIGEST}");
     let asked = site.get(back).send().await;
     let sign_in = asked.header("location");
     let (_, next) = sign_in.split_once("next=").unwrap();
     let next =
         form_urlencoded::parse(format!("n={next}").as_bytes()).next().unwrap().1.into_owned();
-    assert_eq!(next, back);
+    assert_eq!(&next, back);
 
     let form = [("token", TOKEN), ("next", &*next)];
     let signed_in = site.post("/sign-in", &form).send().await;
@@ -71,7 +82,13 @@ async fn a_service_host_that_asked_to_sign_in_is_come_back_to() {
     let location = led.header("location");
     assert!(location.starts_with("http://jupyter.containers.localhost:8000/lab?a=b"), "{location}");
     let asked = site.api.records().handed_off[0].clone();
-    assert_eq!(asked, json!({ "host": "jupyter.containers.localhost:8000", "path": "/lab?a=b" }));
+    let host = "jupyter.containers.localhost:8000";
+    assert_eq!(asked, json!({ "host": host, "path": "/lab?a=b", "browser": DIGEST }));
+    // Without a mark there is no code: the host is asked to leave one.
+    let bare = "/open?host=jupyter.containers.localhost:8000&path=%2Flab";
+    let led = site.get(bare).cookie(&cookie).send().await;
+    assert_eq!(led.header("location"), format!("http://{host}/.wharf/enter?path=%2Flab"));
+    assert_eq!(site.api.records().handed_off.len(), 1);
 }
 
 #[tokio::test]

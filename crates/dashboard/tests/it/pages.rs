@@ -89,16 +89,19 @@ async fn the_service_page_shows_ports_facts_start_and_log() {
         "sha256:0a1b2c3d4e5f",
         "1 GiB memory",
         "Port 8888 answered",
-        "leads to port 8888",
         "hello from inside",
-        "Stop this service",
+        "/stop\" data-dialog=",
+        "Restart",
     ] {
         page.has(text);
     }
+    let access = site.get(&format!("/services/{REQUEST}/access")).cookie(&cookie).send().await;
+    access.has("leads to port 8888");
     let other = site.get("/services/wharf-xvhdp-000000000000002").cookie(&cookie).send().await;
     other.has("Why it failed: ");
     other.has("exit code 137");
-    other.lacks("Stop this service");
+    other.lacks("data-dialog=");
+    other.has("Run it again");
 }
 
 #[tokio::test]

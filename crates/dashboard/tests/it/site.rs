@@ -3,9 +3,9 @@
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request, Response, StatusCode, header};
-use dashboard::DashboardConfig;
+use dashboard::{DashboardConfig, Template};
 use http_body_util::BodyExt as _;
-use model::{ApiToken, ServiceDomain};
+use model::{Access, ApiToken, ContainerPort, PublishedPort, PublishedPorts, ServiceDomain};
 use tower::ServiceExt as _;
 
 use crate::fake_api::{FakeApi, TOKEN};
@@ -14,6 +14,22 @@ use crate::fake_api::{FakeApi, TOKEN};
 pub(crate) struct Site {
     pub(crate) api: FakeApi,
     router: Router,
+}
+
+/// One template, with a port.
+fn templates() -> Vec<Template> {
+    let mut ports = PublishedPorts::default();
+    let port = ContainerPort::literal(8888);
+    ports.insert(port, PublishedPort::new(Access::Private, "JupyterLab", "lab"));
+    vec![Template {
+        name: "JupyterLab".to_owned(),
+        description: "Notebooks in Python".to_owned(),
+        image: "jupyterlab:1".to_owned(),
+        command: ["jupyter", "lab"].map(str::to_owned).to_vec(),
+        ports,
+        vcpus: 2,
+        ram_bytes: 2 << 30,
+    }]
 }
 
 /// An answer, read to its end.
@@ -44,6 +60,7 @@ impl Site {
             ca_file: None,
             controller_url: "http://localhost:8000/".to_owned(),
             trusted_clients: vec!["https://workbench.example.com".to_owned()],
+            templates: templates(),
         };
         let token = ApiToken::parse(TOKEN).unwrap();
         let client = client::Client::in_memory(api.router(), &token);

@@ -1,17 +1,13 @@
 //! The pages that say what is in the way, and what can be done about it.
 
 use maud::{Markup, html};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 
-use super::Asked;
 use super::layout::{self, Content};
+use super::{Asked, QUERY_VALUE};
 use crate::authorize::Denied;
 use crate::directory::Target;
 use crate::refusal::{GatewayProblem, Refusal};
-
-/// What stays as it is in a query value.
-const QUERY_VALUE: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A page for everything but a service that starts.
 pub(super) fn page(refusal: &Refusal, dashboard_url: &str, asked: Asked<'_>) -> Markup {

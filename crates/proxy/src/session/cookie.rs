@@ -10,7 +10,7 @@ use http::header::{COOKIE, Entry, HeaderValue};
 
 /// Names that no app may set and no app may see, each also with `__Host-` or `__Secure-` before it and
 /// `_<port>` behind it.
-const RESERVED: [&str; 3] = ["wharf_session", "wharf_tenant", "wharf_dashboard"];
+const RESERVED: [&str; 4] = ["wharf_session", "wharf_tenant", "wharf_dashboard", "wharf_browser"];
 
 /// What our cookies are called on one origin.
 ///
@@ -21,21 +21,23 @@ pub(crate) struct CookieNames {
     pub(crate) session: Cow<'static, str>,
     /// Holds whom the browser met last; only where addresses are used again.
     pub(crate) tenant: Cow<'static, str>,
+    /// Holds what tells this browser from others while it is sent to sign in.
+    pub(crate) browser: Cow<'static, str>,
 }
 
 impl CookieNames {
     /// Names for https or http, on a wildcard name (`None`) or on an external port.
     pub(crate) fn new(https: bool, external_port: Option<u16>) -> Self {
-        let (session, tenant) = if https {
-            ("__Host-wharf_session", "__Host-wharf_tenant")
+        let (session, tenant, browser) = if https {
+            ("__Host-wharf_session", "__Host-wharf_tenant", "__Host-wharf_browser")
         } else {
-            ("wharf_session", "wharf_tenant")
+            ("wharf_session", "wharf_tenant", "wharf_browser")
         };
         let with_port = |name: &'static str| match external_port {
             None => Cow::Borrowed(name),
             Some(port) => Cow::Owned(format!("{name}_{port}")),
         };
-        Self { session: with_port(session), tenant: with_port(tenant) }
+        Self { session: with_port(session), tenant: with_port(tenant), browser: with_port(browser) }
     }
 }
 
@@ -48,6 +50,8 @@ pub(crate) struct OurCookies {
     pub(crate) is_tossed: bool,
     /// Markers of the tenant met last: ours, and what others planted.
     pub(crate) tenants: Vec<String>,
+    /// Marks of this browser: ours, and what others planted.
+    pub(crate) browsers: Vec<String>,
 }
 
 /// Whether a cookie name is reserved for us.
@@ -146,6 +150,8 @@ fn note(part: &Part<'_>, names: &CookieNames, ours: &mut OurCookies) {
         ours.session = Some(value());
     } else if part.name == names.tenant.as_bytes() {
         ours.tenants.push(value());
+    } else if part.name == names.browser.as_bytes() {
+        ours.browsers.push(value());
     }
 }
 

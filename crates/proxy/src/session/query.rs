@@ -31,6 +31,14 @@ pub(crate) fn split_token(path_and_query: &str) -> Option<QueryToken> {
     token.map(|value| QueryToken { token: decoded(value).into_owned(), rest })
 }
 
+/// The first value of a parameter, decoded.
+pub(crate) fn value_of(query: &str, wanted: &str) -> Option<String> {
+    query.split('&').find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        (decoded(name) == wanted).then(|| decoded(value).into_owned())
+    })
+}
+
 fn token_value(parameter: &str) -> Option<&str> {
     let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
     matches!(&*decoded(name), "api_token" | "arvados_api_token").then_some(value)

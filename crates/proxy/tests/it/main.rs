@@ -8,6 +8,7 @@ mod brittle;
 mod client;
 mod credentials;
 mod cross_site;
+mod enter;
 mod gate;
 mod grpc;
 mod h2c;

@@ -285,8 +285,8 @@ impl Directory for Records {
                     .get(&token.uuid())
                     .filter(|(kept, _)| kept.secret() == token.secret()),
                 Credential::Session { token_uuid, .. } => inner.principals.get(&token_uuid),
-                Credential::Code { code, service_host, .. } => match inner.codes.remove(&code) {
-                    Some((host, token)) if host == service_host => inner.principals.get(&token),
+                Credential::Code { code, place, .. } => match inner.codes.remove(&code) {
+                    Some((host, token)) if host == place => inner.principals.get(&token),
                     _ => None,
                 },
             };

@@ -51,7 +51,7 @@ impl Roles {
             Arc::new(keeping.images.clone()),
             Arc::new(logs.clone()),
         );
-        let client = Client::in_memory(api.router(), identity.owner.clone());
+        let client = Client::in_memory(api.in_front_of(api.router()), identity.owner.clone());
         let pages = settings::dashboard(config, data, &identity.secrets);
         let router = api.in_front_of(api.router().merge(dashboard::router(pages, client.clone())));
 

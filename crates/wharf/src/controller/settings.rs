@@ -158,6 +158,20 @@ pub(super) fn dashboard(config: &Config, data: &DataDir, secrets: &Secrets) -> D
             .iter()
             .map(|it| it.as_str().to_owned())
             .collect(),
+        templates: config.dashboard.templates.iter().map(template).collect(),
+    }
+}
+
+fn template(of: &config::Template) -> dashboard::Template {
+    let of = of.clone();
+    dashboard::Template {
+        name: of.name,
+        description: of.description,
+        image: of.image,
+        command: of.command,
+        ports: of.ports,
+        vcpus: of.vcpus,
+        ram_bytes: of.ram.get(),
     }
 }
 
