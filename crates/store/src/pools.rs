@@ -36,11 +36,13 @@ impl Pools {
         }
     }
 
-    /// A connection for reading.
+    /// A connection for reading. (What connecting to a server takes is on the heap, and so no part of every future.)
     pub(crate) async fn reader(&self) -> Result<Connection, StoreError> {
         Ok(match self {
             Self::Sqlite { readers, .. } => Connection::Sqlite(readers.acquire().await?),
-            Self::Postgres { readers, .. } => Connection::Postgres(readers.acquire().await?),
+            Self::Postgres { readers, .. } => {
+                Connection::Postgres(Box::pin(readers.acquire()).await?)
+            }
         })
     }
 
@@ -48,7 +50,9 @@ impl Pools {
     pub(crate) async fn writer(&self) -> Result<Connection, StoreError> {
         Ok(match self {
             Self::Sqlite { writer, .. } => Connection::Sqlite(writer.acquire().await?),
-            Self::Postgres { writer, .. } => Connection::Postgres(writer.acquire().await?),
+            Self::Postgres { writer, .. } => {
+                Connection::Postgres(Box::pin(writer.acquire()).await?)
+            }
         })
     }
 

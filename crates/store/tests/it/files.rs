@@ -1,9 +1,10 @@
 //! What only a database file has; and what is the same whatever the database, and writes much.
 
 use serde_json::json;
-use store::{Store, StoreOptions};
+use store::{Notice, Store, StoreOptions};
 
 use crate::fixture::Fixture;
+use crate::requests::set_priority;
 
 #[tokio::test]
 async fn what_was_acknowledged_is_there_for_whoever_opens_the_file_next() {

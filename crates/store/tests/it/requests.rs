@@ -6,7 +6,7 @@ use store::{ChangeKind, Notice, StoreError, TargetKey};
 
 use crate::fixture::Fixture;
 
-async fn set_priority(
+pub(crate) async fn set_priority(
     fixture: &Fixture,
     request: &ContainerRequest,
     priority: i64,
