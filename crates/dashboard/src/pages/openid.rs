@@ -115,7 +115,7 @@ async fn redeem(
             let now = App::now_seconds();
             match Session::new(login.token, login.expires_at, now) {
                 Ok(session) => {
-                    signed_in_by(app, session.by_provider(), local_path(Some(next)), tls)
+                    signed_in_by(app, &session.by_provider(), local_path(Some(next)), tls)
                 }
                 Err(_no_randomness) => no_randomness(),
             }

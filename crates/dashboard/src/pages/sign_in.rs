@@ -218,8 +218,8 @@ async fn finish(app: &App, result: SignInResult, next: &str, tls: bool) -> Respo
 
 /// Goes on after a sign-in at the provider: never by redirect, since one may follow a form of the provider, and its
 /// `form-action` need not have in it where we lead.
-pub(super) fn signed_in_by(app: &App, session: Session, next: &str, tls: bool) -> Response {
-    match app.0.sealer.set_cookie(&session, tls, App::now_seconds()) {
+pub(super) fn signed_in_by(app: &App, session: &Session, next: &str, tls: bool) -> Response {
+    match app.0.sealer.set_cookie(session, tls, App::now_seconds()) {
         Ok(cookie) => {
             let mut response = go_on_page(next);
             response.headers_mut().insert(header::SET_COOKIE, cookie);
