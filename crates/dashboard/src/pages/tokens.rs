@@ -44,7 +44,7 @@ pub(crate) async fn create(
     Form(form): Form<NewTokenForm>,
 ) -> Result<Response, NoPage> {
     me.check_form(&form.form_token)?;
-    let new = NewToken { expires_at: end(&form.days)?, scopes: scopes(&form) };
+    let new = NewToken { expires_at: end(&form.days)?, scopes: scopes(&form), owner_uuid: None };
     if new.scopes.as_ref().is_some_and(Vec::is_empty) {
         let words = "Say which calls it may make, one method and path a line.";
         return refused(&app, &me, words).await;

@@ -203,6 +203,7 @@ impl Draft {
                 json!({ "kind": "tmp", "capacity": OUTPUT_CAPACITY }),
             )]),
             runtime_constraints: constraints,
+            scheduling_parameters: JsonMap::new(),
             service: true,
             use_existing: false,
             published_ports: ports,
