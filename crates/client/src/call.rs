@@ -233,7 +233,7 @@ async fn collect(what: &str, answer: Response<BoxBody>) -> Result<Bytes, ClientE
 }
 
 /// Collected by hand: the ready-made limiter's error makes this future useless to `Send` handlers.
-async fn read_all(what: &str, mut body: BoxBody) -> Result<Bytes, ClientError> {
+pub(crate) async fn read_all(what: &str, mut body: BoxBody) -> Result<Bytes, ClientError> {
     let mut all = Vec::new();
     while let Some(frame) = body.frame().await {
         let frame =
