@@ -16,15 +16,11 @@ hints:
     dockerPull: jupyterlab
   ResourceRequirement:
     ramMin: 1024
-requirements:
-  NetworkAccess:
-    networkAccess: true
-baseCommand: [jupyter-lab]
+baseCommand: [jupyter, lab]
 arguments:
   - --ip=127.0.0.1
   - --port=8888
   - --no-browser
-  - --allow-root
   # Wharf asks who is there before a request reaches the container.
   - --IdentityProvider.token=
   - --ServerApp.allow_remote_access=True

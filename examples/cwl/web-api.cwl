@@ -1,5 +1,5 @@
 #!/usr/bin/env -S wharf cwl run
-# A small web API over a file: `wharf cwl run web-api.cwl --data hello.json`, then GET /data
+# A small web API over a file: `wharf cwl run web-api.cwl --file hello.json`, then GET /data
 cwlVersion: v1.2
 class: CommandLineTool
 label: Web API
@@ -18,8 +18,8 @@ requirements:
   InitialWorkDirRequirement:
     listing:
       - entryname: data
-        entry: $(inputs.data)
+        entry: $(inputs.file)
 baseCommand: [httpd, -f, -p, "8080", -h, .]
 inputs:
-  data: File
+  file: File
 outputs: {}

@@ -162,7 +162,7 @@ impl Client {
     ) -> Result<T, ClientError> {
         let what = describe(&method, path);
         let exchange = async {
-            let answer = self.send(method, path, body, "application/json").await?;
+            let answer = self.send(Method::PUT, path, body, "application/json").await?;
             collect(&what, answer).await
         };
         let bytes = timeout(bound, exchange)
@@ -194,16 +194,15 @@ impl Client {
     }
 
     /// A body whose answer says no more than whether it was taken, within the deadline for uploads.
-    pub(crate) async fn write(
+    pub(crate) async fn put_stream(
         &self,
-        method: Method,
         path: &str,
         body: RequestBody,
     ) -> Result<(), ClientError> {
-        let what = describe(&method, path);
+        let what = describe(&Method::PUT, path);
         let bound = self.deadlines.upload;
         let exchange = async {
-            let answer = self.send(method, path, body, "*/*").await?;
+            let answer = self.send(Method::PUT, path, body, "*/*").await?;
             refuse_errors(&what, answer).await.map(drop)
         };
         timeout(bound, exchange)
@@ -252,7 +251,7 @@ async fn collect(what: &str, answer: Response<BoxBody>) -> Result<Bytes, ClientE
 }
 
 /// Collected by hand: the ready-made limiter's error makes this future useless to `Send` handlers.
-async fn read_all(what: &str, mut body: BoxBody) -> Result<Bytes, ClientError> {
+pub(crate) async fn read_all(what: &str, mut body: BoxBody) -> Result<Bytes, ClientError> {
     let mut all = Vec::new();
     while let Some(frame) = body.frame().await {
         let frame =

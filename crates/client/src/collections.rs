@@ -1,13 +1,16 @@
 //! Collections and their files.
 
+use bytes::Bytes;
+use futures_util::StreamExt as _;
 use http::Method;
 use model::{JsonMap, Timestamp};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use crate::body::{BodyStream, Pieces, RequestBody};
-use crate::call::Client;
+use crate::call::{Client, read_all, refuse_errors};
 use crate::error::ClientError;
 use crate::list::{ListQuery, Page};
 
@@ -56,13 +59,33 @@ impl Client {
         self.get(&format!("{COLLECTIONS}/{}", encoded(uuid))).await
     }
 
-    /// An empty collection of the token's user, with a number behind its name where that is taken.
+    /// Stores a block of at most 64 MiB under its MD5; gives its locator, with the permission to read it.
+    pub async fn put_block(&self, hash: &str, bytes: Bytes) -> Result<String, ClientError> {
+        let what = format!("PUT /{hash}");
+        let bound = self.deadlines.upload;
+        let piece: std::io::Result<Bytes> = Ok(bytes);
+        let body = RequestBody::Stream(futures_util::stream::iter([piece]).boxed());
+        let exchange = async {
+            let answer = self.send(Method::PUT, &format!("/{hash}"), body, "*/*").await?;
+            let answer = refuse_errors(&what, answer).await?;
+            read_all(&what, answer.into_body()).await
+        };
+        let answer = timeout(bound, exchange)
+            .await
+            .map_err(|_elapsed| ClientError::TimedOut { what: what.clone(), bound })??;
+        Ok(String::from_utf8_lossy(&answer).trim().to_owned())
+    }
+
+    /// A collection of the token's user with these files; its blocks are signed in the manifest, an empty one is of no
+    /// files. A name that is taken gets a number.
     pub async fn create_collection(
         &self,
         name: &str,
         properties: &JsonMap,
+        manifest_text: &str,
     ) -> Result<CollectionSummary, ClientError> {
-        let collection = json!({ "name": name, "properties": properties });
+        let collection =
+            json!({ "name": name, "properties": properties, "manifest_text": manifest_text });
         let body = json!({ "collection": collection, "ensure_unique_name": true });
         self.post(COLLECTIONS, &body).await
     }
@@ -79,13 +102,7 @@ impl Client {
         path: &str,
         pieces: Pieces,
     ) -> Result<(), ClientError> {
-        self.write(Method::PUT, &place(uuid, path), RequestBody::Stream(pieces)).await
-    }
-
-    /// Makes a directory; the one above it must be there.
-    pub async fn make_directory(&self, uuid: &str, path: &str) -> Result<(), ClientError> {
-        let method = Method::from_bytes(b"MKCOL").expect("letters make a method");
-        self.write(method, &place(uuid, path), RequestBody::Empty).await
+        self.put_stream(&place(uuid, path), RequestBody::Stream(pieces)).await
     }
 
     /// Log entries about these records, newest first.

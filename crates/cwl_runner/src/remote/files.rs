@@ -2,11 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use client::{Client, RequestBody};
+use client::Client;
 use futures_util::StreamExt as _;
-use manifest::Manifest;
-use tokio::io::AsyncWriteExt as _;
-use tokio_util::io::ReaderStream;
+use manifest::{BLOCK_BYTES_MAX, BlockHash, Locator, Manifest, Node, Segment, Tree};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::disk::at;
 
@@ -16,8 +15,6 @@ const SENT: [&str; 2] = ["stg", "out"];
 const FILES_MAX: usize = 100_000;
 /// Deepest nesting of folders that is sent; a link to a folder above would have no end.
 const DEPTH_MAX: usize = 100;
-/// Bytes that are read of a file at a time.
-const PIECE_BYTES: usize = 256 << 10;
 
 /// Sends what was made ready for a job; gives the content's hash, `None` if there is nothing to send.
 pub(super) async fn upload(
@@ -32,24 +29,41 @@ pub(super) async fn upload(
     if found.iter().all(|(path, _)| SENT.contains(&path.as_str())) {
         return Ok(None);
     }
-    let words = |error: client::ClientError| format!("cannot send inputs: {error}");
-    let properties = model::JsonMap::from_iter([("type".to_owned(), "intermediate".into())]);
-    let collection =
-        client.create_collection(&format!("Inputs of {name}"), &properties).await.map_err(words)?;
-    let id = collection.uuid;
+    let mut tree = Tree::new();
     for (path, source) in found {
-        match source {
-            None => client.make_directory(&id, &path).await.map_err(words)?,
-            Some(source) => {
-                let file =
-                    tokio::fs::File::open(&source).await.map_err(|error| at(&source, &error))?;
-                let pieces = ReaderStream::with_capacity(file, PIECE_BYTES);
-                client.write_file(&id, &path, Box::pin(pieces)).await.map_err(words)?;
-            }
-        }
+        let node = match source {
+            None => Node::directory(),
+            Some(source) => Node::File(send(client, &source).await?),
+        };
+        tree.put(&path, node).map_err(|error| format!("{path}: {error}"))?;
     }
-    let collection = client.get_collection(&id).await.map_err(words)?;
+    let properties = model::JsonMap::from_iter([("type".to_owned(), "intermediate".into())]);
+    let made =
+        client.create_collection(&format!("Inputs of {name}"), &properties, &tree.text()).await;
+    let collection = made.map_err(|error| format!("cannot send inputs: {error}"))?;
     Ok(Some(collection.portable_data_hash))
+}
+
+/// Sends a file block by block.
+async fn send(client: &Client, source: &Path) -> Result<Vec<Segment>, String> {
+    let file = tokio::fs::File::open(source).await.map_err(|error| at(source, &error))?;
+    let mut segments = Vec::new();
+    let mut file = file.take(0);
+    loop {
+        file.set_limit(BLOCK_BYTES_MAX);
+        let mut block = Vec::new();
+        file.read_to_end(&mut block).await.map_err(|error| at(source, &error))?;
+        if block.is_empty() {
+            return Ok(segments);
+        }
+        let len = block.len() as u64;
+        let hash = BlockHash::of(&block).to_string();
+        let locator = client.put_block(&hash, block.into()).await;
+        let locator =
+            locator.map_err(|error| format!("cannot send {}: {error}", source.display()))?;
+        let locator = Locator::parse(&locator).map_err(|error| error.to_string())?;
+        segments.push(Segment { locator, offset: 0, len });
+    }
 }
 
 /// Folders (without a source) before what is in them.

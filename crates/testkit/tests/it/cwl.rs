@@ -221,6 +221,45 @@ fn a_service_stays_attached_tells_its_address_and_ends_with_ctrl_c() {
     wharf.finish();
 }
 
+/// Submits an example and leaves it to itself; its identifier.
+fn leave(wharf: &Wharf, words: &[&str]) -> String {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/cwl");
+    let mut command = wharf.command();
+    let output =
+        command.args(["cwl", "run", "--no-wait"]).args(words).current_dir(examples).output();
+    let output = output.expect("wharf runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+#[test]
+fn the_example_of_a_web_api_serves_its_input() {
+    let (wharf, _dir) = site();
+    let uuid = leave(&wharf, &["web-api.cwl", "--file", "hello.json"]);
+    let host = wharf.host(&format!("{uuid}-8080"));
+    wait_for("the service to answer", BOUND, || {
+        let reply = Request::new(wharf.port(), &host, "GET", "/data").send();
+        reply.status() == 200 && reply.text() == "{\"hello\": \"world\"}\n"
+    });
+    wharf.finish();
+}
+
+#[test]
+fn the_example_of_jupyterlab_opens_for_its_owner_alone() {
+    let wharf = Wharf::start();
+    wharf.import("jupyterlab.docker.tar");
+    let uuid = leave(&wharf, &["jupyterlab.cwl"]);
+    let host = wharf.host(&format!("{uuid}-8888"));
+    wait_for("JupyterLab to answer", BOUND * 3, || {
+        let request = Request::new(wharf.port(), &host, "GET", "/lab").bearer(wharf.token());
+        let reply = request.send();
+        reply.status() == 200 && reply.text().contains("JupyterLab")
+    });
+    let stranger = Request::new(wharf.port(), &host, "GET", "/lab").send();
+    assert!(matches!(stranger.status(), 401 | 403 | 404), "{}", stranger.status());
+    wharf.finish();
+}
+
 #[test]
 fn validate_names_file_line_rule_and_what_to_write() {
     let dir = tempfile::TempDir::with_prefix("wharf-cwl-test-").expect("a temporary folder");
@@ -233,7 +272,7 @@ fn validate_names_file_line_rule_and_what_to_write() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(
-        said.contains("bad.cwl:4:14:") && said.contains("did you mean \"baseCommand\"?"),
+        said.contains("bad.cwl:4:13:") && said.contains("did you mean \"baseCommand\"?"),
         "{said}"
     );
 }
