@@ -110,6 +110,18 @@ test("a hostname link's address is what is shown and opened", async () => {
   assert.equal(new URL(app.url()).hostname, "pretty.containers.localhost");
 });
 
+test("Copy link puts the exact address on the clipboard, without a code, and says so", async () => {
+  const service = await wharf.submit("to pass on", ["testkit-app"], { 8080: port("App", "private", { initial_path: "lab?x=1#y" }) });
+  await wharf.waitReady(service, "8080");
+  const { context, page } = await signedIn();
+  await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+  await page.goto(`${wharf.url}/services/${service.uuid}`);
+  await page.getByRole("button", { name: "Copy link" }).click();
+  await page.locator("#announcer").getByText("Copied").waitFor({ state: "attached" });
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), wharf.address(service, 8080, "/lab?x=1#y"));
+  await page.getByRole("button", { name: "Copy link" }).waitFor();
+});
+
 test("a service is stopped after a question", async () => {
   const service = await wharf.submit("to-stop", ["testkit-app"], { 8080: port("App") });
   await wharf.waitReady(service, "8080");

@@ -91,7 +91,8 @@ test("a log is followed, paused, searched and downloaded, and a burst does not s
   const begun = Date.now();
   await page.getByLabel("Find in the log").press("x");
   await page.getByLabel("Find in the log").press("Backspace");
-  assert.ok(Date.now() - begun < 2_000, `typing took ${Date.now() - begun} ms`);
+  // On a busy machine and with a driver in between; a page that is held up takes many times as long.
+  assert.ok(Date.now() - begun < 5_000, `typing took ${Date.now() - begun} ms`);
   await page.getByText("burst 9999").waitFor({ timeout: 10_000 });
   assert.ok(await page.locator(".log .line").count() <= 5000);
   const download = page.waitForEvent("download");
@@ -99,7 +100,10 @@ test("a log is followed, paused, searched and downloaded, and a burst does not s
   const stream = await (await download).createReadStream();
   let text = "";
   for await (const piece of stream) text += piece;
-  assert.equal(text, await wharf.cli("logs", scene.survey.uuid).then(() => text));
+  const kept = await fetch(`http://127.0.0.1:${wharf.port}/wharf/v1/logs/${scene.survey.uuid}`, {
+    headers: { Authorization: `Bearer ${wharf.token}` },
+  });
+  assert.equal(text, await kept.text());
   assert.ok(text.includes("line two") && text.includes("burst 0") && text.includes("burst 9999"));
   assert.deepEqual(problems, []);
 });

@@ -183,6 +183,8 @@ function follow(address, beatSeconds) {
 
 // ---- Small comforts
 async function copy(button) {
+  const words = button.dataset.words || button.textContent;
+  button.dataset.words = words;
   try {
     await navigator.clipboard.writeText(button.dataset.copy);
     button.textContent = "Copied";
@@ -190,7 +192,7 @@ async function copy(button) {
   } catch {
     button.textContent = "Not allowed";
   }
-  setTimeout(() => (button.textContent = "Copy"), 2000);
+  setTimeout(() => (button.textContent = words), 2000);
 }
 
 function prepare(root) {
@@ -236,6 +238,7 @@ function preview(form) {
 
 // ---- A log that is followed: lines come as text and become text, many at once in one frame
 const LINES_MAX = 5000;
+const LINES_PER_FRAME = 400; // a burst must not hold up who types
 const LINE = /^(stdout|stderr|crunch-run) \d{4}-\d\d-\d\dT(\d\d:\d\d:\d\d)\S* ?(.*)$/;
 const ESCAPES = /\u001b\[[0-9;?]*[ -/]*[@-~]|[\u0000-\u0008\u000b-\u001f\u007f]/g;
 
@@ -276,7 +279,8 @@ function followLog(log) {
     if (paused) return say();
     const atEnd = log.scrollTop + log.clientHeight >= log.scrollHeight - 8;
     const some = document.createDocumentFragment();
-    for (const text of waiting.splice(0).slice(-LINES_MAX)) {
+    if (waiting.length > LINES_MAX) waiting.splice(0, waiting.length - LINES_MAX);
+    for (const text of waiting.splice(0, LINES_PER_FRAME)) {
       const line = logLine(text);
       line.hidden = !fits(line);
       some.append(line);
@@ -286,6 +290,7 @@ function followLog(log) {
     if (atEnd) log.scrollTop = log.scrollHeight;
     if (byId("log-empty")) byId("log-empty").hidden = log.childElementCount > 0;
     if (find.value) say();
+    if (waiting.length) frame = requestAnimationFrame(show);
   };
   const put = (text) => {
     waiting.push(text);

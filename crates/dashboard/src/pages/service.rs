@@ -127,6 +127,21 @@ fn actions(service: &Service) -> Markup {
                 a.button href=(format!("/services/{uuid}/restart")) { "Run it again" }
             }
             a.button.plain href=(format!("/launch?from={uuid}")) { "Duplicate" }
+            @if !service.state.is_over() { (copy_links(service)) }
+        }
+    }
+}
+
+/// The addresses to pass on: without a code, so that each person comes in as who they are.
+fn copy_links(service: &Service) -> Markup {
+    let is_one = service.ports.len() == 1;
+    html! {
+        @for port in &service.ports {
+            @if let Some(address) = &port.address {
+                button.plain type="button" data-copy=(address.initial(&port.initial_path)) hidden {
+                    "Copy link" @if !is_one { " to " (port.label) }
+                }
+            }
         }
     }
 }
