@@ -210,7 +210,7 @@ impl Client {
             .map_err(|_elapsed| ClientError::TimedOut { what: what.clone(), bound })?
     }
 
-    async fn send(
+    pub(crate) async fn send(
         &self,
         method: Method,
         path: &str,

@@ -158,7 +158,7 @@ fn browser_tests(options: &Options) -> Result<Command> {
 
 /// `cargo xtask screenshots [FOLDER]`: every page of the dashboard at three widths, of a site that is made for it.
 pub(crate) fn screenshots(arguments: &[String]) -> Result<()> {
-    setup()?;
+    setup(false)?;
     let folder = arguments.first().map_or("docs/screenshots", String::as_str);
     let script = root().join("tests/browser/screenshots.mjs");
     let mut node = command("node", &[]);
