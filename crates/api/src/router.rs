@@ -18,6 +18,7 @@ use crate::error::ApiError;
 use crate::images::Images;
 use crate::logs::LogSource;
 use crate::sign_in::Passwords;
+use crate::webdav::locks::Locks;
 use crate::{discovery, method_override, ours, request_id, resources, websocket};
 
 /// Where image archives are sent.
@@ -37,6 +38,7 @@ struct Inner {
     logs: Arc<dyn LogSource>,
     passwords: Passwords,
     sockets: Arc<Semaphore>,
+    locks: Locks,
 }
 
 impl std::fmt::Debug for Api {
@@ -56,7 +58,8 @@ impl Api {
     ) -> Self {
         let sockets = Arc::new(Semaphore::new(config.event_sockets_max));
         let passwords = Passwords::default();
-        Self(Arc::new(Inner { store, config, blocks, images, logs, passwords, sockets }))
+        let locks = Locks::default();
+        Self(Arc::new(Inner { store, config, blocks, images, logs, passwords, sockets, locks }))
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -70,6 +73,11 @@ impl Api {
     /// Blocks, and who may read them.
     pub(crate) fn blocks(&self) -> &Blocks {
         &self.0.blocks
+    }
+
+    /// Who has locked files of collections.
+    pub(crate) fn locks(&self) -> &Locks {
+        &self.0.locks
     }
 
     /// Who tries passwords, and how often.

@@ -7,13 +7,14 @@ use anyhow::{Context, Result, bail};
 use crate::commands::{command, is_installed, root, run, target};
 
 /// A program that shows that a Debian package is there, and the package.
-const PACKAGES: [(&str, &str); 11] = [
+const PACKAGES: [(&str, &str); 12] = [
     ("busybox", "busybox-static"), // the root file system of the small images
     ("chromium", "chromium"),      // the browser of the browser tests
     ("curl", "curl"),              // an HTTP client that is not ours
     ("debootstrap", "debootstrap"), // the base of the images of Debian's packages
     ("docker-registry", "docker-registry"), // a registry of images
     ("h2load", "nghttp2-client"),  // an HTTP/2 client that is not ours
+    ("litmus", "litmus"),          // a suite of WebDAV's
     ("nginx", "nginx-light"),      // a cache in front of the site
     ("psql", "postgresql-client"), // what `wharf forward` is for
     ("unshare", "util-linux"),     // mount namespaces of the image scripts
