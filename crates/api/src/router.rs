@@ -18,6 +18,7 @@ use crate::error::ApiError;
 use crate::images::Images;
 use crate::logs::LogSource;
 use crate::sign_in::Passwords;
+use crate::webdav::locks::Locks;
 use crate::{discovery, method_override, ours, request_id, resources, websocket};
 
 /// Where image archives are sent.
@@ -38,6 +39,7 @@ struct Inner {
     passwords: Passwords,
     openid_turns: Semaphore,
     sockets: Arc<Semaphore>,
+    locks: Locks,
 }
 
 impl std::fmt::Debug for Api {
@@ -58,6 +60,7 @@ impl Api {
         let sockets = Arc::new(Semaphore::new(config.event_sockets_max));
         let passwords = Passwords::default();
         let openid_turns = Semaphore::new(ours::openid::AT_ONCE_MAX);
+        let locks = Locks::default();
         Self(Arc::new(Inner {
             store,
             config,
@@ -67,6 +70,7 @@ impl Api {
             passwords,
             openid_turns,
             sockets,
+            locks,
         }))
     }
 
@@ -81,6 +85,11 @@ impl Api {
     /// Blocks, and who may read them.
     pub(crate) fn blocks(&self) -> &Blocks {
         &self.0.blocks
+    }
+
+    /// Who has locked files of collections.
+    pub(crate) fn locks(&self) -> &Locks {
+        &self.0.locks
     }
 
     /// Who tries passwords, and how often.

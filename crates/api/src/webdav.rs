@@ -1,4 +1,4 @@
-//! The files of collections by WebDAV (RFC 4918, class 1), under the paths that Arvados's keep-web
+//! The files of collections by WebDAV (RFC 4918, classes 1 and 2), under the paths that Arvados's keep-web
 //! has: `/c=<uuid or content>/…`, `/collections/<uuid>/…`, `/by_id/<uuid or content>/…`.
 //!
 //! A part of the API and no role of its own: who may read which collection, permissions on blocks and
@@ -21,19 +21,25 @@ use crate::error::ApiError;
 use crate::resources::collections::find::{by_content, content_hash, find};
 use crate::router::Api;
 
+mod asked;
+mod conditions;
+mod lock_calls;
+pub(crate) mod locks;
 pub(crate) mod range;
 mod read;
 mod refusal;
 mod write;
 pub(crate) mod xml;
 
+use lock_calls::{Change, check};
 use refusal::Refusal;
 
 /// Everything that is answered, for `Allow` and for other origins.
-const METHODS: &str = "OPTIONS, GET, HEAD, PROPFIND, PUT, DELETE, MKCOL, MOVE, COPY";
+const METHODS: &str =
+    "OPTIONS, GET, HEAD, PROPFIND, PROPPATCH, PUT, DELETE, MKCOL, MOVE, COPY, LOCK, UNLOCK";
 /// Headers that pages of other origins may send.
-const HEADERS: &str = "Authorization, Cache-Control, Content-Type, Depth, Destination, \
-                       If-None-Match, Overwrite, Range, X-Request-Id";
+const HEADERS: &str = "Authorization, Cache-Control, Content-Type, Depth, Destination, If, \
+                       If-None-Match, Lock-Token, Overwrite, Range, Timeout, X-Request-Id";
 /// Prefixes, each followed by the identifier of a collection. The first is often percent-encoded.
 const PREFIXES: [&str; 5] = ["/c=", "/c%3D", "/c%3d", "/collections/", "/by_id/"];
 
@@ -106,18 +112,86 @@ async fn answer(api: &Api, parts: &Parts, body: Body) -> Result<Response, Refusa
     let caller = authenticate(api.store(), &parts.headers, &parts.method, parts.uri.path()).await?;
     match parts.method.as_str() {
         "GET" | "HEAD" => read::get(api, &caller, &place, parts).await,
-        "PROPFIND" => read::propfind(api, &caller, &place, &parts.headers).await,
-        "PUT" => write::put(api, &caller, &place, body).await,
-        "DELETE" => write::delete(api, &caller, &place).await,
-        "MKCOL" => write::make_directory(api, &caller, &place).await,
-        "MOVE" => write::transfer(api, &caller, &place, &parts.headers, true).await,
-        "COPY" => write::transfer(api, &caller, &place, &parts.headers, false).await,
+        "PROPFIND" => read::propfind(api, &caller, &place, &parts.headers, body).await,
+        "LOCK" => lock_calls::lock(api, &caller, &place, parts, body).await,
+        "UNLOCK" => lock_calls::unlock(api, &caller, &place, &parts.headers).await,
+        "PUT" | "PROPPATCH" | "DELETE" | "MKCOL" | "MOVE" | "COPY" => {
+            change(api, &caller, &place, parts, body).await
+        }
         other => Err(Refusal::Method(other.chars().take(20).collect())),
     }
 }
 
+/// What changes a collection, where nobody has locked it.
+async fn change(
+    api: &Api,
+    caller: &Caller,
+    place: &Place,
+    parts: &Parts,
+    body: Body,
+) -> Result<Response, Refusal> {
+    let headers = &parts.headers;
+    let whole = |path| Change { path, is_deep: true };
+    // Making or taking away a name changes the directory that it is in, too.
+    let path = place.path.as_str();
+    match parts.method.as_str() {
+        "PUT" => {
+            check(api, caller, place, headers, &[Change { path, is_deep: false }]).await?;
+            write::put(api, caller, place, body).await
+        }
+        "PROPPATCH" => {
+            check(api, caller, place, headers, &[Change { path, is_deep: false }]).await?;
+            read::refuse_changes(api, caller, place, body).await
+        }
+        "MKCOL" => {
+            check(api, caller, place, headers, &[whole(path), above(path)]).await?;
+            // RFC 4918 section 9.3: a body would say what to make, and none is understood.
+            if !body_text(body).await?.is_empty() {
+                let words = "MKCOL takes no body".to_owned();
+                return Err(Refusal::State(StatusCode::UNSUPPORTED_MEDIA_TYPE, words));
+            }
+            write::make_directory(api, caller, place).await
+        }
+        "DELETE" => {
+            check(api, caller, place, headers, &[whole(path), above(path)]).await?;
+            let deleted = write::delete(api, caller, place).await?;
+            api.locks().forget(&place.collection, path);
+            Ok(deleted)
+        }
+        method => {
+            let takes_away = method == "MOVE";
+            let to = write::destination(headers, place)?;
+            let mut changes = vec![whole(to.as_str()), above(&to)];
+            if takes_away {
+                changes.extend([whole(path), above(path)]);
+            }
+            check(api, caller, place, headers, &changes).await?;
+            let done = write::transfer(api, caller, place, headers, takes_away).await?;
+            if takes_away {
+                api.locks().forget(&place.collection, path);
+            }
+            Ok(done)
+        }
+    }
+}
+
+/// The directory that a path is in.
+fn above(path: &str) -> Change<'_> {
+    let path = path.rsplit_once('/').map_or("", |(above, _)| above);
+    Change { path, is_deep: false }
+}
+
+/// A body of XML.
+async fn body_text(body: Body) -> Result<String, Refusal> {
+    use http_body_util::BodyExt as _;
+    let body = http_body_util::Limited::new(body, asked::BODY_BYTES_MAX).collect().await;
+    let bytes = body.map_err(|_broken_or_long| Refusal::Body)?.to_bytes();
+    String::from_utf8(bytes.into())
+        .map_err(|_not_text| Refusal::Bad("the body is no text".to_owned()))
+}
+
 fn options() -> Response {
-    let headers = [("allow", METHODS), ("dav", "1"), ("ms-author-via", "DAV")];
+    let headers = [("allow", METHODS), ("dav", "1, 2"), ("ms-author-via", "DAV")];
     (StatusCode::OK, headers, Body::empty()).into_response()
 }
 

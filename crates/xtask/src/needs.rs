@@ -14,6 +14,7 @@ const PACKAGES: [(&str, &str); 12] = [
     ("debootstrap", "debootstrap"), // the base of the images of Debian's packages
     ("docker-registry", "docker-registry"), // a registry of images
     ("h2load", "nghttp2-client"),  // an HTTP/2 client that is not ours
+    ("litmus", "litmus"),          // a suite of WebDAV's
     ("nginx", "nginx-light"),      // a cache in front of the site
     ("initdb", "postgresql"),      // the server of the tests over PostgreSQL
     ("psql", "postgresql-client"), // what `wharf forward` is for

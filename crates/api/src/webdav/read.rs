@@ -12,6 +12,9 @@ use keep::tree::read_range;
 use manifest::{BlockHasher, Node, Segment, Tree};
 use model::Collection;
 
+use super::asked::{self, Wanted};
+use super::body_text;
+use super::locks::Lock;
 use super::range::{Part, part_of};
 use super::xml::{self, Entry, Multistatus, encoded};
 use super::{Place, Refusal, collection};
@@ -127,7 +130,12 @@ pub(super) async fn propfind(
     caller: &Caller,
     place: &Place,
     headers: &HeaderMap,
+    body: Body,
 ) -> Result<Response, Refusal> {
+    let wanted = asked::properties(&body_text(body).await?);
+    let wanted = wanted.ok_or_else(|| {
+        Refusal::Bad("the body does not say which properties are wanted".to_owned())
+    })?;
     let depth = match headers.get("depth").map(HeaderValue::as_bytes) {
         Some(b"0") => 0,
         Some(b"1") => 1,
@@ -137,9 +145,43 @@ pub(super) async fn propfind(
     };
     let collection = collection(api, caller, place).await?;
     let tree = tree_of(&collection).await?;
-    let (place, n_bytes) = (place.clone(), collection.manifest_text.len());
-    let listed = heavy(n_bytes, move || list(&tree, &place, &collection, depth)).await??;
-    Ok(xml::answer(listed))
+    let (place, n_bytes, api) = (place.clone(), collection.manifest_text.len(), api.clone());
+    let listed = heavy(n_bytes, move || {
+        let locks_on = |path: &str| api.locks().on(collection.uuid.as_str(), path);
+        list(&tree, &place, &collection, depth, &wanted, &locks_on)
+    });
+    Ok(xml::answer(listed.await??))
+}
+
+/// `PROPPATCH`: properties are what files are, and are not written down beside them.
+pub(super) async fn refuse_changes(
+    api: &Api,
+    caller: &Caller,
+    place: &Place,
+    body: Body,
+) -> Result<Response, Refusal> {
+    let collection = collection(api, caller, place).await?;
+    let node = tree_of(&collection).await?;
+    let node = node.get(&place.path).ok_or_else(|| no_such(place))?;
+    let names = asked::changes(&body_text(body).await?);
+    let names = names.ok_or_else(|| {
+        Refusal::Bad("the body does not say which properties to change".to_owned())
+    })?;
+    let entry = entry(place, &place.path, node, modified(&collection));
+    Ok(xml::answer(xml::refusal_of_changes(&entry.href, &names)))
+}
+
+/// The tag of what is at a place, if it is a file.
+pub(super) async fn etag_at(
+    api: &Api,
+    caller: &Caller,
+    place: &Place,
+) -> Result<Option<String>, Refusal> {
+    let collection = collection(api, caller, place).await?;
+    Ok(match tree_of(&collection).await?.get(&place.path) {
+        Some(Node::File(segments)) => Some(etag(segments)),
+        _ => None,
+    })
 }
 
 fn list(
@@ -147,6 +189,8 @@ fn list(
     place: &Place,
     collection: &Collection,
     depth: usize,
+    wanted: &Wanted,
+    locks_on: &dyn Fn(&str) -> Vec<Lock>,
 ) -> Result<String, Refusal> {
     let node = tree.get(&place.path).ok_or_else(|| no_such(place))?;
     let modified = modified(collection);
@@ -159,7 +203,13 @@ fn list(
             let words = format!("there are more than {ENTRIES_MAX} entries: ask with Depth: 1");
             return Err(Refusal::State(StatusCode::FORBIDDEN, words));
         }
-        multistatus.add(&entry(place, &path, node, modified));
+        let locks = locks_on(&path);
+        multistatus.add_wanted(
+            &entry(place, &path, node, modified),
+            wanted,
+            &place.root,
+            Some(&locks),
+        );
         if level < depth {
             let below: Vec<_> = node
                 .entries()

@@ -42,6 +42,25 @@ pub(super) async fn put(
     .await
 }
 
+/// Makes an empty file where there is nothing; whether it did.
+pub(super) async fn make_empty(api: &Api, caller: &Caller, place: &Place) -> Result<bool, Refusal> {
+    let collection = of_place(api, caller, place).await?;
+    if tree_of(&collection).await?.get(&place.path).is_some() {
+        return Ok(false);
+    }
+    let path = place.path.clone();
+    change(api, caller, place, move |tree| {
+        check_target(tree, &path)?;
+        // Somebody else may have been faster.
+        if tree.get(&path).is_none() {
+            tree.put(&path, Node::File(Vec::new())).map_err(|error| refused(&error))?;
+        }
+        Ok(StatusCode::CREATED)
+    })
+    .await?;
+    Ok(true)
+}
+
 pub(super) async fn delete(api: &Api, caller: &Caller, place: &Place) -> Result<Response, Refusal> {
     let path = place.path.clone();
     change(api, caller, place, move |tree| {
@@ -115,7 +134,7 @@ fn overlap(a: &str, b: &str) -> bool {
 }
 
 /// The path of the `Destination` header, which must be in the same collection.
-fn destination(headers: &HeaderMap, place: &Place) -> Result<String, Refusal> {
+pub(super) fn destination(headers: &HeaderMap, place: &Place) -> Result<String, Refusal> {
     let wrong = || Refusal::Bad("Destination must be a path in the same collection".to_owned());
     let text = headers.get("destination").and_then(|value| value.to_str().ok());
     let uri: Uri = text.ok_or_else(wrong)?.parse().map_err(|_no_address| wrong())?;
@@ -156,7 +175,11 @@ async fn finished(upload: Upload) -> Result<Segment, Refusal> {
 }
 
 /// The collection, where this caller may change it here.
-async fn of_place(api: &Api, caller: &Caller, place: &Place) -> Result<Collection, Refusal> {
+pub(super) async fn of_place(
+    api: &Api,
+    caller: &Caller,
+    place: &Place,
+) -> Result<Collection, Refusal> {
     if place.is_content() {
         let words = "what is named by its content cannot change: use the collection's uuid";
         return Err(Refusal::State(StatusCode::METHOD_NOT_ALLOWED, words.to_owned()));

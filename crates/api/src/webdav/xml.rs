@@ -2,6 +2,8 @@
 
 use std::time::SystemTime;
 
+use super::asked::{Name, Wanted};
+use super::locks::Lock;
 use axum::response::{IntoResponse as _, Response};
 use http::{StatusCode, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -38,35 +40,135 @@ impl Multistatus {
         )
     }
 
+    /// All that is known of it.
     pub(crate) fn add(&mut self, entry: &Entry<'_>) {
+        self.add_wanted(entry, &Wanted::All, "", None);
+    }
+
+    /// What is wanted of it. Locks are told below `root`; none where there are none at all.
+    pub(super) fn add_wanted(
+        &mut self,
+        entry: &Entry<'_>,
+        wanted: &Wanted,
+        root: &str,
+        locks: Option<&[Lock]>,
+    ) {
+        let mut known = properties(entry);
+        if let Some(locks) = locks {
+            known.push(("supportedlock", SUPPORTED_LOCK.to_owned()));
+            known.push(("lockdiscovery", locks.iter().map(|lock| active(root, lock)).collect()));
+        }
         let xml = &mut self.0;
         xml.push_str("<D:response>");
         element(xml, "href", &entry.href);
-        xml.push_str("<D:propstat><D:prop>");
-        element(xml, "displayname", entry.name);
-        if let Some(modified) = entry.modified {
-            element(xml, "getlastmodified", &httpdate::fmt_http_date(modified));
-        }
-        match entry.size {
-            Some(size) => {
-                xml.push_str("<D:resourcetype></D:resourcetype>");
-                element(xml, "getcontentlength", &size.to_string());
-                element(xml, "getcontenttype", entry.content_type);
-                if let Some(etag) = &entry.etag {
-                    element(xml, "getetag", etag);
+        let (mut found, mut missing) = (String::new(), String::new());
+        match wanted {
+            Wanted::All => known.iter().for_each(|(name, inner)| raw(&mut found, name, inner)),
+            Wanted::Names => known.iter().for_each(|(name, _)| raw(&mut found, name, "")),
+            Wanted::These(names) => {
+                for name in names {
+                    match known.iter().find(|(known, _)| name.is_dav(known)) {
+                        Some((known, inner)) => raw(&mut found, known, inner),
+                        None => foreign(&mut missing, name),
+                    }
                 }
             }
-            None => {
-                xml.push_str("<D:resourcetype><D:collection xmlns:D=\"DAV:\"/></D:resourcetype>")
-            }
         }
-        xml.push_str("</D:prop><D:status>HTTP/1.1 200 OK</D:status></D:propstat></D:response>");
+        if !found.is_empty() || missing.is_empty() {
+            propstat(xml, &found, "200 OK");
+        }
+        if !missing.is_empty() {
+            propstat(xml, &missing, "404 Not Found");
+        }
+        xml.push_str("</D:response>");
     }
 
     pub(crate) fn finish(mut self) -> String {
         self.0.push_str("</D:multistatus>");
         self.0
     }
+}
+
+/// Both kinds of write lock (RFC 4918 section 15.10).
+const SUPPORTED_LOCK: &str = "<D:lockentry><D:lockscope><D:exclusive/></D:lockscope>\
+    <D:locktype><D:write/></D:locktype></D:lockentry><D:lockentry><D:lockscope><D:shared/>\
+    </D:lockscope><D:locktype><D:write/></D:locktype></D:lockentry>";
+
+/// Name and content of each property.
+fn properties(entry: &Entry<'_>) -> Vec<(&'static str, String)> {
+    let mut known = vec![("displayname", escaped(entry.name))];
+    if let Some(modified) = entry.modified {
+        known.push(("getlastmodified", httpdate::fmt_http_date(modified)));
+    }
+    match entry.size {
+        Some(size) => {
+            known.push(("resourcetype", String::new()));
+            known.push(("getcontentlength", size.to_string()));
+            known.push(("getcontenttype", escaped(entry.content_type)));
+            known.extend(entry.etag.as_ref().map(|etag| ("getetag", escaped(etag))));
+        }
+        None => {
+            known.push(("resourcetype", "<D:collection xmlns:D=\"DAV:\"/>".to_owned()));
+        }
+    }
+    known
+}
+
+/// A lock that is there.
+fn active(root: &str, lock: &Lock) -> String {
+    let mut xml = String::from("<D:activelock>");
+    let scope = if lock.is_shared { "<D:shared/>" } else { "<D:exclusive/>" };
+    raw(&mut xml, "locktype", "<D:write/>");
+    raw(&mut xml, "lockscope", scope);
+    element(&mut xml, "depth", if lock.is_deep { "infinity" } else { "0" });
+    element(&mut xml, "owner", &lock.owner);
+    element(&mut xml, "timeout", &format!("Second-{}", lock.seconds_left()));
+    let mut href = String::new();
+    element(&mut href, "href", &lock.token);
+    raw(&mut xml, "locktoken", &href);
+    href.clear();
+    element(&mut href, "href", &format!("{root}/{}", encoded(&lock.path)));
+    raw(&mut xml, "lockroot", &href);
+    xml.push_str("</D:activelock>");
+    xml
+}
+
+/// The body of an answer to `LOCK`.
+pub(super) fn lock_answer(root: &str, lock: &Lock) -> String {
+    let mut discovery = String::new();
+    raw(&mut discovery, "lockdiscovery", &active(root, lock));
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?><D:prop xmlns:D=\"DAV:\">{discovery}</D:prop>"
+    )
+}
+
+/// The body of an answer to `PROPPATCH`: nothing of it can be changed.
+pub(super) fn refusal_of_changes(href: &str, names: &[Name]) -> String {
+    let mut multistatus = Multistatus::new();
+    let xml = &mut multistatus.0;
+    xml.push_str("<D:response>");
+    element(xml, "href", href);
+    let mut refused = String::new();
+    names.iter().for_each(|name| foreign(&mut refused, name));
+    propstat(xml, &refused, "403 Forbidden");
+    xml.push_str("</D:response>");
+    multistatus.finish()
+}
+
+fn propstat(xml: &mut String, properties: &str, status: &str) {
+    xml.extend(["<D:propstat><D:prop>", properties, "</D:prop><D:status>HTTP/1.1 ", status]);
+    xml.push_str("</D:status></D:propstat>");
+}
+
+/// A property of whatever namespace, without content.
+fn foreign(xml: &mut String, name: &Name) {
+    let (local, namespace) = (escaped(&name.local), escaped(&name.namespace));
+    xml.extend(["<", &local, " xmlns=\"", &namespace, "\"/>"]);
+}
+
+/// An element of ours with finished content.
+fn raw(xml: &mut String, name: &str, inner: &str) {
+    xml.extend(["<D:", name, ">", inner, "</D:", name, ">"]);
 }
 
 /// The answer with a finished body.
@@ -81,7 +183,11 @@ pub(crate) fn encoded(path: &str) -> String {
 }
 
 fn element(xml: &mut String, name: &str, text: &str) {
-    xml.extend(["<D:", name, ">"]);
+    raw(xml, name, &escaped(text));
+}
+
+fn escaped(text: &str) -> String {
+    let mut xml = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
             '&' => xml.push_str("&amp;"),
@@ -93,7 +199,7 @@ fn element(xml: &mut String, name: &str, text: &str) {
             other => xml.push(other),
         }
     }
-    xml.extend(["</D:", name, ">"]);
+    xml
 }
 
 #[cfg(test)]

@@ -43,5 +43,6 @@ mod smuggling;
 mod transfers;
 mod upgrade;
 mod volumes;
+mod webdav;
 mod websocket_suites;
 mod websockets;
