@@ -14,13 +14,14 @@ struct Site {
 
 impl Site {
     fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap() }
+        Self { dir: tempfile::tempdir().expect("a file of the test") }
     }
 
     fn write(&self, name: &str, text: &str) {
         let path = self.dir.path().join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
+        std::fs::create_dir_all(path.parent().expect("it has a folder"))
+            .expect("a file of the test");
+        std::fs::write(path, text).expect("a file of the test");
     }
 
     fn path(&self, name: &str) -> String {
@@ -47,8 +48,8 @@ impl Site {
         self.write("t.cwl", &format!("{HEAD}{text}stdout: said\noutputs: {{said: stdout}}\n"));
         self.run("t.cwl", &[])?;
         let path = self.dir.path().join("outputs/said");
-        let said = std::fs::read_to_string(&path).unwrap();
-        std::fs::remove_file(path).unwrap();
+        let said = std::fs::read_to_string(&path).expect("a file of the test");
+        std::fs::remove_file(path).expect("a file of the test");
         Ok(said)
     }
 }
