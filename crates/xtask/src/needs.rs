@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use crate::commands::{command, is_installed, root, run, target};
 
 /// A program that shows that a Debian package is there, and the package.
-const PACKAGES: [(&str, &str); 12] = [
+const PACKAGES: [(&str, &str); 13] = [
     ("busybox", "busybox-static"), // the root file system of the small images
     ("chromium", "chromium"),      // the browser of the browser tests
     ("curl", "curl"),              // an HTTP client that is not ours
