@@ -162,7 +162,7 @@ impl Client {
     ) -> Result<T, ClientError> {
         let what = describe(&method, path);
         let exchange = async {
-            let answer = self.send(Method::PUT, path, body, "application/json").await?;
+            let answer = self.send(method, path, body, "application/json").await?;
             collect(&what, answer).await
         };
         let bytes = timeout(bound, exchange)
