@@ -126,9 +126,9 @@ mod tests {
     #[test]
     fn logins_are_found_by_registry() {
         let logins: Logins = serde_json::from_str(
-            r#"{"auths": {"localhost:5000": {"auth": "YWRhOmEgc2VjcmV0"}, "quay.io": {},
+            r#"{"auths": {"localhost:5000": {"auth": "YWRhOmEgc2VjcmV0"}, "registry.example": {},
                 "https://index.docker.io/v1/": {"username": "bob", "password": "p:w"}},
-                "credsStore": "desktop", "credHelpers": {"gcr.io": "gcloud"}}"#,
+                "credsStore": "desktop", "credHelpers": {"images.example": "gcloud"}}"#,
         )
         .unwrap();
         let of = |registry| logins.of(registry).unwrap();
@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(of("localhost:5000"), login("ada", "a secret"));
         assert_eq!(of("docker.io"), login("bob", "p:w"));
         assert_eq!(of("elsewhere.example"), None);
-        for (registry, helper) in [("quay.io", "desktop"), ("gcr.io", "gcloud")] {
+        for (registry, helper) in [("registry.example", "desktop"), ("images.example", "gcloud")] {
             let error = logins.of(registry).unwrap_err().to_string();
             assert!(error.contains(helper), "{error}");
         }

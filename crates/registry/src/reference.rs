@@ -149,10 +149,10 @@ mod tests {
         check("index.docker.io/busybox", hub, "latest", "busybox:latest");
         check("curii/a:2", "https://registry-1.docker.io/v2/curii/a", "2", "curii/a:2");
         check(
-            "quay.io:444/Team/x".to_ascii_lowercase().as_str(),
-            "https://quay.io:444/v2/team/x",
+            "registry.example:444/Team/x".to_ascii_lowercase().as_str(),
+            "https://registry.example:444/v2/team/x",
             "latest",
-            "quay.io:444/team/x:latest",
+            "registry.example:444/team/x:latest",
         );
         check(
             "localhost:5000/x",

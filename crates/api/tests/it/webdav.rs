@@ -96,7 +96,7 @@ async fn directories_are_listed_as_workbench_reads_them() {
     assert_eq!(count(&fixture.dav("PROPFIND", &root, &[("depth", "0")], "").await), 1);
     let options = Request::options(format!("{root}/x")).body(axum::body::Body::empty()).unwrap();
     let options = fixture.exchange(options).await;
-    assert_eq!((options.status.as_u16(), &options.headers["dav"]), (200, &"1".parse().unwrap()));
+    assert_eq!((options.status.as_u16(), &options.headers["dav"]), (200, &"1, 2".parse().unwrap()));
 }
 
 #[tokio::test]
@@ -144,4 +144,82 @@ async fn files_are_written_moved_and_deleted() {
     assert_eq!(status("PUT", &format!("/c={hash}/x"), &[], "x").await, 405);
     let record = fixture.get(&fixture.ada, &format!("/arvados/v1/collections/{uuid}")).await.ok();
     assert_eq!(record["file_count"], Value::from(2));
+}
+
+const EXCLUSIVE: &str = "<lockinfo xmlns=\"DAV:\"><lockscope><exclusive/></lockscope>\
+    <locktype><write/></locktype><owner>ada</owner></lockinfo>";
+
+#[tokio::test]
+async fn what_is_locked_changes_by_its_token_alone() {
+    let fixture = Fixture::new().await;
+    let (uuid, _) = fixture.two_files(&fixture.ada).await;
+    let path = format!("/c={uuid}/ten.txt");
+    let locked = fixture.dav("LOCK", &path, &[("timeout", "Second-60")], EXCLUSIVE).await;
+    assert_eq!(locked.status, 200, "{}", locked.text);
+    assert!(locked.text.contains("<D:owner>ada</D:owner>"), "{}", locked.text);
+    let token = locked.headers["lock-token"].to_str().unwrap().to_owned();
+    assert!(token.starts_with("<opaquelocktoken:"), "{token}");
+    for (method, headers) in [
+        ("PUT", &[][..]),
+        ("DELETE", &[]),
+        ("PUT", &[("if", "(<opaquelocktoken:0>)(Not <DAV:no-lock>)")]),
+        ("MOVE", &[("destination", "http://x/elsewhere")]),
+    ] {
+        let status = fixture.dav(method, &path, headers, "").await.status.as_u16();
+        // What is wrong with a destination is told first.
+        assert!([423, 400].contains(&status), "{method}: {status}");
+    }
+    assert_eq!(fixture.dav("LOCK", &path, &[], EXCLUSIVE).await.status, 423);
+    // Below a whole collection that is to go, too.
+    let shown = format!("({token})");
+    let found = fixture.dav("PROPFIND", &path, &[("depth", "0")], "").await;
+    assert!(found.text.contains(token.trim_matches(['<', '>'])), "{}", found.text);
+    let wrong = format!("({token} [\"another\"])");
+    assert_eq!(fixture.dav("PUT", &path, &[("if", &wrong)], "new").await.status, 412);
+    assert_eq!(fixture.dav("PUT", &path, &[("if", "(nonsense")], "new").await.status, 400);
+    assert_eq!(fixture.dav("PUT", &path, &[("if", &shown)], "new").await.status, 204);
+    let again = fixture.dav("LOCK", &path, &[("if", &shown)], "").await;
+    assert_eq!(again.status, 200, "{}", again.text);
+    assert_eq!(fixture.dav("UNLOCK", &path, &[("lock-token", "<x>")], "").await.status, 409);
+    assert_eq!(fixture.dav("UNLOCK", &path, &[("lock-token", &token)], "").await.status, 204);
+    assert_eq!(fixture.dav("PUT", &path, &[], "free").await.status, 204);
+    // What is not there is made, so that nobody else makes it; what cannot be is not locked.
+    let fresh = format!("/c={uuid}/fresh");
+    assert_eq!(fixture.dav("LOCK", &fresh, &[], EXCLUSIVE).await.status, 201);
+    assert_eq!(fixture.dav("GET", &fresh, &[], "").await.text, "");
+    let nowhere = format!("/c={uuid}/no/where");
+    assert_eq!(fixture.dav("LOCK", &nowhere, &[], EXCLUSIVE).await.status, 409);
+    assert_eq!(fixture.dav("LOCK", &path, &[], "<lockinfo/>").await.status, 400);
+    let options = fixture.dav("OPTIONS", &path, &[], "").await;
+    assert_eq!(options.headers["dav"], "1, 2");
+}
+
+#[tokio::test]
+async fn properties_are_told_as_they_are_asked_for() {
+    let fixture = Fixture::new().await;
+    let (uuid, _) = fixture.two_files(&fixture.ada).await;
+    let path = format!("/c={uuid}/ten.txt");
+    let chosen = "<propfind xmlns=\"DAV:\"><prop><getcontentlength/><quota/>\
+        <colour xmlns=\"urn:x\"/></prop></propfind>";
+    let told = fixture.dav("PROPFIND", &path, &[("depth", "0")], chosen).await;
+    assert_eq!(told.status, 207, "{}", told.text);
+    let (found, missing) = told.text.split_once("200 OK").unwrap();
+    assert!(found.contains("<D:getcontentlength>10</D:getcontentlength>"), "{found}");
+    assert!(!told.text.contains("getetag"), "{}", told.text);
+    assert!(missing.contains("<colour xmlns=\"urn:x\"/>"), "{missing}");
+    assert!(missing.contains("<quota xmlns=\"DAV:\"/>") && missing.contains("404"), "{missing}");
+    let names = "<propfind xmlns=\"DAV:\"><propname/></propfind>";
+    let told = fixture.dav("PROPFIND", &path, &[("depth", "0")], names).await;
+    assert!(told.text.contains("<D:getcontentlength></D:getcontentlength>"), "{}", told.text);
+    for nonsense in
+        ["<propfind", "<x/>", "<!DOCTYPE x><propfind xmlns=\"DAV:\"><allprop/></propfind>"]
+    {
+        let told = fixture.dav("PROPFIND", &path, &[("depth", "0")], nonsense).await;
+        assert_eq!(told.status, 400, "{nonsense}");
+    }
+    let change = "<propertyupdate xmlns=\"DAV:\"><set><prop><colour xmlns=\"urn:x\">red</colour>\
+        </prop></set></propertyupdate>";
+    let told = fixture.dav("PROPPATCH", &path, &[], change).await;
+    assert_eq!(told.status, 207, "{}", told.text);
+    assert!(told.text.contains("403 Forbidden"), "{}", told.text);
 }
