@@ -57,6 +57,9 @@ pub enum ConfigFault {
     /// A parameter that is ours to set, or a scope without `openid`.
     #[error("AuthenticationRequestParameters: {0}")]
     Parameter(String),
+    /// The certificates to trust cannot be read.
+    #[error("CAFile: {0}")]
+    Roots(String),
 }
 
 impl ProviderConfig {

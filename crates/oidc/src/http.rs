@@ -1,23 +1,15 @@
 //! One request to the provider: a deadline over all of it, a bound on the answer, no redirects.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::uri::Scheme;
 use http::{HeaderValue, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
-use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
+use outbound::{Bounds, Outbound, RootsError, TlsTrust, is_loopback};
 
 /// Largest answer; key sets of large providers have some 10 KiB.
 const ANSWER_BYTES_MAX: usize = 512 * 1024;
-/// What we call ourselves.
-const USER_AGENT: &str = concat!("wharf/", env!("CARGO_PKG_VERSION"));
 
 /// An address of a provider that secrets may be sent to: https, or anything on loopback.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,16 +40,10 @@ impl Endpoint {
     }
 }
 
-fn is_loopback(host: &str) -> bool {
-    let host = host.trim_matches(['[', ']']);
-    host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-        || host.eq_ignore_ascii_case("localhost")
-}
-
-/// Asks one provider; connections are not kept, since sign-ins are minutes apart.
+/// Asks one provider.
 #[derive(Clone)]
 pub(crate) struct Http {
-    tls: TlsConnector,
+    outbound: Outbound,
     timeout: Duration,
 }
 
@@ -68,8 +54,11 @@ pub(crate) struct Answer {
 }
 
 impl Http {
-    pub(crate) fn new(tls: Arc<rustls::ClientConfig>, timeout: Duration) -> Self {
-        Self { tls: TlsConnector::from(tls), timeout }
+    /// # Errors
+    /// When the roots cannot be loaded.
+    pub(crate) fn new(trust: &TlsTrust, timeout: Duration) -> Result<Self, RootsError> {
+        let bounds = Bounds { connect: timeout, answer: timeout, silence: timeout };
+        Ok(Self { outbound: Outbound::new(trust, bounds)?, timeout })
     }
 
     /// Reads a document.
@@ -101,72 +90,38 @@ impl Http {
         authorization: Option<&HeaderValue>,
         body: Bytes,
     ) -> Result<Answer, String> {
-        let uri = endpoint.as_uri();
-        let place = place(uri);
+        let place = place(endpoint.as_uri());
         if let Some(authorization) = authorization {
             request = request.header(header::AUTHORIZATION, authorization);
         }
-        let host = uri.authority().map_or("", |authority| authority.as_str());
-        let path = uri.path_and_query().map_or("/", |path| path.as_str());
         let request = request
-            .uri(path)
-            .header(header::HOST, host)
             .header(header::ACCEPT, "application/json")
-            .header(header::USER_AGENT, USER_AGENT)
             .body(Full::new(body))
             .map_err(|error| format!("{place} cannot be asked: {error}"))?;
         let asking = async {
-            let socket = self.connect(uri).await.map_err(|why| why.to_string())?;
-            exchange(socket, request).await
+            let answer = self.outbound.send(request).await.map_err(|error| words(&error))?;
+            let status = answer.status();
+            let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
+            let body = body.map_err(|error| words(&*error))?.to_bytes();
+            Ok(Answer { status, body })
         };
         match tokio::time::timeout(self.timeout, asking).await {
-            Ok(answer) => answer.map_err(|why| format!("{place} gave no answer: {why}")),
+            Ok(answer) => answer.map_err(|why: String| format!("{place} gave no answer: {why}")),
             Err(_elapsed) => Err(format!("{place} gave no answer within {:?}", self.timeout)),
         }
     }
+}
 
-    async fn connect(&self, uri: &Uri) -> std::io::Result<Box<dyn Socket>> {
-        let is_https = uri.scheme() == Some(&Scheme::HTTPS);
-        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-        let port = uri.port_u16().unwrap_or(if is_https { 443 } else { 80 });
-        let socket = TcpStream::connect((host, port)).await?;
-        if !is_https {
-            return Ok(Box::new(socket));
-        }
-        let name = ServerName::try_from(host.to_owned()).map_err(std::io::Error::other)?;
-        Ok(Box::new(self.tls.connect(name, socket).await?))
-    }
+/// An error with what is behind it.
+fn words(error: &dyn std::error::Error) -> String {
+    let behind = std::iter::successors(error.source(), |error| error.source());
+    behind.fold(error.to_string(), |words, error| format!("{words}: {error}"))
 }
 
 /// Scheme, host and port, for messages: paths and queries of providers may hold names of tenants.
 fn place(uri: &Uri) -> String {
     let scheme = uri.scheme_str().unwrap_or_default();
     format!("{scheme}://{}", uri.authority().map_or("", |authority| authority.as_str()))
-}
-
-/// Plain or with TLS.
-trait Socket: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket for S {}
-
-async fn exchange(
-    socket: Box<dyn Socket>,
-    request: Request<Full<Bytes>>,
-) -> Result<Answer, String> {
-    let handshake = http1::handshake(TokioIo::new(socket)).await;
-    let (mut sender, connection) = handshake.map_err(|error| error.to_string())?;
-    let talk = async move {
-        let answer = sender.send_request(request).await.map_err(|error| error.to_string())?;
-        let status = answer.status();
-        let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
-        let body = body.map_err(|error| error.to_string())?.to_bytes();
-        Ok(Answer { status, body })
-    };
-    tokio::pin!(talk, connection);
-    // The connection moves only while it is polled; where it ends first, what it read is still to be had.
-    tokio::select! {
-        answer = &mut talk => answer,
-        _ended = &mut connection => talk.await,
-    }
 }
 
 #[cfg(test)]

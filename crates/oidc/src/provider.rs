@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderValue, StatusCode};
+use outbound::TlsTrust;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::sync::Mutex;
@@ -87,16 +88,14 @@ impl fmt::Debug for Provider {
 }
 
 impl Provider {
-    /// Asks nobody yet. `tls` says which servers are believed.
+    /// Asks nobody yet. `trust` says which servers are believed.
     ///
     /// # Errors
     /// Where the config cannot be so.
-    pub fn new(
-        config: ProviderConfig,
-        tls: Arc<rustls::ClientConfig>,
-    ) -> Result<Self, ConfigFault> {
+    pub fn new(config: ProviderConfig, trust: &TlsTrust) -> Result<Self, ConfigFault> {
         config.check()?;
-        let http = Http::new(tls, config.timeout);
+        let http = Http::new(trust, config.timeout)
+            .map_err(|error| ConfigFault::Roots(format!("{error}: {}", error.source)))?;
         Ok(Self(Arc::new(Inner { config, http, known: Mutex::default() })))
     }
 

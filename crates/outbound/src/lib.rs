@@ -1,4 +1,4 @@
-//! Requests to servers that are not ours: object stores, registries of images.
+//! Requests to servers that are not ours: object stores, registries of images, providers of identities.
 //!
 //! What it is for: one HTTPS client for all of them, with the machine's roots of trust, kept
 //! connections, and a deadline on each wait. What it does not do: it follows no redirect, keeps no

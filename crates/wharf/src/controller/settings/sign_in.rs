@@ -1,7 +1,6 @@
 //! The ways to sign in, from the config.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use api::{SignInConfig, SignInProvider};
@@ -29,7 +28,6 @@ pub(super) fn config(config: &Config) -> Result<SignInConfig> {
 fn provider(config: &Config, wanted: &OpenIdConnect) -> Result<Provider> {
     let redirect_uri = format!("{}login", config.services.controller_url);
     let trust = wanted.ca_file.clone().map_or(TlsTrust::System, TlsTrust::File);
-    let tls = trust.client_config().context("CAFile")?;
     let secret = match (&wanted.client_secret, &wanted.client_secret_file) {
         (Some(secret), _) => Some(secret.expose().to_owned()),
         (None, Some(path)) => Some(read_secret(path)?),
@@ -47,7 +45,7 @@ fn provider(config: &Config, wanted: &OpenIdConnect) -> Result<Provider> {
         clock_skew: wanted.clock_skew,
         ..ProviderConfig::new(&wanted.issuer, &wanted.client_id, &redirect_uri)
     };
-    Ok(Provider::new(provider, Arc::new(tls))?)
+    Ok(Provider::new(provider, &trust)?)
 }
 
 fn read_secret(path: &Path) -> Result<String> {
