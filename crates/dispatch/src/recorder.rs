@@ -87,19 +87,18 @@ impl Recorder {
         uuid: ContainerUuid,
         started_at: Timestamp,
     ) -> Result<Option<Container>, StoreError> {
-        let Some(container) = self.store.container(uuid).await? else { return Ok(None) };
-        if container.state.is_over() {
-            return Ok(None);
+        let Some(mut container) = self.store.container(uuid).await? else { return Ok(None) };
+        if container.state == ContainerState::Queued {
+            // Another controller that is told the same may be quicker: what counts is how it is now.
+            self.store.lock_container(uuid, &self.config.name).await?;
+            let Some(locked) = self.store.container(uuid).await? else { return Ok(None) };
+            container = locked;
         }
-        if container.state == ContainerState::Queued
-            && !self.store.lock_container(uuid, &self.config.name).await?
-        {
-            return Ok(None);
+        match container.state {
+            ContainerState::Running => return Ok(Some(container)),
+            ContainerState::Locked => self.start(container, started_at).await?,
+            _ => return Ok(None),
         }
-        if container.state == ContainerState::Running {
-            return Ok(Some(container));
-        }
-        self.start(container, started_at).await?;
         let container = self.store.container(uuid).await?;
         Ok(container.filter(|it| it.state == ContainerState::Running))
     }
