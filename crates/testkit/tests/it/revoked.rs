@@ -210,12 +210,14 @@ fn t37_a_thousand_streams_end_when_their_user_signs_out_of_the_dashboard() {
     let as_user = |method: &str, target: &str| {
         wharf.request(&dashboard, method, target).navigating().header("Cookie", &cookie)
     };
-    // Through the dashboard's own button, to a session at the service.
+    // Through the dashboard's own button, over the service host, which marks the browser, to a session there.
     let open_button = format!("/open/{}/8080", service.request);
-    let handed = as_user("GET", &open_button).send().expect(303);
-    let handed = handed.header("Location").expect("a redirect").to_owned();
-    let session =
-        cookie_of(&wharf.request(&service.host(), "GET", target_of(&handed)).navigating());
+    let enter = location_of(&as_user("GET", &open_button));
+    let enter = wharf.request(&service.host(), "GET", target_of(&enter)).navigating();
+    let (mark, back) = (cookie_of(&enter), location_of(&enter));
+    let handed = location_of(&as_user("GET", target_of(&back)));
+    let redeem = wharf.request(&service.host(), "GET", target_of(&handed)).navigating();
+    let session = cookie_of(&redeem.header("Cookie", &mark));
     let own = format!("http://{}", service.host());
     let credential = vec![("Cookie", session), ("Origin", own)];
     let page = as_user("GET", "/account").send().expect(200).text();
@@ -236,6 +238,11 @@ fn t37_a_thousand_streams_end_when_their_user_signs_out_of_the_dashboard() {
 fn target_of(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     rest.find('/').map_or("/", |at| &rest[at..])
+}
+
+/// Where the answer leads.
+fn location_of(request: &Request) -> String {
+    request.send().expect(303).header("Location").expect("a redirect").to_owned()
 }
 
 /// The cookie that the answer sets, as `name=value`.
