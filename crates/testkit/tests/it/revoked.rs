@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use testkit::http::{Connection, Head, Request};
+use testkit::http::{Connection, Head, Reply, Request};
 use testkit::{Launch, Service, Wharf};
 
 /// From the API's answer to the last stream's end; the promise.
@@ -213,8 +213,8 @@ fn t37_a_thousand_streams_end_when_their_user_signs_out_of_the_dashboard() {
     // Through the dashboard's own button, over the service host, which marks the browser, to a session there.
     let open_button = format!("/open/{}/8080", service.request);
     let enter = location_of(&as_user("GET", &open_button));
-    let enter = wharf.request(&service.host(), "GET", target_of(&enter)).navigating();
-    let (mark, back) = (cookie_of(&enter), location_of(&enter));
+    let marked = wharf.request(&service.host(), "GET", target_of(&enter)).navigating().send();
+    let (mark, back) = (cookie_in(&marked), location_in(&marked));
     let handed = location_of(&as_user("GET", target_of(&back)));
     let redeem = wharf.request(&service.host(), "GET", target_of(&handed)).navigating();
     let session = cookie_of(&redeem.header("Cookie", &mark));
@@ -242,12 +242,19 @@ fn target_of(url: &str) -> &str {
 
 /// Where the answer leads.
 fn location_of(request: &Request) -> String {
-    request.send().expect(303).header("Location").expect("a redirect").to_owned()
+    location_in(&request.send())
+}
+
+fn location_in(reply: &Reply) -> String {
+    reply.header("Location").unwrap_or_else(|| panic!("no redirect: {reply:?}")).to_owned()
 }
 
 /// The cookie that the answer sets, as `name=value`.
 fn cookie_of(request: &Request) -> String {
-    let reply = request.send();
+    cookie_in(&request.send())
+}
+
+fn cookie_in(reply: &Reply) -> String {
     let cookie = reply.header("Set-Cookie").unwrap_or_else(|| panic!("no cookie: {reply:?}"));
     cookie.split(';').next().unwrap_or_default().to_owned()
 }
