@@ -75,7 +75,7 @@ test("a person signs in with the provider, sees who they are, and signs out ther
   const cookies = await context.cookies(wharf.url);
   assert.deepEqual(cookies.map(({ name, httpOnly, sameSite }) => [name, httpOnly, sameSite]),
     [["wharf_dashboard", true, "Lax"]]);
-  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByRole("button", { name: "Sign out", exact: true }).click();
   await page.waitForURL(/\/session\/end\?/);
   await page.getByRole("button", { name: /Yes/i }).click();
   await page.waitForURL(new RegExp(`${wharf.url}/sign-in`));
