@@ -1,7 +1,7 @@
 //! The log of a service: the last lines, more as they come where there is script, all of it to download.
 
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use client::{LogSelection, LogStreamName};
@@ -9,9 +9,8 @@ use maud::html;
 use serde::Deserialize;
 
 use super::problem::NoPage;
-use super::service::{Tab, framed, lines_of, load, request_uuid};
+use super::service::{Asked, Tab, framed, lines_of, request_uuid};
 use super::signed_in::SignedIn;
-use crate::app::App;
 use crate::html::layout::Live;
 use crate::html::parts;
 use crate::upstream::LOG_PAGE_LINES;
@@ -27,13 +26,10 @@ pub(crate) struct LogQuery {
 }
 
 pub(crate) async fn page(
-    State(app): State<App>,
-    me: SignedIn,
-    Path(uuid): Path<String>,
+    Asked { me, service }: Asked,
     Query(query): Query<LogQuery>,
 ) -> Result<Response, NoPage> {
-    let uuid = request_uuid(&uuid)?;
-    let service = load(&app, &me, uuid).await?;
+    let uuid = service.request.uuid;
     let log = me.api.log_tail(uuid, LOG_PAGE_LINES).await;
     let wanted = query.q.to_lowercase();
     let lines = log.map(|lines| {

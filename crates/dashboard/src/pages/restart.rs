@@ -9,7 +9,7 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::html;
 
 use super::problem::NoPage;
-use super::service::{load, request_uuid};
+use super::service::{Asked, load, request_uuid};
 use super::signed_in::SignedIn;
 use super::stop::StopForm;
 use crate::app::App;
@@ -17,13 +17,8 @@ use crate::html::layout::{Live, Place};
 use crate::html::parts;
 use crate::view::draft::same_again;
 
-pub(crate) async fn ask(
-    State(app): State<App>,
-    me: SignedIn,
-    Path(uuid): Path<String>,
-) -> Result<Response, NoPage> {
-    let uuid = request_uuid(&uuid)?;
-    let service = load(&app, &me, uuid).await?;
+pub(crate) async fn ask(Asked { me, service }: Asked) -> Result<Response, NoPage> {
+    let uuid = service.request.uuid;
     let (title, verb) = match service.state.is_over() {
         true => ("Run again", "Run it again"),
         false => ("Restart", "Restart it"),

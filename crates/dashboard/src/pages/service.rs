@@ -1,7 +1,8 @@
 //! One service: its ports to click, what can be done with it, and the tabs below; the first of them is here.
 
-use axum::extract::{Path, State};
-use axum::response::Response;
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
+use axum::response::{IntoResponse as _, Response};
 use maud::{Markup, html};
 use model::{RequestUuid, Timestamp};
 
@@ -43,6 +44,26 @@ pub(crate) fn request_uuid(text: &str) -> Result<RequestUuid, Problem> {
     RequestUuid::parse(text).map_err(|_not_one| Problem::not_found("service"))
 }
 
+/// The service that a page's address names, and who asks for it: what the pages of a service begin with.
+pub(crate) struct Asked {
+    pub(super) me: SignedIn,
+    pub(super) service: Service,
+}
+
+impl FromRequestParts<App> for Asked {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
+        let me = SignedIn::from_request_parts(parts, app).await?;
+        let path = Path::<String>::from_request_parts(parts, app).await;
+        let Path(uuid) = path.map_err(|wrong| wrong.into_response())?;
+        let no_page = |problem: NoPage| problem.into_response();
+        let uuid = request_uuid(&uuid).map_err(|problem| no_page(problem.into()))?;
+        let service = load(app, &me, uuid).await.map_err(no_page)?;
+        Ok(Self { me, service })
+    }
+}
+
 /// Asks for one service with all that belongs to it.
 pub(crate) async fn load(app: &App, me: &SignedIn, uuid: RequestUuid) -> Result<Service, NoPage> {
     let records = me.api.service(uuid).await.map_err(|error| me.no_page(error, "service"))?;
@@ -50,13 +71,8 @@ pub(crate) async fn load(app: &App, me: &SignedIn, uuid: RequestUuid) -> Result<
     services.pop().ok_or_else(|| Problem::not_found("service").into())
 }
 
-pub(crate) async fn page(
-    State(app): State<App>,
-    me: SignedIn,
-    Path(uuid): Path<String>,
-) -> Result<Response, NoPage> {
-    let uuid = request_uuid(&uuid)?;
-    let service = load(&app, &me, uuid).await?;
+pub(crate) async fn page(Asked { me, service }: Asked) -> Result<Response, NoPage> {
+    let uuid = service.request.uuid;
     // A page without its log is better than no page.
     let log = me.api.log_tail(uuid, LOG_LINES).await;
     let now = App::now();

@@ -1,15 +1,14 @@
 //! Stop: a page that asks, and the change itself.
 
 use axum::Form;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::problem::NoPage;
-use super::service::{load, request_uuid};
+use super::service::{Asked, request_uuid};
 use super::signed_in::SignedIn;
-use crate::app::App;
 use crate::html::layout::{Live, Place};
 use crate::html::parts;
 use crate::view::service::Service;
@@ -19,13 +18,8 @@ pub(crate) struct StopForm {
     pub(super) form_token: String,
 }
 
-pub(crate) async fn ask(
-    State(app): State<App>,
-    me: SignedIn,
-    Path(uuid): Path<String>,
-) -> Result<Response, NoPage> {
-    let uuid = request_uuid(&uuid)?;
-    let service = load(&app, &me, uuid).await?;
+pub(crate) async fn ask(Asked { me, service }: Asked) -> Result<Response, NoPage> {
+    let uuid = service.request.uuid;
     if !service.state.can_stop() {
         return Ok(Redirect::to(&format!("/services/{uuid}")).into_response());
     }

@@ -1,6 +1,6 @@
 //! The smaller tabs of a service: who may enter, what happened, what exactly runs.
 
-use axum::extract::{Path, Query, State};
+use axum::extract::Query;
 use axum::response::Response;
 use client::LogEntry;
 use maud::{Markup, html};
@@ -9,8 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::problem::NoPage;
-use super::service::{Tab, framed, load, request_uuid};
-use super::signed_in::SignedIn;
+use super::service::{Asked, Tab, framed};
 use crate::app::App;
 use crate::html::layout::Live;
 use crate::html::parts;
@@ -28,13 +27,10 @@ pub(crate) struct AccessQuery {
 }
 
 pub(crate) async fn access(
-    State(app): State<App>,
-    me: SignedIn,
-    Path(uuid): Path<String>,
+    Asked { me, service }: Asked,
     Query(query): Query<AccessQuery>,
 ) -> Result<Response, NoPage> {
-    let uuid = request_uuid(&uuid)?;
-    let service = load(&app, &me, uuid).await?;
+    let uuid = service.request.uuid;
     let any_public = service.ports.iter().any(|port| port.access == Access::Public);
     let body = html! {
         @if let Some(name) = &query.name {
@@ -123,13 +119,8 @@ fn host_names(service: &Service, form_token: &str) -> Markup {
     }
 }
 
-pub(crate) async fn events(
-    State(app): State<App>,
-    me: SignedIn,
-    Path(uuid): Path<String>,
-) -> Result<Response, NoPage> {
-    let uuid = request_uuid(&uuid)?;
-    let service = load(&app, &me, uuid).await?;
+pub(crate) async fn events(Asked { me, service }: Asked) -> Result<Response, NoPage> {
+    let uuid = service.request.uuid;
     let container = service.container.as_ref().map(|it| it.uuid.to_string());
     let mut about = vec![uuid.as_str()];
     about.extend(container.as_deref());
@@ -244,13 +235,7 @@ fn shown(value: Option<&Value>) -> String {
     }
 }
 
-pub(crate) async fn details(
-    State(app): State<App>,
-    me: SignedIn,
-    Path(uuid): Path<String>,
-) -> Result<Response, NoPage> {
-    let uuid = request_uuid(&uuid)?;
-    let service = load(&app, &me, uuid).await?;
+pub(crate) async fn details(Asked { me, service }: Asked) -> Result<Response, NoPage> {
     let request = &service.request;
     let json = serde_json::to_string_pretty(request).unwrap_or_default();
     let container_json =

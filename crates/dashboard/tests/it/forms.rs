@@ -1,19 +1,9 @@
 //! Changes: only by POST, only from our own page, only with this session's form token.
 
 use axum::http::{Method, StatusCode};
-use serde_json::json;
 
-use crate::fake_api::{REQUEST, TIME, container, link, request};
-use crate::site::Site;
-
-fn one_service() -> Site {
-    let site = Site::new();
-    let ports = json!({ "8888": { "label": "Lab", "access": "private" } });
-    let running = request(1, "notebook", &ports);
-    site.api.records().containers = vec![container(&running, "Running", Some(TIME))];
-    site.api.records().requests = vec![running];
-    site
-}
+use crate::fake_api::{REQUEST, link};
+use crate::site::{Site, one_service};
 
 async fn form_token(site: &Site, cookie: &str) -> String {
     site.get("/account").cookie(cookie).send().await.form_token().to_owned()

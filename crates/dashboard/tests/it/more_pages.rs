@@ -5,16 +5,7 @@ use model::ApiToken;
 use serde_json::json;
 
 use crate::fake_api::{CONTAINER, REQUEST, TIME, USER, collection, container, request};
-use crate::site::Site;
-
-fn one_service() -> Site {
-    let site = Site::new();
-    let ports = json!({ "8888": { "label": "Lab", "access": "private" } });
-    let running = request(1, "notebook", &ports);
-    site.api.records().containers = vec![container(&running, "Running", Some(TIME))];
-    site.api.records().requests = vec![running];
-    site
-}
+use crate::site::{Site, one_service};
 
 #[tokio::test]
 async fn each_tab_shows_its_part_under_the_same_head() {

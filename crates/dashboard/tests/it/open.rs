@@ -3,20 +3,11 @@
 use axum::http::StatusCode;
 use serde_json::json;
 
-use crate::fake_api::{REQUEST, TIME, TOKEN, container, request};
-use crate::site::Site;
+use crate::fake_api::{REQUEST, TOKEN};
+use crate::site::one_service;
 
 /// As a service host gives it.
 const DIGEST: &str = "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU";
-
-fn one_service() -> Site {
-    let site = Site::new();
-    let ports = json!({ "8888": { "label": "Lab", "access": "private" } });
-    let running = request(1, "notebook", &ports);
-    site.api.records().containers = vec![container(&running, "Running", Some(TIME))];
-    site.api.records().requests = vec![running];
-    site
-}
 
 #[tokio::test]
 async fn t06_a_port_opens_with_a_code_in_the_address_and_no_token() {

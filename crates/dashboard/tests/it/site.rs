@@ -6,9 +6,10 @@ use axum::http::{Method, Request, Response, StatusCode, header};
 use dashboard::{DashboardConfig, Template};
 use http_body_util::BodyExt as _;
 use model::{Access, ApiToken, ContainerPort, PublishedPort, PublishedPorts, ServiceDomain};
+use serde_json::json;
 use tower::ServiceExt as _;
 
-use crate::fake_api::{FakeApi, TOKEN};
+use crate::fake_api::{FakeApi, TIME, TOKEN, container, request};
 
 /// A dashboard and what is behind it.
 pub(crate) struct Site {
@@ -44,6 +45,16 @@ pub(crate) struct Ask<'s> {
     site: &'s Site,
     request: axum::http::request::Builder,
     body: Body,
+}
+
+/// A site with one running service, and its one port.
+pub(crate) fn one_service() -> Site {
+    let site = Site::new();
+    let ports = json!({ "8888": { "label": "Lab", "access": "private" } });
+    let running = request(1, "notebook", &ports);
+    site.api.records().containers = vec![container(&running, "Running", Some(TIME))];
+    site.api.records().requests = vec![running];
+    site
 }
 
 impl Site {
