@@ -284,35 +284,56 @@ async fn delete(tx: &mut Tx, group: &Group) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Makes a group that belongs to the system.
+pub(crate) async fn of_system(
+    tx: &mut Tx,
+    uuid: GroupUuid,
+    name: &str,
+    class: GroupClass,
+) -> Result<Group, StoreError> {
+    let system = system_user(&tx.options);
+    let group = Group {
+        uuid,
+        owner_uuid: system.to_string(),
+        created_at: tx.now,
+        modified_at: tx.now,
+        modified_by_user_uuid: system,
+        name: name.to_owned(),
+        group_class: class,
+        description: None,
+        properties: JsonMap::new(),
+        trash_at: None,
+        delete_at: None,
+        is_trashed: false,
+        frozen_by_uuid: None,
+    };
+    sql::insert(&GROUPS, &group, Vec::new())?.execute(tx.conn()).await?;
+    Ok(group)
+}
+
+/// Lets all who have this role read a group; the link that says so.
+pub(crate) async fn show_to(
+    tx: &mut Tx,
+    role: WellKnownGroup,
+    uuid: GroupUuid,
+) -> Result<Link, StoreError> {
+    let role = role.uuid(&tx.options.cluster);
+    let link_uuid = random::uuid(&tx.options.cluster)?;
+    let link = grant(tx, link_uuid, role.as_str(), uuid.as_str(), Level::Read);
+    sql::insert(&LINKS, &link, Vec::new())?.execute(tx.conn()).await?;
+    Ok(link)
+}
+
 /// Makes the groups that every cluster has, where they are missing.
 pub(crate) async fn ensure_well_known(tx: &mut Tx) -> Result<(), StoreError> {
-    let system = system_user(&tx.options);
     for known in WellKnownGroup::ALL {
         let uuid = known.uuid(&tx.options.cluster);
         if load(tx.conn(), uuid).await?.is_some() {
             continue;
         }
-        let group = Group {
-            uuid,
-            owner_uuid: system.to_string(),
-            created_at: tx.now,
-            modified_at: tx.now,
-            modified_by_user_uuid: system,
-            name: known.name().to_owned(),
-            group_class: known.class(),
-            description: None,
-            properties: JsonMap::new(),
-            trash_at: None,
-            delete_at: None,
-            is_trashed: false,
-            frozen_by_uuid: None,
-        };
-        sql::insert(&GROUPS, &group, Vec::new())?.execute(tx.conn()).await?;
+        of_system(tx, uuid, known.name(), known.class()).await?;
         if known == WellKnownGroup::PublicFavorites {
-            let everybody = WellKnownGroup::Anonymous.uuid(&tx.options.cluster);
-            let link_uuid = random::uuid(&tx.options.cluster)?;
-            let link = grant(tx, link_uuid, everybody.as_str(), uuid.as_str(), Level::Read);
-            sql::insert(&LINKS, &link, Vec::new())?.execute(tx.conn()).await?;
+            show_to(tx, WellKnownGroup::Anonymous, uuid).await?;
         }
     }
     Ok(())

@@ -4,9 +4,7 @@
 //! file is `sha256:<id>.tar`. Of several, the image that was built last counts, and of equal ones the newest link.
 
 use manifest::Manifest;
-use model::{
-    Collection, Group, GroupClass, GroupUuid, JsonMap, Level, Link, UserUuid, WellKnownGroup,
-};
+use model::{Collection, Group, GroupClass, GroupUuid, JsonMap, Link, UserUuid, WellKnownGroup};
 
 use crate::changes::ChangeKind;
 use crate::collections::{self, CollectionContent, NameClash, NewCollection};
@@ -18,7 +16,6 @@ use crate::list::Reader;
 use crate::random;
 use crate::schema::{COLLECTIONS, GROUPS, LINKS, Resource};
 use crate::sql;
-use crate::users::system_user;
 use crate::writer::Tx;
 
 /// Links and collections that are looked at for one name.
@@ -235,27 +232,8 @@ async fn site_project(tx: &mut Tx) -> Result<GroupUuid, StoreError> {
     if found.is_some() {
         return Ok(uuid);
     }
-    let system = system_user(&tx.options);
-    let group = Group {
-        uuid,
-        owner_uuid: system.to_string(),
-        created_at: tx.now,
-        modified_at: tx.now,
-        modified_by_user_uuid: system,
-        name: "Images of the site".to_owned(),
-        group_class: GroupClass::Project,
-        description: None,
-        properties: JsonMap::new(),
-        trash_at: None,
-        delete_at: None,
-        is_trashed: false,
-        frozen_by_uuid: None,
-    };
-    sql::insert(&GROUPS, &group, Vec::new())?.execute(tx.conn()).await?;
-    let everybody = WellKnownGroup::AllUsers.uuid(&tx.options.cluster);
-    let link_uuid = random::uuid(&tx.options.cluster)?;
-    let link = groups::grant(tx, link_uuid, everybody.as_str(), uuid.as_str(), Level::Read);
-    sql::insert(&LINKS, &link, Vec::new())?.execute(tx.conn()).await?;
+    let group = groups::of_system(tx, uuid, "Images of the site", GroupClass::Project).await?;
+    let link = groups::show_to(tx, WellKnownGroup::AllUsers, uuid).await?;
     tx.changed(ChangeKind::Link, &link.uuid, links::audience(&link));
     tx.changed(ChangeKind::Group, &group.uuid, [&group.owner_uuid]);
     Ok(uuid)

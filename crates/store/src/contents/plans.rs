@@ -23,6 +23,18 @@ const RECORDS: &str = "\
             UNION SELECT 2, 'wharf-xvhdp-000000000000002') \
         WHERE link_class = 'permission' LIMIT 2";
 
+async fn what_ada_sees() -> (Store, Connection, Sight) {
+    let path = std::path::Path::new(":memory:");
+    let store = Store::open(path, StoreOptions::default()).await.expect("opens");
+    store.ensure_system_user().await.expect("groups");
+    let mut conn = store.reader().await.expect("a connection");
+    conn.batch(RECORDS).await.expect("records");
+    let reader = Reader::new(UserUuid::parse("wharf-tpzed-000000000000001").expect("one"), false);
+    let around = Around::of(&store.options);
+    let sight = Sight::of(&mut conn, &around, &reader).await.expect("a sight");
+    (store, conn, sight)
+}
+
 async fn plan(conn: &mut Connection, statement: &SelectStatement) -> String {
     let sql = format!("EXPLAIN QUERY PLAN {}", statement.to_string(SqliteQueryBuilder));
     let rows = Query::made(sql, Vec::new()).fetch_all(conn).await.expect("a plan");
@@ -32,14 +44,7 @@ async fn plan(conn: &mut Connection, statement: &SelectStatement) -> String {
 
 #[tokio::test]
 async fn no_list_of_what_homes_and_projects_hold_goes_over_a_whole_table() {
-    let path = std::path::Path::new(":memory:");
-    let store = Store::open(path, StoreOptions::default()).await.expect("opens");
-    store.ensure_system_user().await.expect("groups");
-    let mut conn = store.reader().await.expect("a connection");
-    conn.batch(RECORDS).await.expect("records");
-    let reader = Reader::new(UserUuid::parse("wharf-tpzed-000000000000001").expect("one"), false);
-    let around = Around::of(&store.options);
-    let sight = Sight::of(&mut conn, &around, &reader).await.expect("a sight");
+    let (store, mut conn, sight) = what_ada_sees().await;
     let shared = WellKnownGroup::PublicFavorites.uuid(&store.cluster()).to_string();
     let kinds: Vec<KindQuery> = Resource::OWNED
         .iter()
@@ -78,13 +83,7 @@ async fn no_list_of_what_homes_and_projects_hold_goes_over_a_whole_table() {
 
 #[tokio::test]
 async fn lists_of_who_sees_many_projects_begin_with_an_index_that_fits_them() {
-    let path = std::path::Path::new(":memory:");
-    let store = Store::open(path, StoreOptions::default()).await.expect("opens");
-    store.ensure_system_user().await.expect("groups");
-    let mut conn = store.reader().await.expect("a connection");
-    conn.batch(RECORDS).await.expect("records");
-    let reader = Reader::new(UserUuid::parse("wharf-tpzed-000000000000001").expect("one"), false);
-    let sight = Sight::of(&mut conn, &Around::of(&store.options), &reader).await.expect("a sight");
+    let (_store, mut conn, sight) = what_ada_sees().await;
     let requests = Resource::ContainerRequests;
     let top = json!(["requesting_container_uuid", "=", null]);
     for (filter, order, used) in [
