@@ -343,4 +343,4 @@ impl Setting for ClusterId {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -6,12 +6,12 @@ fn base() -> Config {
     Config::local(PathBuf::from("/data"), "127.0.0.1:8000".parse().unwrap())
 }
 
-fn resolve(text: &str) -> Config {
+pub(crate) fn resolve(text: &str) -> Config {
     RawConfig::parse(text).unwrap().resolve(base()).unwrap()
 }
 
 /// The problems of a config, one line each.
-fn problems(text: &str) -> Vec<String> {
+pub(crate) fn problems(text: &str) -> Vec<String> {
     let error = RawConfig::parse(text).unwrap().resolve(base()).unwrap_err().to_string();
     error.lines().skip(1).map(|line| line.trim().to_owned()).collect()
 }

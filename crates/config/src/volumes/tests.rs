@@ -1,21 +1,6 @@
-use std::path::PathBuf;
-
 use model::VolumePlace;
 
-use crate::{Config, RawConfig};
-
-fn base() -> Config {
-    Config::local(PathBuf::from("/data"), "127.0.0.1:8000".parse().unwrap())
-}
-
-fn resolve(text: &str) -> Config {
-    RawConfig::parse(text).unwrap().resolve(base()).unwrap()
-}
-
-fn problems(text: &str) -> Vec<String> {
-    let error = RawConfig::parse(text).unwrap().resolve(base()).unwrap_err().to_string();
-    error.lines().skip(1).map(|line| line.trim().to_owned()).collect()
-}
+use crate::config::tests::{problems, resolve};
 
 const BOTH: &str = "
 Volumes:
