@@ -12,6 +12,8 @@ UPSTREAM = str(TARGET / "dist/bench-upstream")
 IMAGES = TARGET / "test-images"
 # `npm install --prefix` of `cargo xtask bench` puts it there.
 HTTP_PROXY = TARGET / "bench-npm/node_modules/configurable-http-proxy/bin/configurable-http-proxy"
+# Arvados's own clients, as the tests have them.
+CLIENTS = TARGET / "test-clients"
 RESULTS = TARGET / "bench"
 WRK_SCRIPT = ROOT / "bench/wrk.lua"
 PAGE = ROOT / "docs/benchmarks.md"

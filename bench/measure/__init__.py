@@ -6,8 +6,8 @@
 - `details(result)`, its section: lines of Markdown
 - `charts(result)`, its plots by file name
 """
-from . import (bulk, chain, counters, fairness, first_byte, idle, memory, proxy, records, revoke, routes, sse, stalled, start,
-               syscalls, tls, tunnels, websocket, writes)
+from . import (bulk, chain, counters, fairness, first_byte, idle, memory, proxy, put, records, revoke, routes, sse, stalled,
+               start, syscalls, tls, tunnels, websocket, writes)
 
 # In the order in which they run and are shown.
 ALL = {
@@ -30,4 +30,5 @@ ALL = {
     "idle": idle,
     "records": records,
     "writes": writes,
+    "put": put,
 }

@@ -67,6 +67,7 @@ pub(crate) fn install() -> Result<()> {
 /// Installs what the benchmarks need; nothing of the tests.
 pub(crate) fn install_for_bench() -> Result<()> {
     debian(&BENCH_PACKAGES)?;
+    environment("test-clients", &CLIENT_PACKAGES)?;
     node_itself()?;
     let folder = target().join("bench-npm");
     let done = folder.join(".done");
