@@ -21,8 +21,8 @@ pub(crate) use client_commands::{
 };
 pub use cwl::{CwlCommand, CwlRunArgs, CwlValidateArgs};
 pub use roles::{
-    ControllerArgs, DEFAULT_LISTEN, DemoAppArgs, DemoArgs, DispatchArgs, DoctorArgs, RoleCommand,
-    ServeArgs, SuperviseArgs, UpArgs,
+    ControllerArgs, DEFAULT_LISTEN, DatabaseCommand, DatabaseCopyArgs, DemoAppArgs, DemoArgs,
+    DispatchArgs, DoctorArgs, RoleCommand, ServeArgs, SuperviseArgs, UpArgs,
 };
 
 use crate::{failure, output};

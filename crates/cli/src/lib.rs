@@ -26,8 +26,8 @@ use std::process::ExitCode;
 
 pub use args::{
     Cli, ClientCommand, Command, ControllerArgs, CwlCommand, CwlRunArgs, CwlValidateArgs,
-    DEFAULT_LISTEN, DemoAppArgs, DemoArgs, DispatchArgs, DoctorArgs, RoleCommand, ServeArgs,
-    SharedArgs, SuperviseArgs, UpArgs, parse,
+    DEFAULT_LISTEN, DatabaseCommand, DatabaseCopyArgs, DemoAppArgs, DemoArgs, DispatchArgs,
+    DoctorArgs, RoleCommand, ServeArgs, SharedArgs, SuperviseArgs, UpArgs, parse,
 };
 pub use context::{api_access, api_client};
 pub use failure::{fail, report};

@@ -35,6 +35,9 @@ pub enum StoreError {
         #[source]
         source: std::io::Error,
     },
+    /// Another process has the file open.
+    #[error("{0} is in use: stop every Wharf on this data directory first")]
+    InUse(String),
     /// A migration failed, or the file was written by a newer version.
     #[error("cannot bring the database to this version's form")]
     Migrate(#[source] sqlx::migrate::MigrateError),

@@ -48,6 +48,7 @@ mod sql;
 mod sqlite;
 pub mod targets;
 pub mod tokens;
+pub mod transfer;
 pub mod users;
 pub mod workflows;
 mod writer;

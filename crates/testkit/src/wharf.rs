@@ -309,6 +309,11 @@ impl Wharf {
         self.cli(&["image", "import", &path.to_string_lossy()]).expect(0);
     }
 
+    /// Sets a variable for what is started from now on.
+    pub fn set_environment(&mut self, name: &str, value: &str) {
+        self.options.environment.push((name.to_owned(), value.to_owned()));
+    }
+
     /// The process id of the controller.
     #[must_use]
     pub fn controller_pid(&self) -> u32 {

@@ -10,6 +10,8 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+/// The file of the records, unless they are on a server.
+pub(crate) const RECORDS: &str = "wharf.db";
 /// How long another process may take to make what is made once.
 const SETUP_TIMEOUT: Duration = Duration::from_secs(60);
 /// Between tries for that lock.
@@ -93,6 +95,11 @@ impl DataDir {
     /// Where each controller has its socket for supervisors.
     pub(crate) fn tunnels(&self) -> PathBuf {
         self.path.join("run/tunnels")
+    }
+
+    /// The file of the records.
+    pub(crate) fn records(&self) -> PathBuf {
+        self.path.join(RECORDS)
     }
 
     /// Where blocks are.

@@ -8,6 +8,7 @@ mod certificates;
 mod controller;
 mod cwl;
 mod data_dir;
+mod database;
 mod demo;
 mod dial;
 mod directory;
@@ -56,6 +57,7 @@ fn run_role(role: RoleCommand, shared: &SharedArgs) -> ExitCode {
         RoleCommand::Up(args) => up::run(&args, shared),
         RoleCommand::Controller(args) => up::run_controller(&args, shared),
         RoleCommand::Dispatch(args) => dispatcher::run(&args, shared),
+        RoleCommand::Database(command) => database::run(&command, shared),
         RoleCommand::Cwl(command) => return cwl::run(&command, shared),
         RoleCommand::Demo(args) => demo::run(&args, shared),
         RoleCommand::DemoApp(args) => demo::run_app(&args),

@@ -43,6 +43,9 @@ pub enum RoleCommand {
         One process at a time does it for a data directory; others wait and take its place when it ends."
     )]
     Dispatch(DispatchArgs),
+    /// Move the records
+    #[command(display_order = 52, subcommand)]
+    Database(DatabaseCommand),
     /// Run and check tools and workflows of the Common Workflow Language
     #[command(display_order = 25, subcommand)]
     Cwl(CwlCommand),
@@ -52,6 +55,26 @@ pub enum RoleCommand {
     /// The program inside the demo's image
     #[command(hide = true)]
     DemoApp(DemoAppArgs),
+}
+
+/// Commands about the database.
+#[derive(Debug, Subcommand)]
+pub enum DatabaseCommand {
+    /// Copy all records out of the file in the data directory into an empty PostgreSQL database, while Wharf is stopped
+    #[command(after_help = "Example:\n  \
+        WHARF_DATABASE=postgres://wharf:PASSWORD@db.example.com/wharf wharf database copy --data /var/lib/wharf\n\n\
+        All are copied, or none. The file stays as it is; from then on start Wharf with the same WHARF_DATABASE.\n\
+        Running containers go on, and are found again by the next start.")]
+    Copy(DatabaseCopyArgs),
+}
+
+/// Flags of `wharf database copy`.
+#[derive(Clone, Debug, Args)]
+pub struct DatabaseCopyArgs {
+    /// Where to, as postgres://user:password@host:5432/name [default: $WHARF_DATABASE, which other users of this machine do
+    /// not see]
+    #[arg(long, value_name = "URL")]
+    pub to: Option<DatabaseUrl>,
 }
 
 /// Flags of everything that serves.

@@ -61,6 +61,12 @@ impl Fixture {
         Self { store, place, ada, bob, ahead }
     }
 
+    /// The same users, with the records of another place.
+    pub(crate) async fn moved_to(self, place: Place) -> Self {
+        let store = place.open(StoreOptions::default()).await;
+        Self { store, place, ..self }
+    }
+
     pub(crate) fn advance(&self, seconds: i64) {
         self.ahead.fetch_add(seconds, Ordering::SeqCst);
     }

@@ -22,3 +22,4 @@ mod requests;
 mod results;
 mod shared;
 mod tokens;
+mod transfer;

@@ -66,6 +66,36 @@ fn a_server_that_cannot_be_reached_is_told_with_what_to_do_and_without_the_passw
 }
 
 #[test]
+fn a_site_that_outgrows_its_file_goes_on_with_its_records_on_a_server() {
+    let server = Server::start();
+    let database = server.database();
+    let mut wharf = Wharf::start();
+    let service = wharf.app();
+    let copy = |wharf: &Wharf| {
+        let mut command = wharf.command();
+        command.args(["database", "copy"]).env("WHARF_DATABASE", database.url());
+        command.output().expect("wharf runs")
+    };
+    let refused = copy(&wharf);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("is in use: stop every Wharf"), "{said}");
+
+    wharf.stop_controller();
+    let copied = copy(&wharf);
+    let said = String::from_utf8_lossy(&copied.stdout).into_owned();
+    assert!(copied.status.success() && said.starts_with("Copied "), "{said}");
+    assert!(!said.contains(PASSWORD), "{said}");
+    wharf.set_environment("WHARF_DATABASE", &database.url());
+    std::fs::remove_file(wharf.data().join("wharf.db")).expect("nobody needs it");
+    let _taken = wharf.restart_controller();
+    // Its address, its token and its container are as before.
+    wait_for("the service again", BOUND, || service.get("/x").status() == 200);
+    assert_eq!(service.record(&wharf)["state"], "Running");
+    assert!(!wharf.data().join("wharf.db").exists(), "no records in a file");
+    wharf.finish();
+}
+
+#[test]
 fn the_records_of_one_data_directory_are_not_taken_for_those_of_another() {
     let server = Server::start();
     let database = server.database();

@@ -79,7 +79,7 @@ async fn open_records(config: &Config, data: &DataDir) -> Result<Store> {
         ..StoreOptions::default()
     };
     let Some(url) = &config.database.url else {
-        let path = data.path().join("wharf.db");
+        let path = data.records();
         let store = Store::open(&path, options).await;
         return store.with_context(|| format!("open the records in {}", path.display()));
     };
