@@ -91,11 +91,11 @@ async fn start(spec: ContainerSpec) -> Result<Handle, StartError> {
     let mut inbox = Inbox::default();
     let sent = link.send_start(&frame).await;
     match link.receive(&mut inbox).await.map_err(helper)? {
-        Some(FromShim::Started { pid, notes }) => {
+        Some(FromShim::Started { pid, notes, groups }) => {
             let listener = inbox.take_descriptor();
             let link = Arc::new(link);
             tokio::spawn(run(Arc::clone(&link), inbox, child));
-            Ok(Handle { link, id, dir, pid, notes, listener })
+            Ok(Handle { link, id, dir, pid, notes, groups, listener })
         }
         Some(FromShim::StartFailed(error)) => {
             reap(child).await;

@@ -5,6 +5,7 @@ use crate::error::Gone;
 use crate::link::Link;
 use crate::spec::{Exit, ExitStatus, Signal};
 use crate::sweep::sweep;
+use crate::usage::Meter;
 use crate::wire::ToShim;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ pub struct Handle {
     pub(crate) dir: PathBuf,
     pub(crate) pid: u32,
     pub(crate) notes: Vec<String>,
+    pub(crate) groups: Vec<PathBuf>,
     pub(crate) listener: Option<OwnedFd>,
 }
 
@@ -63,6 +65,11 @@ impl Handle {
         // Without its shim a container is killed by the kernel: that is the signal to report.
         let lost = Exit { status: ExitStatus::Signal(libc::SIGKILL), oom_killed: false };
         seen.ok().and_then(|progress| progress.exit).unwrap_or(lost)
+    }
+
+    /// Reads what the container uses, as long as it runs.
+    pub fn meter(&self) -> Meter {
+        Meter::new(self.pid, self.groups.clone())
     }
 
     /// Connects to ports inside the container.

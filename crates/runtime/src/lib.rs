@@ -33,6 +33,7 @@ mod spec;
 mod sweep;
 mod sys;
 mod tree;
+mod usage;
 mod wire;
 
 pub use dialer::Dialer;
@@ -46,3 +47,4 @@ pub use spec::{
 };
 pub use sweep::sweep;
 pub use tree::remove as remove_tree;
+pub use usage::{Meter, Usage};

@@ -74,8 +74,8 @@ pub(crate) enum ToShim {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum FromShim {
-    /// The command runs. The listening socket comes with it, where one was asked for.
-    Started { pid: u32, notes: Vec<String> },
+    /// The command runs, in these control groups. The listening socket comes with it, where one was asked for.
+    Started { pid: u32, notes: Vec<String>, groups: Vec<PathBuf> },
     /// It does not, and nothing is left.
     StartFailed(StartError),
     /// Answers `ToShim::Socket`, in order of asking. A descriptor comes with it unless there is

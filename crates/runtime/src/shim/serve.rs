@@ -104,7 +104,9 @@ impl Container {
         container.record()?;
         release_output().map_err(|errno| StartError::step("let go of the output", errno))?;
         container.await_start(supervisor)?;
-        let started = FromShim::Started { pid: pid.as_raw_nonzero().get().unsigned_abs(), notes };
+        let pid = pid.as_raw_nonzero().get().unsigned_abs();
+        let groups = container.cgroups.dirs().to_vec();
+        let started = FromShim::Started { pid, notes, groups };
         // If the supervisor is gone, serving it ends at once.
         let _gone = supervisor.send_with(&started, listener.as_ref());
         Ok(container)

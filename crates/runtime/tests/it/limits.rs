@@ -4,6 +4,7 @@ use crate::fixture::{Site, assert_nothing_left, cgroups_of};
 use crate::harness::tests;
 use runtime::{Embedded, ExitStatus, Limits, Runtime as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 tests![
     too_much_memory_is_an_oom_kill,
@@ -11,6 +12,7 @@ tests![
     processor_time_is_limited,
     limits_that_cannot_be_had_are_noted,
     resource_limits_fit_servers,
+    what_a_container_uses_is_read,
 ];
 
 const MIB: u64 = 1 << 20;
@@ -75,6 +77,33 @@ async fn resource_limits_fit_servers() {
     let hard = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
     assert!(lines.next() >= Some(hard.unwrap_or(65_536).min(65_536)), "{text}");
     assert_eq!(lines.next(), Some(0));
+}
+
+/// With control groups and without.
+async fn what_a_container_uses_is_read() {
+    let site = Site::new().await;
+    let groups = Limits { memory_bytes: Some(64 * MIB), cpus: Some(1.0), pids_max: None };
+    for (id, limits) in [("c", groups), ("d", Limits::default())] {
+        let busy = "while :; do :; done & exec sleep 100";
+        let handle = site.shell(id, busy).limits(limits).start().await.expect("it starts");
+        let meter = handle.meter();
+        let first = meter.read().expect("it runs");
+        // A shell in a loop is as busy as the machine lets it be.
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let enough = first.cpu + Duration::from_millis(100);
+        let last = loop {
+            let now = meter.read().expect("it runs");
+            if now.cpu >= enough && now.n_processes == 2 {
+                break now;
+            }
+            assert!(Instant::now() < deadline, "{first:?} {now:?}");
+            tokio::task::yield_now().await;
+        };
+        assert!((MIB / 16..64 * MIB).contains(&last.memory_bytes), "{last:?}");
+        handle.cleanup().await;
+        meter.read().expect_err("it has ended");
+        assert_nothing_left(&site, id).await;
+    }
 }
 
 /// A file system that is soon full; unmounted when dropped.
