@@ -1,5 +1,8 @@
 //! Times by size: fixed buckets to count in, and what share of times was below what.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
 /// Upper bounds of the buckets, in microseconds; one more bucket holds what took longer.
 pub const BOUNDS_US: [u64; 14] = [
     1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000,
@@ -12,6 +15,45 @@ pub const N_BUCKETS: usize = BOUNDS_US.len() + 1;
 /// The bucket that a time is counted in: the first whose bound is not below it.
 pub fn bucket_of(time_us: u64) -> usize {
     BOUNDS_US.partition_point(|bound| *bound < time_us)
+}
+
+/// Times, counted by size; may be shared. Counts are relaxed: they are read apart from each other.
+#[derive(Debug, Default)]
+pub struct Times {
+    buckets: [AtomicU64; N_BUCKETS],
+    sum_us: AtomicU64,
+}
+
+/// What was counted since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TimesCounted {
+    /// By [`BOUNDS_US`].
+    pub buckets: [u64; N_BUCKETS],
+    /// All of them together, in microseconds.
+    pub sum_us: u64,
+}
+
+impl Times {
+    /// Counts one.
+    pub fn add(&self, time: Duration) {
+        let time_us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        self.buckets[bucket_of(time_us)].fetch_add(1, Ordering::Relaxed);
+        self.sum_us.fetch_add(time_us, Ordering::Relaxed);
+    }
+
+    /// Counts what another one counted.
+    pub fn take_up(&self, other: &TimesCounted) {
+        for (to, from) in self.buckets.iter().zip(other.buckets) {
+            to.fetch_add(from, Ordering::Relaxed);
+        }
+        self.sum_us.fetch_add(other.sum_us, Ordering::Relaxed);
+    }
+
+    /// What was counted.
+    pub fn get(&self) -> TimesCounted {
+        let buckets = std::array::from_fn(|bucket| self.buckets[bucket].load(Ordering::Relaxed));
+        TimesCounted { buckets, sum_us: self.sum_us.load(Ordering::Relaxed) }
+    }
 }
 
 /// The time, in microseconds, that a share of all times (0.95: all but a twentieth) did not exceed; none where none
