@@ -40,6 +40,7 @@ function carryOver(from, to) {
     if (from.nodeValue !== to.nodeValue) from.nodeValue = to.nodeValue;
     return;
   }
+  if (from.dataset.readout !== undefined) return; // what is read out is ours, and is not to be said twice
   if (from.matches("time[data-ago], time[data-for]") && from.dateTime === to.dateTime) return;
   for (const { name, value } of to.attributes) if (from.getAttribute(name) !== value) from.setAttribute(name, value);
   for (const { name } of [...from.attributes]) if (!to.hasAttribute(name) && !(name === "open" && from.localName === "details")) from.removeAttribute(name);

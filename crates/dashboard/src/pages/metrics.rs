@@ -1,6 +1,6 @@
 //! What a service uses and what is asked of it, as plots over a range that the address names.
 
-use axum::extract::{Query, State};
+use axum::extract::Query;
 use axum::response::Response;
 use maud::{Markup, html};
 use model::Timestamp;
@@ -9,7 +9,6 @@ use serde::Deserialize;
 
 use super::problem::NoPage;
 use super::service::{Asked, Tab, framed};
-use crate::app::App;
 use crate::html::layout::Live;
 use crate::html::plot::{Times, plot};
 use crate::upstream::UpstreamError;
@@ -28,7 +27,6 @@ pub(crate) struct RangeQuery {
 }
 
 pub(crate) async fn page(
-    State(_app): State<App>,
     Asked { me, service }: Asked,
     Query(query): Query<RangeQuery>,
 ) -> Result<Response, NoPage> {
