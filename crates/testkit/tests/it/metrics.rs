@@ -52,10 +52,19 @@ fn filtered(command: &mut Command, text: &str) -> String {
 fn what_a_service_uses_is_measured_and_outlives_controller_and_service() {
     let mut wharf = Wharf::start();
     let service = wharf.app();
-    let _burns = service.shell("(while :; do :; done) > /dev/null 2>&1 & echo on");
-    wait_for("a CPU to be used", WITHIN, || {
+    let burner = service.shell("(while :; do :; done) > /dev/null 2>&1 & echo $!");
+    // How much of a CPU it gets is for the machine to say, which may be busy with other things.
+    let by_the_kernel = || {
+        let stat = service.shell(&format!("cat /proc/{}/stat", burner.trim()));
+        let fields: Vec<f64> = stat.split(' ').map(|field| field.parse().unwrap_or(0.0)).collect();
+        (fields[13] + fields[14]) / 100.0
+    };
+    wait_for("its CPU time to be told as the kernel counts it", WITHIN, || {
         let cores = numbers(&figures(&wharf, wharf.port(), &service)["cpu_cores"]);
-        cores.iter().any(|used| (0.9..1.1).contains(used))
+        assert!(cores.iter().all(|used| *used < 1.2), "one CPU is all that it may use: {cores:?}");
+        let (told, used) = (cores.iter().sum::<f64>() * 5.0, by_the_kernel());
+        // What is not told yet is that of the slot that has not ended.
+        told > 3.0 && (told - used).abs() < 0.3 * used + 1.0
     });
     let before = figures(&wharf, wharf.port(), &service);
     let memory = numbers(&before["memory_bytes"]);
@@ -84,7 +93,7 @@ fn what_a_service_uses_is_measured_and_outlives_controller_and_service() {
     let percent = most_by_it.and_then(|line| {
         line.split(' ').find_map(|word| word.trim_end_matches('%').parse::<f64>().ok())
     });
-    assert!(percent.is_some_and(|percent| percent > 30.0), "{report}");
+    assert!(percent.is_some_and(|percent| percent > 5.0), "{report}");
     assert!(report.contains("mem\trss\t"), "{report}");
     assert!(most(&figures(&wharf, wharf.port(), &service)) >= most(&before), "it is over");
     wharf.finish();
@@ -136,7 +145,7 @@ fn prometheus_reads_what_wharf_says_of_itself() {
     let wharf = Wharf::start_configured(&config);
     let service = wharf.app();
     let _answered = service.ask("POST", "/upload").body(vec![7; 5_000]).send().expect(200);
-    assert_eq!(service.bare("GET", "/").send().status(), 401);
+    assert_eq!(service.bare("GET", "/").send().status(), 403);
 
     let at = format!("127.0.0.1:{port}");
     let ask = |path: &str, token: &str| Request::new(port, &at, "GET", path).bearer(token).send();
