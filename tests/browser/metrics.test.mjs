@@ -91,7 +91,7 @@ test("without script ranges are links, and the list has small bars", async () =>
   await page.getByText("each step is 5 min").waitFor();
   await page.goto(wharf.url);
   await page.locator(".card .spark").first().waitFor();
-  assert.match(await page.locator(".card .use").textContent(), /CPU \d+ % ?Memory [\d.]+ [KM]iB/);
+  assert.match(await page.locator(".card .use").textContent(), /CPU +\d+ % ?Memory +[\d.]+ [KM]iB/);
   await plain.close();
 });
 

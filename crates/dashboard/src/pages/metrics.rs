@@ -186,8 +186,8 @@ fn steps(service: &Service) -> Vec<Step> {
         ports.filter_map(|(number, port)| Some((port.ready_at.flatten()?, number))).collect();
     ready.sort();
     let mut before = *started;
-    for (at, number) in ready {
-        steps.push(step(format!("Until port {number} answered"), "a", &before, &at));
+    for ((at, number), tone) in ready.into_iter().zip(["a", "warn"].into_iter().cycle()) {
+        steps.push(step(format!("Until port {number} answered"), tone, &before, &at));
         before = at;
     }
     steps

@@ -242,6 +242,7 @@ fn row(service: &Service, how: &Shown<'_>) -> Markup {
         li.row data-key=(uuid) {
             a.row-name href=(format!("/services/{uuid}")) { (service.name()) }
             (owner(service, how))
+            (used(service, how))
             (state_line(service, &how.now))
             @if let Some(why) = service.state.why() { p.why-line { (why) } }
         }
