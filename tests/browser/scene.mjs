@@ -41,6 +41,10 @@ async function fill(wharf) {
   await wharf.shell(survey, 8080, `for line in 'Serving notebooks from /home/ada' 'Kernel started: python3' '404 GET /api/missing'; do
     echo "$line" > /proc/$PPID/fd/1; done; echo 'Deprecated option: token' > /proc/$PPID/fd/2`);
   await wharf.nameIt("harbour", survey, 8080);
+  await waitFor("the survey to be measured", async () => {
+    const figures = await wharf.api("GET", `/wharf/v1/containers/${survey.uuid}/metrics`);
+    return figures.cpu_cores.some((cores) => cores !== null) && figures.open_connections.some((open) => open !== null);
+  });
   const viewer = await wharf.submit("viewer-2026-11", ["testkit-app"], { 8080: port("Image viewer"), 9000: port("Statistics") });
   await wharf.waitReady(viewer, 8080);
   const index = await wharf.submit("nightly index", ["testkit-app"], {});
@@ -82,6 +86,7 @@ export function pagesOf({ survey, failed, collection }) {
     services: "/",
     service: `/services/${survey.uuid}`,
     "service-logs": `/services/${survey.uuid}/logs`,
+    "service-metrics": `/services/${survey.uuid}/metrics`,
     "service-access": `/services/${survey.uuid}/access`,
     "service-events": `/services/${survey.uuid}/events`,
     "service-details": `/services/${survey.uuid}/details`,

@@ -6,6 +6,7 @@ pub(crate) mod identities;
 pub(crate) mod images;
 pub(crate) mod login;
 pub(crate) mod logs;
+pub(crate) mod metrics;
 pub(crate) mod openid;
 pub(crate) mod password;
 pub(crate) mod status;

@@ -7,6 +7,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, delete, get, post};
 use axum::{Router, body::Body};
+use history::latency::TimesCounted;
 use http::{HeaderValue, Method, StatusCode, header};
 use store::Store;
 use tokio::sync::Semaphore;
@@ -14,7 +15,9 @@ use tower::ServiceBuilder;
 
 use crate::blocks::Blocks;
 use crate::config::ApiConfig;
+use crate::counted::{self, CallKind, Counted};
 use crate::error::ApiError;
+use crate::figures::FigureSource;
 use crate::images::Images;
 use crate::logs::LogSource;
 use crate::sign_in::Passwords;
@@ -36,10 +39,12 @@ struct Inner {
     blocks: Blocks,
     images: Arc<dyn Images>,
     logs: Arc<dyn LogSource>,
+    figures: Arc<dyn FigureSource>,
     passwords: Passwords,
     openid_turns: Semaphore,
     sockets: Arc<Semaphore>,
     locks: Locks,
+    counted: Counted,
 }
 
 impl std::fmt::Debug for Api {
@@ -56,6 +61,7 @@ impl Api {
         blocks: Blocks,
         images: Arc<dyn Images>,
         logs: Arc<dyn LogSource>,
+        figures: Arc<dyn FigureSource>,
     ) -> Self {
         let sockets = Arc::new(Semaphore::new(config.event_sockets_max));
         let passwords = Passwords::default();
@@ -67,11 +73,22 @@ impl Api {
             blocks,
             images,
             logs,
+            figures,
             passwords,
             openid_turns,
             sockets,
             locks,
+            counted: Counted::default(),
         }))
+    }
+
+    /// Calls since the start, by kind, and how long they took.
+    pub fn calls(&self) -> Vec<(CallKind, TimesCounted)> {
+        self.0.counted.get()
+    }
+
+    pub(crate) fn counted(&self) -> &Counted {
+        &self.0.counted
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -109,6 +126,10 @@ impl Api {
 
     pub(crate) fn images(&self) -> &dyn Images {
         &*self.0.images
+    }
+
+    pub(crate) fn figures(&self) -> &dyn FigureSource {
+        &*self.0.figures
     }
 
     pub(crate) fn logs(&self) -> &dyn LogSource {
@@ -155,7 +176,10 @@ impl Api {
             .route(IMAGES, get(ours::images::list).post(ours::images::import))
             .route(IMAGES, delete(ours::images::remove))
             .route("/wharf/v1/logs/{uuid}", get(ours::logs::logs))
+            .route("/wharf/v1/containers/{uuid}/metrics", get(ours::metrics::of_container))
+            .route("/wharf/v1/usage", get(ours::metrics::running))
             .route("/arvados/v1/{*path}", any(unknown))
+            .route_layer(middleware::from_fn_with_state(self.clone(), counted::layer))
             .fallback(unknown)
             .method_not_allowed_fallback(wrong_method)
             .with_state(self.clone())

@@ -21,6 +21,7 @@ mod images;
 mod links;
 mod list;
 mod logs;
+mod metrics;
 mod openid;
 mod requests;
 mod status;

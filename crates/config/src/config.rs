@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::raw::{Problem, Section};
 use crate::sections::{
-    Api, AuditLogs, Collections, Containers, Dashboard, Database, Log, Login, OpenIdConnect, Proxy,
-    Services, Sessions, Shutdown, Tunnels, Users,
+    Api, AuditLogs, Collections, Containers, Dashboard, Database, Log, Login, Metrics,
+    OpenIdConnect, Proxy, Services, Sessions, Shutdown, Tunnels, Users,
 };
 use crate::setting::{Line, Setting};
 
@@ -52,6 +52,8 @@ pub struct Config {
     pub dashboard: Dashboard,
     /// The log of what happened to records.
     pub audit_logs: AuditLogs,
+    /// Figures of this process.
+    pub metrics: Metrics,
     /// How we come down.
     pub shutdown: Shutdown,
     /// What is logged.
@@ -85,6 +87,7 @@ impl Config {
             users: Users::default(),
             dashboard: Dashboard::default(),
             audit_logs: AuditLogs::default(),
+            metrics: Metrics::default(),
             shutdown: Shutdown::default(),
             log: Log::default(),
         }
@@ -135,6 +138,7 @@ impl Config {
         within("Users", &mut |section, problems| self.users.overlay(section, problems));
         within("Dashboard", &mut |section, problems| self.dashboard.overlay(section, problems));
         within("AuditLogs", &mut |section, problems| self.audit_logs.overlay(section, problems));
+        within("Metrics", &mut |section, problems| self.metrics.overlay(section, problems));
         within("Shutdown", &mut |section, problems| self.shutdown.overlay(section, problems));
         within("Log", &mut |section, problems| self.log.overlay(section, problems));
         let volumes = crate::volumes::read(top.section("Volumes", problems), problems);
@@ -180,6 +184,7 @@ impl Config {
             ("Users", self.users.describe()),
             ("Dashboard", self.dashboard.describe()),
             ("AuditLogs", self.audit_logs.describe()),
+            ("Metrics", self.metrics.describe()),
             ("Shutdown", self.shutdown.describe()),
             ("Log", self.log.describe()),
         ] {

@@ -298,6 +298,18 @@ settings! {
 }
 
 settings! {
+    /// Figures of this process, for Prometheus.
+    pub struct Metrics {
+        /// An address of its own for GET /metrics, such as 127.0.0.1:9464; null for none. Controllers on one machine need one each.
+        "Listen" listen: Option<SocketAddr> = None;
+        /// A file with the token that must come as Authorization: Bearer; needed unless Listen is a loopback address, as the figures name services.
+        "TokenFile" token_file: Option<PathBuf> = None;
+        /// Ports of services that are counted apart from each other; those beyond are counted together. Each has nine series, and Prometheus keeps all it ever saw.
+        "MaxPorts" ports_max: u32 = 1000, 1 => 100_000;
+    }
+}
+
+settings! {
     /// How a process comes down.
     pub struct Shutdown {
         /// Time that requests under way have to finish after the first Ctrl-C or SIGTERM.

@@ -49,6 +49,7 @@ pub fn router(config: DashboardConfig, client: client::Client) -> Router {
         .route("/services/{uuid}/logs", get(pages::logs::page))
         .route("/services/{uuid}/logs/follow", get(pages::logs::follow))
         .route("/services/{uuid}/logs/download", get(pages::logs::download))
+        .route("/services/{uuid}/metrics", get(pages::metrics::page))
         .route("/services/{uuid}/access", get(pages::tabs::access))
         .route("/services/{uuid}/events", get(pages::tabs::events))
         .route("/services/{uuid}/details", get(pages::tabs::details))

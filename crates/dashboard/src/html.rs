@@ -3,3 +3,4 @@
 pub(crate) mod icons;
 pub(crate) mod layout;
 pub(crate) mod parts;
+pub(crate) mod plot;

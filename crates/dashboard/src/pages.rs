@@ -9,6 +9,7 @@ pub(crate) mod hand_on;
 pub(crate) mod host_names;
 pub(crate) mod launch;
 pub(crate) mod logs;
+pub(crate) mod metrics;
 pub(crate) mod open;
 pub(crate) mod openid;
 pub(crate) mod problem;

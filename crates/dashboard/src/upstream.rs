@@ -9,6 +9,7 @@ use client::{
 };
 use futures_util::future::{join, try_join4};
 use futures_util::{Stream, StreamExt as _};
+use model::metrics::{ContainerMetrics, RecentUsage};
 use model::{
     ApiToken, Container, ContainerPort, ContainerRequest, ContainerUuid, Link, LinkUuid,
     RequestUuid, ServiceDomain, Timestamp, TokenUuid, User, UserUuid,
@@ -202,6 +203,22 @@ impl Upstream {
             Some(log_lines::last_lines(&String::from_utf8_lossy(&bytes), lines))
         };
         timeout(LOG_PATIENCE, read).await.ok().flatten()
+    }
+
+    /// A service's figures over a range.
+    pub(crate) async fn metrics(
+        &self,
+        uuid: RequestUuid,
+        range: &str,
+    ) -> Result<ContainerMetrics, UpstreamError> {
+        Ok(self.client.container_metrics(uuid.as_str(), range).await?)
+    }
+
+    /// What running containers used lately; none where it cannot be asked for.
+    pub(crate) async fn recent_usage(&self) -> HashMap<ContainerUuid, RecentUsage> {
+        let recent = timeout(LOG_PATIENCE, self.client.recent_usage()).await;
+        let recent = recent.ok().and_then(Result::ok).unwrap_or_default();
+        recent.into_iter().map(|usage| (usage.container_uuid, usage)).collect()
     }
 
     /// The address of a path on one service host, with a single-use code for one browser.

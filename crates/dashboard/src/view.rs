@@ -4,6 +4,7 @@ pub(crate) mod address;
 pub(crate) mod draft;
 pub(crate) mod filter;
 pub(crate) mod log_lines;
+pub(crate) mod plot;
 pub(crate) mod service;
 pub(crate) mod shell;
 pub(crate) mod size;

@@ -15,6 +15,7 @@ use crate::control::Control;
 use crate::layout::ContainerDir;
 use crate::orders::Orders;
 use crate::recorder::Recorder;
+use crate::starts::Starts;
 
 /// A controller's end towards the supervisors: admits them, writes down what they report, and tells those to stop
 /// whom the records do not want. Needs no dispatcher in its process. Clones are the same.
@@ -26,6 +27,7 @@ pub struct TunnelAcceptor {
     registry: Registry,
     control: Control,
     period: Duration,
+    starts: Starts,
 }
 
 /// A supervisor that was let in. The caller spawns both futures; they end with the tunnel.
@@ -69,13 +71,19 @@ impl TunnelAcceptor {
         domain: ServiceDomain,
         registry: Registry,
     ) -> Self {
+        let starts = Starts::default();
         let control = Control {
-            recorder: Recorder::new(store.clone(), config.clone(), domain),
+            recorder: Recorder::new(store.clone(), config.clone(), domain, starts.clone()),
             orders: Orders::new(),
             stop_grace: config.stop_grace,
         };
         let (data_dir, period) = (config.data_dir.clone(), config.period);
-        Self { data_dir, store, identity, registry, control, period }
+        Self { data_dir, store, identity, registry, control, period, starts }
+    }
+
+    /// Where it counts how starts went.
+    pub fn starts(&self) -> Starts {
+        self.starts.clone()
     }
 
     /// Keeps the orders to stop in line with the records, for as long as it is polled; one for all clones.

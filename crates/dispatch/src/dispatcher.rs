@@ -25,6 +25,7 @@ use crate::queue::QueueReport;
 use crate::reconcile::{self, Action, Actual, Life, Plan, Wanted, World};
 use crate::recorder::Recorder;
 use crate::silence;
+use crate::starts::Starts;
 use crate::stops::Stops;
 use crate::turn::Turn;
 
@@ -84,7 +85,7 @@ impl Dispatcher {
         domain: ServiceDomain,
         registry: Registry,
     ) -> Self {
-        let recorder = Recorder::new(store.clone(), config.clone(), domain);
+        let recorder = Recorder::new(store.clone(), config.clone(), domain, Starts::default());
         let stops = Stops::new(config.stop_grace);
         let parts = Parts {
             store,
@@ -99,6 +100,13 @@ impl Dispatcher {
         };
         let queue = watch::Sender::new(Arc::default());
         Self { parts, queue, scope: TaskScope::new("dispatch"), stops }
+    }
+
+    /// The same, counting how starts went where others do.
+    #[must_use]
+    pub fn counting(mut self, starts: Starts) -> Self {
+        self.parts.recorder = self.parts.recorder.counting(starts);
+        self
     }
 
     /// Who waits and why, after each look.

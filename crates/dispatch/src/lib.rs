@@ -34,6 +34,7 @@ mod launch_spec;
 mod orders;
 mod recorder;
 mod silence;
+mod starts;
 mod stops;
 mod turn;
 
@@ -43,3 +44,4 @@ pub use config::DispatchConfig;
 pub use dispatcher::Dispatcher;
 pub use images::{ImageResolver, LaunchImage};
 pub use queue::{QueueEntry, QueueReport};
+pub use starts::{Starts, StartsCounted};

@@ -12,6 +12,7 @@ use store::{Leavings, Store, StoreError};
 use crate::addresses;
 use crate::config::DispatchConfig;
 use crate::layout::ContainerDir;
+use crate::starts::Starts;
 
 /// Writes what supervisors report into the records.
 #[derive(Clone, Debug)]
@@ -19,11 +20,21 @@ pub(crate) struct Recorder {
     store: Store,
     config: DispatchConfig,
     domain: ServiceDomain,
+    starts: Starts,
 }
 
 impl Recorder {
-    pub(crate) fn new(store: Store, config: DispatchConfig, domain: ServiceDomain) -> Self {
-        Self { store, config, domain }
+    pub(crate) fn new(
+        store: Store,
+        config: DispatchConfig,
+        domain: ServiceDomain,
+        starts: Starts,
+    ) -> Self {
+        Self { store, config, domain, starts }
+    }
+
+    pub(crate) fn counting(self, starts: Starts) -> Self {
+        Self { starts, ..self }
     }
 
     /// All of a supervisor's state. `Ok` means that the record has it for good, or is over.
@@ -39,8 +50,8 @@ impl Recorder {
         let Some(container) = self.begun(uuid, started_at).await? else { return Ok(()) };
         for (port, at) in &state.ready {
             let is_known = container.published_ports.get(*port).is_some_and(|it| it.is_ready());
-            if !is_known {
-                self.store.set_ready(uuid, *port, *at).await?;
+            if !is_known && self.store.set_ready(uuid, *port, *at).await? {
+                self.starts.ready(started_at, *at);
             }
         }
         Ok(())
@@ -60,7 +71,13 @@ impl Recorder {
         let leavings = self.leavings(uuid).await;
         match self.store.end_container(uuid, end, leavings).await {
             // Deleted meanwhile: there is nobody left to tell.
-            Ok(_) | Err(StoreError::NotFound(_)) => Ok(()),
+            Err(StoreError::NotFound(_)) => Ok(()),
+            Ok(is_news) => {
+                if is_news {
+                    self.starts.ended(end.outcome);
+                }
+                Ok(())
+            }
             Err(error) => Err(error),
         }
     }
@@ -114,7 +131,9 @@ impl Recorder {
             _ => BTreeMap::new(),
         };
         let without = addresses::fill(&mut ports, uuid, &self.domain, &external);
-        self.store.start_container(uuid, at, ports).await?;
+        if self.store.start_container(uuid, at, ports).await? {
+            self.starts.running(container.created_at, at);
+        }
         if !without.is_empty() {
             let numbers: Vec<String> = without.iter().map(ToString::to_string).collect();
             let mut status = container.runtime_status;

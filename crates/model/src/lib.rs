@@ -13,6 +13,7 @@ pub mod group;
 pub mod group_rules;
 pub mod host_label;
 pub mod launch;
+pub mod metrics;
 pub mod mounts;
 pub mod permission;
 pub mod port;

@@ -40,7 +40,7 @@ pub(crate) enum Reason {
 }
 
 /// In the order of the reasons.
-const REASONS: [&str; 17] = [
+pub(crate) const REASONS: [&str; 17] = [
     "answered by the proxy itself",
     "unreadable",
     "not found",

@@ -27,7 +27,7 @@ pub struct ProxyBody {
     /// Written when the body is dropped, with what was sent of it.
     line: Option<Box<AccessLine>>,
     /// Its place among the open requests, until it ends.
-    _open: Option<Open>,
+    open: Option<Open>,
 }
 
 #[derive(Debug)]
@@ -83,12 +83,12 @@ impl ProxyBody {
     }
 
     fn of(content: Content, revoked: Option<Revoked>) -> Self {
-        Self { content, revoked, line: None, _open: None }
+        Self { content, revoked, line: None, open: None }
     }
 
     /// Keeps the request's place among the open ones until the body ends.
     pub(crate) fn holding(mut self, open: Open) -> Self {
-        self._open = Some(open);
+        self.open = Some(open);
         self
     }
 
@@ -144,10 +144,15 @@ impl Body for ProxyBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
         let polled = this.content.poll(cx);
-        if let (Some(line), Poll::Ready(Some(Ok(frame)))) = (&mut this.line, &polled)
+        if let Poll::Ready(Some(Ok(frame))) = &polled
             && let Some(data) = frame.data_ref()
         {
-            line.add_sent(data.len());
+            if let Some(line) = &mut this.line {
+                line.add_sent(data.len());
+            }
+            if let Some(traffic) = this.open.as_ref().and_then(Open::traffic) {
+                traffic.add_out(data.len());
+            }
         }
         // Only a stream that makes us wait is worth a look at whether it may go on.
         if polled.is_pending()

@@ -48,6 +48,8 @@ pub struct ProxyConfig {
     pub hsts_max_age: Duration,
     /// Longest life of a session cookie, where its token lives longer. Default: 7 days, a working week and its rest.
     pub session_lifetime_max: Duration,
+    /// Ports that are counted apart from each other; those beyond are counted together. Default: 2000.
+    pub ports_counted_max: usize,
     /// How long a new connection to an app may take. Default: 10 s; in the same machine it takes microseconds.
     pub connect_timeout: Duration,
     /// How long an app may take to begin its answer. Default: no limit, because of long polls.
@@ -146,6 +148,7 @@ impl ProxyConfig {
             connect_timeout: Duration::from_secs(10),
             first_byte_timeout: None,
             retry_after: Duration::from_secs(2),
+            ports_counted_max: 2000,
             pool_idle_timeout: Duration::from_secs(30),
             pool_idle_max_per_key: 1024,
             pool_idle_max: 4096,

@@ -173,7 +173,7 @@ impl Shared {
             .ok_or(Refusal::Malformed("the request has no host"))
     }
 
-    fn way(&self, grant: &Grant, exchange: &Exchange) -> Way<'_> {
+    fn way<'w>(&'w self, grant: &'w Grant, exchange: &Exchange) -> Way<'w> {
         let owner = match &grant.caller {
             Caller::Anyone => Owner::Address(exchange.client_ip()),
             Caller::User { user, .. } => Owner::User(*user),
@@ -186,6 +186,7 @@ impl Shared {
             config: &self.config,
             key,
             kept: grant.kept(),
+            traffic: &grant.traffic,
         }
     }
 

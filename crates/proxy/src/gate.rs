@@ -96,7 +96,7 @@ impl Shared {
             }
         };
         asked.grant = Some(Arc::clone(&grant));
-        let entered = open.enter(&grant, &self.budgets, exchange.tick());
+        let entered = open.enter(&grant, &self.budgets, exchange.begun);
         self.take_turn(entered).await?;
         if let Some(tenant) = &grant.tenant {
             let visit = Visit { tenant, grant: &grant, exchange };
@@ -248,7 +248,8 @@ impl Shared {
         };
         let budgets = self.budgets.of_grant(container, &found.caller);
         let site = Site { host, origin, tenant };
-        let grant = Grant::new(key, site, target, container, found, budgets);
+        let traffic = self.ports.of(container, target.port.get());
+        let grant = Grant::new(key, site, target, container, found, budgets, traffic);
         Ok(Passed::Grant(self.grants.add(grant, version)))
     }
 

@@ -30,6 +30,7 @@ use crate::headers::Kept;
 use crate::origin::Origin;
 use crate::route::{self, Reach};
 use crate::tenant::Tenant;
+use crate::traffic::PortTraffic;
 use end::End;
 pub(crate) use end::Revoked;
 use table::Table;
@@ -59,6 +60,8 @@ pub(crate) struct Grant {
     pub(crate) expires_at_s: Option<u64>,
     /// Whose shares its requests are counted in.
     pub(crate) budgets: GrantBudgets,
+    /// Where its requests are counted.
+    pub(crate) traffic: Arc<PortTraffic>,
     end: End,
 }
 
@@ -80,11 +83,24 @@ impl Grant {
         container: ContainerUuid,
         found: Found,
         budgets: GrantBudgets,
+        traffic: Arc<PortTraffic>,
     ) -> Self {
         let Site { host, origin, tenant } = site;
         let Found { caller, expires_at_s } = found;
         let end = End::default();
-        Self { key, host, origin, tenant, target, container, caller, expires_at_s, budgets, end }
+        Self {
+            key,
+            host,
+            origin,
+            tenant,
+            target,
+            container,
+            caller,
+            expires_at_s,
+            budgets,
+            traffic,
+            end,
+        }
     }
 
     /// Whether the port is open to everyone.

@@ -34,6 +34,7 @@ mod gate;
 mod grants;
 mod route;
 mod tenant;
+mod traffic;
 
 mod grpc;
 mod headers;
@@ -63,4 +64,5 @@ pub use directory::{
 };
 pub use peer::{Farewell, Peer};
 pub use proxy::Proxy;
+pub use traffic::{PortCounted, PortKey};
 pub use upstream::answer::AnswerError;

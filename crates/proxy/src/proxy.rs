@@ -31,6 +31,7 @@ use crate::peer::Peer;
 use crate::refusal::Refusal;
 use crate::session::seal::Seal;
 use crate::tenant::{self, Tenants};
+use crate::traffic::{PortCounted, PortKey, Ports};
 use crate::upstream::http2::Http2Pool;
 use crate::upstream::pool::Pool;
 
@@ -55,6 +56,7 @@ pub(crate) struct Shared {
     pub(crate) cors_origins: ListedOrigins,
     pub(crate) grants: Grants,
     pub(crate) budgets: Budgets,
+    pub(crate) ports: Ports,
     pub(crate) refusal_lines: RefusalLines,
     /// Listened to from the first grant on; taken by whoever keeps them.
     news: Mutex<Option<BoxStream<'static, Changed>>>,
@@ -112,6 +114,7 @@ impl Proxy {
             news: Mutex::new(directory.changes()),
             grants: Grants::new(config.grants_max, config.allow_unpublished_ports),
             budgets: Budgets::new(&config.limits),
+            ports: Ports::new(config.ports_counted_max),
             refusal_lines: RefusalLines::new(config.limits.refusal_lines_per_second),
             pool: Pool::new(&config),
             calls: Http2Pool::new(&config, Arc::clone(&dial)),
@@ -189,10 +192,12 @@ impl Proxy {
         let (parts, body) = request.into_parts();
         let mut asked = AskedAt::default();
         let answered = shared.answer(parts, body, &exchange, &mut asked).await;
+        let is_apps = answered.is_ok();
         let (mut response, reason) = match answered {
             Ok(response) => (response, asked.grant.is_none().then_some(Reason::Own)),
             Err(refusal) => (shared.refuse(&refusal, &exchange, &asked), Some(refusal.reason())),
         };
+        shared.count(&exchange, &asked, response.status(), is_apps, reason);
         let line = shared.line(&exchange, asked.host(), response.status(), reason);
         if asked.https
             && let Some(hsts) = &shared.hsts
@@ -215,6 +220,22 @@ impl Proxy {
         }
         let ip = self.client_ip(peer, request.headers());
         Some(Box::new(Client { ip, address: self.shared.budgets.address(ip) }))
+    }
+
+    /// What was counted of each port since it was first asked for, for whoever keeps it; those that nobody may reach
+    /// any more are forgotten when they were read so many times since.
+    pub fn read_traffic(&self, n_idle_reads_max: u32) -> Vec<(PortKey, PortCounted)> {
+        self.shared.ports.read(n_idle_reads_max)
+    }
+
+    /// The same for whoever only looks.
+    pub fn traffic(&self) -> Vec<(PortKey, PortCounted)> {
+        self.shared.ports.peek()
+    }
+
+    /// How many requests were refused, by reason, in words.
+    pub fn refusals(&self) -> Vec<(&'static str, u64)> {
+        self.shared.ports.refusals()
     }
 
     /// Waits until no WebSocket is open, at most `bound`, and says what was left.
@@ -256,6 +277,23 @@ impl Shared {
             tenant::forget(response.headers_mut());
         }
         response
+    }
+
+    /// Counts an answer. `is_apps`: not a refusal.
+    fn count(
+        &self,
+        exchange: &Exchange,
+        asked: &AskedAt,
+        status: StatusCode,
+        is_apps: bool,
+        reason: Option<Reason>,
+    ) {
+        if let Some(grant) = &asked.grant {
+            grant.traffic.answered(status, is_apps.then(|| exchange.begun.elapsed()));
+        }
+        if let (false, Some(reason)) = (is_apps, reason) {
+            self.ports.refused(reason);
+        }
     }
 
     /// The request's line. `reason`: where the client alone can cause it, so that it may be one too many.

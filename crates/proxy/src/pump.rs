@@ -44,6 +44,17 @@ impl Lease {
         Self { revoked, place, stall_timeout }
     }
 
+    /// Counts bytes from the client and to it.
+    fn count(&self, there: &mut usize, back: &mut usize) {
+        let Some(traffic) = self.place.open.traffic() else { return };
+        if *there > 0 {
+            traffic.add_in(std::mem::take(there));
+        }
+        if *back > 0 {
+            traffic.add_out(std::mem::take(back));
+        }
+    }
+
     fn broke_off(&self, error: &io::Error) {
         if error.kind() == io::ErrorKind::TimedOut {
             // What is on its way in an HTTP/2 connection can only be let go with it.
@@ -146,7 +157,9 @@ where
         let this = self.get_mut();
         if let Some(pump) = &mut this.pump {
             if Pin::new(&mut this.lease.revoked).poll(cx).is_pending() {
-                let ended = ready!(pump.poll(cx, this.lease.stall_timeout));
+                let polled = pump.poll(cx, this.lease.stall_timeout);
+                this.lease.count(&mut pump.there.n_uncounted, &mut pump.back.n_uncounted);
+                let ended = ready!(polled);
                 if let Err(error) = ended {
                     this.lease.broke_off(&error);
                 }
@@ -175,6 +188,8 @@ struct Direction {
     frames: Option<Frames>,
     /// Writes that took something.
     n_moves: u64,
+    /// Bytes that were read and not counted yet.
+    n_uncounted: usize,
 }
 
 impl Direction {
@@ -234,6 +249,7 @@ impl Direction {
         if let Some(frames) = &mut self.frames {
             frames.pass(rest);
         }
+        self.n_uncounted += rest.len();
         self.needs_flush |= !rest.is_empty();
         while !rest.is_empty() {
             match Pin::new(&mut *to).poll_write(cx, rest)? {

@@ -20,6 +20,7 @@ use crate::grants::Revoked;
 use crate::headers::{self, Kept};
 use crate::refusal::GatewayProblem;
 use crate::request_body::RequestBody;
+use crate::traffic::PortTraffic;
 use crate::upstream::answer::AnswerBody;
 use crate::upstream::http1::{Outcome, SendError, Switched, WhyNot};
 use crate::upstream::http2::Http2Pool;
@@ -58,6 +59,8 @@ pub(crate) struct Way<'p> {
     pub(crate) key: PoolKey,
     /// Who may keep the answer.
     pub(crate) kept: Kept,
+    /// Where bytes to the app are counted.
+    pub(crate) traffic: &'p Arc<PortTraffic>,
 }
 
 /// Sends a prepared request to the app and streams its answer.
@@ -119,7 +122,7 @@ async fn send(
 ) -> Result<Response<AnswerBody>, RelayError> {
     let (head_timeout, stall_timeout) =
         (way.config.limits.head_timeout, way.config.limits.stall_timeout);
-    let body = RequestBody::of(&parts.headers, body, stall_timeout);
+    let body = RequestBody::of(&parts.headers, body, stall_timeout, way.traffic);
     let can_repeat = body.is_empty() && parts.method.is_idempotent();
     let age_max = if can_repeat { way.config.pool_idle_timeout } else { TRUSTED_AGE };
     let mut request = Request::from_parts(parts, body);

@@ -5,6 +5,7 @@ pub(crate) mod call;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use limits::Stall;
 use tokio::time::Sleep;
 
 use crate::headers;
+use crate::traffic::PortTraffic;
 
 /// How long an app may keep us waiting for `100 Continue`. Many never send it; curl waits this long too.
 const CONTINUE_WAIT: Duration = Duration::from_secs(1);
@@ -28,6 +30,8 @@ pub(crate) struct RequestBody {
     stall: Stall,
     /// How long the client may send nothing; `None` where that is nobody's concern but the app's.
     stall_timeout: Option<Duration>,
+    /// Where its bytes are counted; none where there are none.
+    traffic: Option<Arc<PortTraffic>>,
 }
 
 #[derive(Debug)]
@@ -53,11 +57,16 @@ pub(crate) enum RequestBodyError {
 impl RequestBody {
     /// Nothing.
     pub(crate) fn empty() -> Self {
-        Self { source: Source::Empty, stall: Stall::default(), stall_timeout: None }
+        Self { source: Source::Empty, stall: Stall::default(), stall_timeout: None, traffic: None }
     }
 
     /// The client's body; held back where the client waits for `100 Continue`, so that the app decides.
-    pub(crate) fn of(headers: &HeaderMap, body: Incoming, stall_timeout: Duration) -> Self {
+    pub(crate) fn of(
+        headers: &HeaderMap,
+        body: Incoming,
+        stall_timeout: Duration,
+        traffic: &Arc<PortTraffic>,
+    ) -> Self {
         if body.is_end_stream() {
             return Self::empty();
         }
@@ -68,7 +77,8 @@ impl RequestBody {
             }
             _ => Source::Client(body),
         };
-        Self { source, stall: Stall::default(), stall_timeout: Some(stall_timeout) }
+        let (stall_timeout, traffic) = (Some(stall_timeout), Some(Arc::clone(traffic)));
+        Self { source, stall: Stall::default(), stall_timeout, traffic }
     }
 
     /// Whether there is none.
@@ -113,6 +123,7 @@ impl Body for RequestBody {
         match Pin::new(body).poll_frame(cx) {
             Poll::Ready(frame) => {
                 this.stall.clear();
+                count(this.traffic.as_deref(), frame.as_ref());
                 let frame = frame.map(|frame| frame.map(without_ours));
                 Poll::Ready(frame.map(|frame| frame.map_err(RequestBodyError::Client)))
             }
@@ -136,6 +147,15 @@ impl Body for RequestBody {
             Source::Empty => SizeHint::with_exact(0),
             Source::Client(body) | Source::Awaited { body, .. } => body.size_hint(),
         }
+    }
+}
+
+/// Counts the bytes of a frame.
+fn count(traffic: Option<&PortTraffic>, frame: Option<&Result<Frame<Bytes>, hyper::Error>>) {
+    if let (Some(traffic), Some(Ok(frame))) = (traffic, frame)
+        && let Some(data) = frame.data_ref()
+    {
+        traffic.add_in(data.len());
     }
 }
 

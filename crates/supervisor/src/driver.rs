@@ -20,6 +20,7 @@ use crate::logs::journal::{Journal, now};
 use crate::machine::{self, Action, Event, Exit, ExitHow, Machine, Step};
 use crate::memory;
 use crate::readiness;
+use crate::usage;
 
 /// Events that wait for the driver; its senders wait beyond that. A hundred ports may become ready
 /// at once.
@@ -151,6 +152,9 @@ impl Run {
                     // Fails only if the driver is gone, and the container with it.
                     let _gone = events.send(Event::Exited { at: now(), exit }).await;
                 });
+                let (files, vcpus) = (self.driver.files.clone(), self.driver.spec.vcpus);
+                let measuring = usage::watch(handle.meter(), files, vcpus);
+                self.probes.spawn_cancellable("usage", measuring);
                 self.handle = Some(handle);
                 let n_bytes = memory::forget_startup_code();
                 tracing::debug!(n_bytes, "the code that the start needed was given back");
@@ -244,9 +248,9 @@ impl Run {
     fn finish(&mut self) {
         self.grace_over = None;
         self.probes.cancel();
-        let words = match &self.machine.step {
-            Step::Finishing(end) => end_words(end),
-            _ => String::new(),
+        let (words, oom_killed) = match &self.machine.step {
+            Step::Finishing(end) => (end_words(end), end.oom_killed),
+            _ => (String::new(), false),
         };
         let (handle, outputs) = (self.handle.take(), self.driver.outputs.clone());
         let (journal, files) = (self.driver.journal.clone(), self.driver.files.clone());
@@ -269,6 +273,9 @@ impl Run {
                 _ => None,
             };
             remove_mounts(files.dir().to_owned()).await;
+            if oom_killed {
+                mark_oom_kill(files.clone()).await;
+            }
             journal.say(&words);
             if let Some(problem) = &problem {
                 journal.say(problem);
@@ -286,6 +293,13 @@ async fn remove_mounts(dir: PathBuf) {
     let removed = tokio::task::spawn_blocking(move || container::remove_mounts(&dir)).await;
     if let Ok(Err(error)) = removed {
         tracing::warn!(%error, "what was mounted was not removed");
+    }
+}
+
+async fn mark_oom_kill(files: Files) {
+    let marked = tokio::task::spawn_blocking(move || usage::mark_oom_kill(&files)).await;
+    if let Err(error) = marked {
+        tracing::error!(%error, "the end for want of memory is not marked");
     }
 }
 

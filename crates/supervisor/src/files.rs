@@ -103,6 +103,16 @@ impl Files {
         self.0.join("log").join("crunch-run.txt")
     }
 
+    /// What it used, in the lines of Arvados's `crunchstat`.
+    pub(crate) fn crunchstat_log(&self) -> PathBuf {
+        self.0.join("log").join("crunchstat.txt")
+    }
+
+    /// What it used, as a history.
+    pub(crate) fn usage_history(&self) -> PathBuf {
+        self.0.join("usage.history")
+    }
+
     /// Takes the directory for this process; the kernel gives it up when the process ends.
     ///
     /// Blocks up to `patience`: a supervisor that was killed while it was starting a process leaves

@@ -25,6 +25,9 @@ use crate::logs::stream::OutputLog;
 /// Writes to logs and state files; more threads would only cost memory.
 const BLOCKING_THREADS_MAX: usize = 2;
 
+/// Shorter than the time between two measurements, so that an idle supervisor has one thread.
+const THREAD_KEEP_ALIVE: Duration = Duration::from_secs(1);
+
 /// Nothing in a supervisor recurses; 16 MiB of stacks would be most of its memory limit.
 const THREAD_STACK_BYTES: usize = 256 << 10;
 
@@ -67,6 +70,7 @@ pub fn run(dir: &Path) -> ExitCode {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(BLOCKING_THREADS_MAX)
+            .thread_keep_alive(THREAD_KEEP_ALIVE)
             .thread_stack_size(THREAD_STACK_BYTES)
             .build()
             .map_err(|source| BeginError::Process { source })?;

@@ -16,6 +16,7 @@ use crate::data_dir::DataDir;
 use crate::dispatcher;
 use crate::edge::EdgeThread;
 use crate::images::LocalImages;
+use crate::metrics;
 use crate::owner;
 use crate::replace::{Door, Legacy, Predecessor, Relaunch};
 use crate::service_manager;
@@ -51,6 +52,8 @@ pub(crate) struct Controller {
     ladder: Ladder,
     /// The part of the work that only one process does.
     dispatching: TaskScope,
+    /// Gives its address up to whoever serves in our place.
+    metrics: TaskScope,
     edge: EdgeThread,
     /// Tells programs in containers where we are.
     _api_entry: ApiEntry,
@@ -90,6 +93,7 @@ impl Controller {
             EdgeThread::start(roles.rooms, identity.tls, limits, config.shutdown.drain_grace)?;
         let entrance = Entrance::open(&data.tunnels(), config.tunnels.listen).await?;
         let api_entry = ApiEntry::open(&data.apis(), address).await?;
+        let starts = roles.acceptor.starts();
         let accepting = supervisors::accept(entrance, roles.acceptor, edge.handle(), work.clone());
         work.spawn_cancellable("supervisors", accepting);
         supervisors::knock(&data.path().join("containers")).await;
@@ -109,9 +113,11 @@ impl Controller {
             let (processes, registry) =
                 (work.child("supervisor processes"), roles.registry.clone());
             let dispatcher = dispatcher::build(&data, &config, &keeping, registry, processes)?;
+            let dispatcher = dispatcher.counting(starts);
             dispatching.spawn("dispatcher", dispatcher.run(dispatching.token()));
             blocks::start_sweeps(&config, &keeping.store, &keeping.keep, &dispatching);
         }
+        let metrics = metrics::serve(roles.metrics, &work);
         let listeners = sockets.copies()?;
         Ok(Self {
             url: config.services.controller_url.clone(),
@@ -124,6 +130,7 @@ impl Controller {
             ladder: Ladder::new(work.clone()),
             work,
             dispatching,
+            metrics,
             edge,
             _api_entry: api_entry,
             sockets: Some(sockets),

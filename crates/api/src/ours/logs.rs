@@ -81,7 +81,7 @@ async fn open(
 }
 
 /// The container: named itself, or by a request, where the caller may see it.
-async fn find(api: &Api, call: &Call, uuid: &str) -> Result<ContainerUuid, ApiError> {
+pub(super) async fn find(api: &Api, call: &Call, uuid: &str) -> Result<ContainerUuid, ApiError> {
     let reader = call.caller.reader();
     if RequestUuid::parse(uuid).is_ok() {
         let found = api.store().get(Resource::ContainerRequests, uuid, &reader).await?;

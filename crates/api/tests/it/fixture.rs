@@ -5,14 +5,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use api::{
-    Api, ApiConfig, Blocks, ByteStream, ImageFault, ImageSummary, Images, LogFile, LogQuery,
-    LogSource, LogStream, ResolvedImage,
+    Api, ApiConfig, Blocks, ByteStream, ContainerFigures, FigureSource, ImageFault, ImageSummary,
+    Images, LogFile, LogQuery, LogSource, LogStream, ResolvedImage,
 };
 use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
+use history::{Series, Span, Traffic, Usage};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use keep::{FileVolume, Keep, KeepOptions, Mount, Signer};
@@ -94,7 +95,8 @@ impl Fixture {
         let signer = Some(Signer::new(b"a key", SIGNATURES_HOLD));
         let blocks = Blocks { keep, signer };
         let images = Arc::new(OneImage::default());
-        let api = Api::new(store.clone(), config, blocks, images, Arc::new(TwoLogs));
+        let api =
+            Api::new(store.clone(), config, blocks, images, Arc::new(TwoLogs), Arc::new(OneSlot));
         Self { router: api.in_front_of(api.router()), store, admin, ada, bob, dir }
     }
 
@@ -302,6 +304,47 @@ impl LogSource for TwoLogs {
         };
         let lines = stream::iter(pieces).map(|piece| Ok(Bytes::from(*piece)));
         async move { Ok(Some(Box::pin(lines) as ByteStream)) }.boxed()
+    }
+}
+
+/// A container that used half a CPU in the last slot, and was asked for five things a second in it.
+struct OneSlot;
+
+/// When the last slot ends, in seconds since 1970.
+pub(crate) const FIGURES_END_S: u64 = 1_796_299_200;
+
+impl OneSlot {
+    fn usage(span: Span) -> Series<Usage> {
+        let mut series = Series::empty(span, FIGURES_END_S + 1);
+        let used = Usage { watched_ms: 5_000, cpu_us: 2_500_000, ..Usage::default() };
+        *series.slots.last_mut().unwrap() =
+            Some(Usage { memory_bytes_max: 1 << 20, n_processes_max: 3, ..used });
+        series
+    }
+}
+
+impl FigureSource for OneSlot {
+    fn of<'a>(
+        &'a self,
+        _container: &'a ContainerUuid,
+        span: Span,
+    ) -> BoxFuture<'a, Result<ContainerFigures, String>> {
+        let mut traffic = Series::empty(span, FIGURES_END_S + 1);
+        let seconds = traffic.seconds_of(traffic.slots.len() - 1);
+        let mut asked =
+            Traffic { open_ms: 2_000 * seconds, bytes_out: 70 * seconds, ..Traffic::default() };
+        asked.by_class[1] = 5 * seconds;
+        asked.first_byte[2] = 5 * seconds;
+        *traffic.slots.last_mut().unwrap() = Some(asked);
+        async move { Ok(ContainerFigures { usage: Self::usage(span), traffic }) }.boxed()
+    }
+
+    fn usages(
+        &self,
+        containers: Vec<ContainerUuid>,
+        span: Span,
+    ) -> BoxFuture<'_, Result<Vec<Series<Usage>>, String>> {
+        async move { Ok(containers.iter().map(|_| Self::usage(span)).collect()) }.boxed()
     }
 }
 

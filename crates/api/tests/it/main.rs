@@ -17,6 +17,7 @@ mod fixture;
 mod groups;
 mod handoff;
 mod links;
+mod metrics;
 mod passwords;
 mod permissions;
 mod requests;

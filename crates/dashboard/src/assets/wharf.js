@@ -40,9 +40,10 @@ function carryOver(from, to) {
     if (from.nodeValue !== to.nodeValue) from.nodeValue = to.nodeValue;
     return;
   }
+  if (from.dataset.readout !== undefined) return; // what is read out is ours, and is not to be said twice
   if (from.matches("time[data-ago], time[data-for]") && from.dateTime === to.dateTime) return;
   for (const { name, value } of to.attributes) if (from.getAttribute(name) !== value) from.setAttribute(name, value);
-  for (const { name } of [...from.attributes]) if (!to.hasAttribute(name)) from.removeAttribute(name);
+  for (const { name } of [...from.attributes]) if (!to.hasAttribute(name) && !(name === "open" && from.localName === "details")) from.removeAttribute(name);
   const atEnd = from.matches(".log") && from.scrollTop + from.clientHeight >= from.scrollHeight - 4;
   let old = from.firstChild;
   for (const wanted of [...to.childNodes]) {
@@ -126,6 +127,7 @@ function take(page, date) {
     if (fresh) carryOver(part, fresh);
   }
   prepare(document);
+  readOut();
   tick();
   const news = [...spoken()].filter(([key, text]) => before.get(key) !== text).map(([, text]) => text);
   if (news.length) announce(news.join(". "));
@@ -345,6 +347,49 @@ async function read(log, put) {
     }
   }
 }
+
+// ---- Reading a plot out, with the pointer or the arrow keys: its numbers are those of its table
+let reading = null; // the plot and the slot that is read
+
+function readOut() {
+  const { plot, slot } = reading || {};
+  for (const canvas of document.querySelectorAll("[data-plot]")) {
+    const id = canvas.dataset.plot;
+    const row = id === plot && document.querySelector(`[data-rows="${id}"] [data-slot="${slot}"]`);
+    const names = document.querySelectorAll(`[data-rows="${id}"] thead th`);
+    const words = row ? [...row.cells].map((cell, at) => (at ? `${names[at].textContent} ${cell.textContent}` : cell.textContent)) : [];
+    canvas.querySelector(".cursor").setAttribute("d", id === plot ? `M${slot}.5 0v200` : "");
+    const text = id !== plot ? "" : words.join(" · ") || "not measured";
+    const out = document.querySelector(`[data-readout="${id}"]`);
+    if (out.textContent !== text) out.textContent = text;
+  }
+}
+
+function readAt(canvas, slot) {
+  const n = canvas.querySelector("svg").viewBox.baseVal.width;
+  reading = { plot: canvas.dataset.plot, slot: Math.max(0, Math.min(n - 1, slot)) };
+  readOut();
+}
+
+document.addEventListener("pointermove", (event) => {
+  const canvas = event.target.closest && event.target.closest("[data-plot]");
+  if (canvas) {
+    const { left, width } = canvas.getBoundingClientRect();
+    readAt(canvas, Math.floor(((event.clientX - left) / width) * canvas.querySelector("svg").viewBox.baseVal.width));
+  } else if (reading && !document.activeElement.closest("[data-plot]")) {
+    reading = null;
+    readOut();
+  }
+});
+document.addEventListener("keydown", (event) => {
+  const canvas = event.target.closest("[data-plot]");
+  const step = { ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10, Home: -Infinity, End: Infinity }[event.key];
+  if (!canvas || !step || event.ctrlKey || event.metaKey || event.altKey) return;
+  event.preventDefault();
+  const n = canvas.querySelector("svg").viewBox.baseVal.width;
+  const at = reading && reading.plot === canvas.dataset.plot ? reading.slot + step : step === -1 || step === Infinity ? n - 1 : 0;
+  readAt(canvas, at);
+});
 
 // ---- Uploading files, one after the other
 async function upload(form) {

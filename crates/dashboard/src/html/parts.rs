@@ -1,9 +1,11 @@
 //! Parts that several pages show: state chips, port tiles, times.
 
 use maud::{Markup, html};
-use model::{Access, Timestamp};
+use model::metrics::RecentUsage;
+use model::{Access, Container, Timestamp};
 
 use super::icons;
+use crate::view::plot::{Unit, bars};
 use crate::view::service::{Port, Service};
 use crate::view::state::State;
 use crate::view::time;
@@ -172,6 +174,27 @@ fn href(service: &Service, port: &Port) -> Option<String> {
         Access::Public => address.initial(&port.initial_path),
         Access::Private => format!("/open/{}/{}", service.request.uuid, port.number),
     })
+}
+
+/// What a container used in the last minutes, each a bar, and in the last one in words.
+#[expect(clippy::cast_precision_loss, reason = "a bar is ten units high")]
+pub(crate) fn used(container: &Container, usage: &RecentUsage) -> Markup {
+    let limits = &container.runtime_constraints;
+    let memory: Vec<_> = usage.memory_bytes.iter().map(|it| it.map(|it| it as f64)).collect();
+    let bar = |values: &[Option<f64>], full| {
+        html! { svg.spark viewBox="0 0 15 10" preserveAspectRatio="none" aria-hidden="true" { path d=(bars(values, full)) {} } }
+    };
+    let latest = |values: &[Option<f64>]| values.iter().rev().find_map(|value| *value);
+    html! {
+        p.use {
+            @if let Some(cores) = latest(&usage.cpu_cores) {
+                span { "CPU " (bar(&usage.cpu_cores, f64::from(limits.vcpus))) " " (Unit::Percent.words(cores)) }
+            }
+            @if let Some(bytes) = latest(&memory) {
+                span { "Memory " (bar(&memory, limits.ram as f64)) " " (Unit::Bytes.words(bytes)) }
+            }
+        }
+    }
 }
 
 /// The hidden field that every form has.

@@ -8,6 +8,7 @@ use axum::response::Response;
 use client::{ImageSummary, ListQuery, QueueEntry, ServerStatus};
 use futures_util::future::try_join4;
 use maud::{Markup, html};
+use model::metrics::RecentUsage;
 use model::{ContainerRequest, Timestamp, User};
 
 use super::problem::{NoPage, Problem};
@@ -38,11 +39,12 @@ pub(crate) async fn page(State(_app): State<App>, me: SignedIn) -> Result<Respon
     );
     let (status, users, images, live) =
         all.await.map_err(|error| me.no_page(error.into(), "state of the site"))?;
+    let usage = me.api.recent_usage().await;
     let now = App::now();
     let body = html! {
         div.title { h1 { "Admin" } p.counts { "Wharf " (status.version) ", cluster " (status.cluster_id) } }
         div #admin data-live {
-            (figures(&status, &live.items))
+            (figures(&status, &live.items, usage.values()))
             (queue(&status.queue, &live.items))
         }
         (user_table(&users, &live.items))
@@ -51,20 +53,31 @@ pub(crate) async fn page(State(_app): State<App>, me: SignedIn) -> Result<Respon
     Ok(me.page("Admin", Place::Admin, Live::Events, body))
 }
 
-/// What runs now, and what it was promised.
-fn figures(status: &ServerStatus, live: &[ContainerRequest]) -> Markup {
+/// What runs now, what it was promised, and what it uses.
+fn figures<'u>(
+    status: &ServerStatus,
+    live: &[ContainerRequest],
+    usage: impl Iterator<Item = &'u RecentUsage>,
+) -> Markup {
     let running = live.iter().filter(|request| request.priority > 0);
     let (ram, vcpus) = running.fold((0_u64, 0_u64), |(ram, vcpus), request| {
         let asked = &request.runtime_constraints;
         (ram.saturating_add(asked.ram), vcpus + u64::from(asked.vcpus))
     });
     let count = |state: &str| status.containers.get(state).copied().unwrap_or(0);
+    let (cores, bytes) = usage.fold((0.0, 0_u64), |(cores, bytes), of| {
+        let used = of.cpu_cores.last().copied().flatten().unwrap_or_default();
+        let held = of.memory_bytes.last().copied().flatten().unwrap_or_default();
+        (cores + used, bytes.saturating_add(held))
+    });
     let figures = [
         ("Running", count("Running").to_string()),
         ("Starting", count("Locked").to_string()),
         ("Queued", count("Queued").to_string()),
         ("Memory asked for", size::words(ram)),
+        ("Memory used", size::words(bytes)),
         ("CPUs asked for", vcpus.to_string()),
+        ("CPUs used", format!("{cores:.1}")),
     ];
     html! {
         dl.figures { @for (word, figure) in figures { div { dt { (word) } dd { (figure) } } } }

@@ -4,8 +4,10 @@ use std::collections::HashMap;
 
 use axum::extract::{Query, State};
 use axum::response::Response;
+use futures_util::future::join;
 use maud::{Markup, html};
-use model::{Timestamp, UserUuid};
+use model::metrics::RecentUsage;
+use model::{ContainerUuid, Timestamp, UserUuid};
 
 use super::problem::NoPage;
 use super::signed_in::SignedIn;
@@ -24,6 +26,8 @@ struct Shown<'s> {
     now: Timestamp,
     /// Names of those whose services are among the shown ones; empty where all are one's own.
     people: &'s HashMap<UserUuid, String>,
+    /// What runs used lately.
+    usage: &'s HashMap<ContainerUuid, RecentUsage>,
 }
 
 pub(crate) async fn page(
@@ -31,7 +35,8 @@ pub(crate) async fn page(
     me: SignedIn,
     Query(wanted): Query<Wanted>,
 ) -> Result<Response, NoPage> {
-    let records = me.api.services().await.map_err(|error| me.no_page(error, "list of services"))?;
+    let (records, usage) = join(Box::pin(me.api.services()), Box::pin(me.api.recent_usage())).await;
+    let records = records.map_err(|error| me.no_page(error, "list of services"))?;
     let services = records.put_together(&app.0.config.service_domain, me.user.uuid);
     let people = match services.iter().all(|service| service.mine) {
         true => HashMap::new(),
@@ -43,12 +48,17 @@ pub(crate) async fn page(
             a.button.end href="/launch" { "Launch a service" }
         }
         @if !services.is_empty() { (tools(&wanted, &services, me.user.is_admin)) }
-        div #services data-live { (list(&wanted, services, &people)) }
+        div #services data-live { (list(&wanted, services, &people, &usage)) }
     };
     Ok(me.page("Services", Place::Services, Live::Events, body))
 }
 
-fn list(wanted: &Wanted, services: Vec<Service>, people: &HashMap<UserUuid, String>) -> Markup {
+fn list(
+    wanted: &Wanted,
+    services: Vec<Service>,
+    people: &HashMap<UserUuid, String>,
+    usage: &HashMap<ContainerUuid, RecentUsage>,
+) -> Markup {
     let is_new_here = services.is_empty();
     let looked_at_all = services.len() < REQUESTS_MAX;
     let in_scope: Vec<Service> = services.into_iter().filter(|it| wanted.in_scope(it)).collect();
@@ -61,7 +71,7 @@ fn list(wanted: &Wanted, services: Vec<Service>, people: &HashMap<UserUuid, Stri
         shown.into_iter().partition(|service| service.state.is_over());
     let (without, with_ports): (Vec<&Service>, Vec<&Service>) =
         live.into_iter().partition(|service| service.ports.is_empty());
-    let how = Shown { now: crate::app::App::now(), people };
+    let how = Shown { now: crate::app::App::now(), people, usage };
     html! {
         @if !counts.is_empty() { (count_links(wanted, &counts)) }
         @if is_new_here { (empty()) }
@@ -165,6 +175,7 @@ fn card(service: &Service, how: &Shown<'_>) -> Markup {
                     (state_line(service, &how.now))
                 }
                 (parts::ports(service))
+                (used(service, how))
                 p.card-foot {
                     (owner(service, how))
                     a href=(format!("/services/{uuid}")) { "Details" span.unseen { " of " (service.name()) } }
@@ -186,6 +197,7 @@ fn dense_row(service: &Service, how: &Shown<'_>) -> Markup {
             div.who {
                 h2 { a href=(format!("/services/{uuid}")) { (service.name()) } }
                 (state_line(service, &how.now))
+                (used(service, how))
             }
             (parts::buttons(service))
             p.more {
@@ -197,6 +209,13 @@ fn dense_row(service: &Service, how: &Shown<'_>) -> Markup {
             }
         }
     }
+}
+
+/// CPU and memory of the last 15 minutes as small bars, and what they are now.
+fn used(service: &Service, how: &Shown<'_>) -> Markup {
+    let container = service.container.as_ref();
+    let used = container.and_then(|it| Some((it, how.usage.get(&it.uuid)?)));
+    html! { @if let Some((container, usage)) = used { (parts::used(container, usage)) } }
 }
 
 fn owner(service: &Service, how: &Shown<'_>) -> Markup {
@@ -223,6 +242,7 @@ fn row(service: &Service, how: &Shown<'_>) -> Markup {
         li.row data-key=(uuid) {
             a.row-name href=(format!("/services/{uuid}")) { (service.name()) }
             (owner(service, how))
+            (used(service, how))
             (state_line(service, &how.now))
             @if let Some(why) = service.state.why() { p.why-line { (why) } }
         }

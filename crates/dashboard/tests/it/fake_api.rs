@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use futures_util::{Stream, stream};
+use model::metrics::{ContainerMetrics, RecentUsage};
 use model::{ApiToken, Container, ContainerRequest, Link, User};
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
@@ -54,6 +55,9 @@ pub(crate) struct Records {
     pub(crate) collections: Vec<Value>,
     /// Files that were sent, by path.
     pub(crate) files: HashMap<String, Vec<u8>>,
+    /// What was measured, and of what runs.
+    pub(crate) metrics: Option<ContainerMetrics>,
+    pub(crate) usage: Vec<RecentUsage>,
     /// Whether the user is an ordinary one.
     pub(crate) is_ordinary: bool,
 }
@@ -111,6 +115,8 @@ impl FakeApi {
             .route("/wharf/v1/openid/sign_out", get(openid_sign_out))
             .route("/wharf/v1/handoff", post(hand_off))
             .route("/wharf/v1/logs/{uuid}", get(logs))
+            .route("/wharf/v1/containers/{uuid}/metrics", get(metrics))
+            .route("/wharf/v1/usage", get(usage))
             .route("/wharf/v1/events", get(events))
             .with_state(self.clone())
     }
@@ -524,6 +530,18 @@ async fn hand_off(State(api): Api, headers: HeaderMap, Json(body): Json<Value>) 
         ),
     };
     Ok(Json(json!({ "url": url })))
+}
+
+async fn metrics(State(api): Api, headers: HeaderMap) -> Answer {
+    api.check(&headers)?;
+    let metrics = api.records().metrics.clone();
+    let metrics = metrics.ok_or_else(|| refuse(StatusCode::NOT_FOUND, "Path not found"))?;
+    Ok(Json(serde_json::to_value(metrics).unwrap()))
+}
+
+async fn usage(State(api): Api, headers: HeaderMap) -> Answer {
+    api.check(&headers)?;
+    Ok(Json(json!({ "items": api.records().usage })))
 }
 
 async fn logs(State(api): Api, headers: HeaderMap) -> Response {

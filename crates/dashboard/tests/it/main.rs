@@ -6,6 +6,7 @@ mod escaping;
 mod fake_api;
 mod forms;
 mod launch;
+mod metrics;
 mod more_pages;
 mod open;
 mod openid;

@@ -20,7 +20,7 @@ async fn recorder(path: &std::path::Path) -> Recorder {
     let store = Store::open(path, StoreOptions::default()).await.unwrap();
     let mut config = DispatchConfig::for_machine("/nowhere".into(), 1 << 30, 1);
     config.external_ports = Some(9000..=9001);
-    Recorder::new(store, config, ServiceDomain::parse(DOMAIN).unwrap())
+    Recorder::new(store, config, ServiceDomain::parse(DOMAIN).unwrap(), Starts::default())
 }
 
 /// What a supervisor says one after the other.

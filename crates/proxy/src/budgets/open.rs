@@ -1,13 +1,14 @@
 //! What is open, counted for as long as it is.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use limits::Tick;
 
 use super::{Address, Budgets, Exceeded, GrantBudgets, Limit};
 use crate::grants::Grant;
 use crate::peer::Peer;
+use crate::traffic::PortTraffic;
 
 /// A request's place among the open ones of its address, and of its service and user once they are known. Goes where
 /// the answer goes, and is given up with it.
@@ -15,6 +16,7 @@ use crate::peer::Peer;
 pub(crate) struct Open {
     address: Arc<Address>,
     grant: Option<Arc<Grant>>,
+    begun: Option<Instant>,
 }
 
 impl Open {
@@ -23,17 +25,18 @@ impl Open {
         if !address.budget.open.enter(budgets.address_open_max) {
             return Err(full(Limit::OpenOfAddress));
         }
-        Ok(Self { address: Arc::clone(address), grant: None })
+        Ok(Self { address: Arc::clone(address), grant: None, begun: None })
     }
 
     /// Counts the request for its user and service, and takes a place among their open ones; answers how long it must
-    /// wait for its turn.
+    /// wait for its turn. `begun`: when the request came.
     pub(crate) fn enter(
         &mut self,
         grant: &Arc<Grant>,
         budgets: &Budgets,
-        now: Tick,
+        begun: Instant,
     ) -> Result<Duration, Exceeded> {
+        let now = Tick::of(begun);
         let GrantBudgets { service, user } = &grant.budgets;
         let mut turn = Duration::ZERO;
         if let Some(user) = user {
@@ -48,7 +51,11 @@ impl Open {
             if entered { Ok(turn) } else { Err(full(Limit::OpenOfService)) }
         });
         match (&entered, user) {
-            (Ok(_), _) => self.grant = Some(Arc::clone(grant)),
+            (Ok(_), _) => {
+                grant.traffic.opened();
+                self.grant = Some(Arc::clone(grant));
+                self.begun = Some(begun);
+            }
             (Err(_), Some(user)) => user.open.leave(),
             (Err(_), None) => {}
         }
@@ -56,10 +63,18 @@ impl Open {
     }
 }
 
+impl Open {
+    /// Where what it carries is counted, once it is known for whom.
+    pub(crate) fn traffic(&self) -> Option<&PortTraffic> {
+        self.grant.as_ref().map(|grant| &*grant.traffic)
+    }
+}
+
 impl Drop for Open {
     fn drop(&mut self) {
         self.address.budget.open.leave();
         let Some(grant) = &self.grant else { return };
+        grant.traffic.closed(self.begun.map_or(Duration::ZERO, |begun| begun.elapsed()));
         grant.budgets.service.open.leave();
         if let Some(user) = &grant.budgets.user {
             user.open.leave();
@@ -70,7 +85,7 @@ impl Drop for Open {
 /// What a socket occupies while it is open: its place, and the connection that it lives in.
 #[derive(Debug)]
 pub(crate) struct SocketPlace {
-    _open: Open,
+    pub(crate) open: Open,
     pub(crate) peer: Peer,
 }
 
@@ -78,13 +93,19 @@ impl SocketPlace {
     pub(crate) fn new(open: Open, peer: &Peer) -> Self {
         // Bounded by the open ones of the address.
         let _entered = peer.sockets().enter(u32::MAX);
-        Self { _open: open, peer: peer.clone() }
+        if let Some(traffic) = open.traffic() {
+            traffic.socket_opened();
+        }
+        Self { open, peer: peer.clone() }
     }
 }
 
 impl Drop for SocketPlace {
     fn drop(&mut self) {
         self.peer.sockets().leave();
+        if let Some(traffic) = self.open.traffic() {
+            traffic.socket_closed();
+        }
     }
 }
 

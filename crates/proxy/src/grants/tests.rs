@@ -92,7 +92,8 @@ fn grant(n: u32, container: &str, expires_at_s: Option<u64>) -> Grant {
     let budgets = Budgets::new(&ProxyLimits::default()).of_grant(uuid, &caller);
     let found = Found { caller, expires_at_s };
     let site = Site { host, origin, tenant: None };
-    Grant::new(Some(key(n)), site, target_of(container), uuid, found, budgets)
+    let traffic = Arc::default();
+    Grant::new(Some(key(n)), site, target_of(container), uuid, found, budgets, traffic)
 }
 
 struct World {

@@ -25,7 +25,7 @@ pub(crate) async fn relay(
     body: Incoming,
     mut revoked: Revoked,
 ) -> Result<Response<ProxyBody>, RelayError> {
-    let sending = pin!(send(way, Request::from_parts(parts, CallBody::of(body))));
+    let sending = pin!(send(way, Request::from_parts(parts, CallBody::of(body, way.traffic))));
     let (answer, lease) = until_revoked(sending, &mut revoked).await?;
     let (mut head, body) = answer.into_parts();
     // No cache keeps a POST.

@@ -10,7 +10,8 @@ use futures_util::task::AtomicWaker;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::without_ours;
+use super::{count, without_ours};
+use crate::traffic::PortTraffic;
 
 /// What the app reads of a call.
 #[derive(Debug)]
@@ -18,7 +19,7 @@ pub(crate) enum CallBody {
     /// Nothing.
     Empty,
     /// What the client sends, until the gate says that the answer is over.
-    Client { body: Incoming, over: Gate },
+    Client { body: Incoming, over: Gate, traffic: Arc<PortTraffic> },
 }
 
 /// Why the body of a call broke off.
@@ -32,11 +33,11 @@ pub(crate) enum CallBodyError {
 }
 
 impl CallBody {
-    pub(crate) fn of(body: Incoming) -> Self {
+    pub(crate) fn of(body: Incoming, traffic: &Arc<PortTraffic>) -> Self {
         if body.is_end_stream() {
             Self::Empty
         } else {
-            Self::Client { body, over: Gate::default() }
+            Self::Client { body, over: Gate::default(), traffic: Arc::clone(traffic) }
         }
     }
 }
@@ -71,12 +72,17 @@ impl Body for CallBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, CallBodyError>>> {
-        let Self::Client { body, over } = self.get_mut() else { return Poll::Ready(None) };
+        let Self::Client { body, over, traffic } = self.get_mut() else {
+            return Poll::Ready(None);
+        };
         if over.poll_open(cx).is_ready() {
             let reason = h2::Error::from(h2::Reason::CANCEL);
             return Poll::Ready(Some(Err(CallBodyError::Over(reason))));
         }
         let polled = Pin::new(body).poll_frame(cx);
+        if let Poll::Ready(frame) = &polled {
+            count(Some(traffic), frame.as_ref());
+        }
         polled
             .map(|frame| frame.map(|frame| frame.map(without_ours).map_err(CallBodyError::Client)))
     }

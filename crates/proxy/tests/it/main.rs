@@ -25,4 +25,5 @@ mod sockets;
 mod table;
 mod tcp;
 mod tenants;
+mod traffic;
 mod world;

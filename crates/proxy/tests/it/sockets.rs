@@ -94,6 +94,24 @@ async fn text_binary_ping_subprotocol_and_close_codes_pass() {
 }
 
 #[tokio::test]
+async fn a_socket_is_counted_while_it_is_open_and_so_are_its_bytes() {
+    let world = World::start().await;
+    let app = echo_app().await;
+    world.serve_everywhere(&app);
+    let protocol = ("sec-websocket-protocol", "chat".to_owned());
+    let (mut socket, _answer) = open(&world, PUBLIC, &[protocol]).await.unwrap();
+    socket.send(Message::binary(vec![7; 10_000])).await.unwrap();
+    socket.next().await.unwrap().unwrap();
+    let is_seen = |it: &proxy::PortCounted| it.bytes_in > 10_000 && it.bytes_out > 10_000;
+    let counted = world.counted_so(81, is_seen).await;
+    assert_eq!((counted.n_open, counted.n_sockets, counted.by_class[0]), (1, 1, 1));
+    socket.close(None).await.unwrap();
+    drop(socket);
+    let counted = world.counted_so(81, |it| it.n_open == 0).await;
+    assert_eq!((counted.n_sockets, counted.whole.buckets.iter().sum::<u64>()), (0, 1));
+}
+
+#[tokio::test]
 async fn a_browser_with_a_cookie_opens_a_socket_from_its_own_page() {
     let world = World::start().await;
     let app = echo_app().await;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use history::{Series, Span, Usage};
 use lifecycle::wait_until;
 use model::{Outcome, Phase, ToSupervisor};
 use tokio::io::AsyncReadExt;
@@ -15,6 +16,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("logs_are_served_and_followed", logs_are_served_and_followed),
     ("controllers_may_come_and_go", controllers_may_come_and_go),
     ("each_controller_has_a_tunnel_of_its_own", each_controller_has_a_tunnel_of_its_own),
+    ("what_is_used_is_kept_beside_the_state", what_is_used_is_kept_beside_the_state),
     ("a_supervisor_is_small", a_supervisor_is_small),
 ];
 
@@ -128,6 +130,33 @@ fn each_controller_has_a_tunnel_of_its_own() {
         second.send(ToSupervisor::Stop { grace_ms: 0 }).await;
         assert_eq!(second.end().await.reason, "stopped on request");
         assert!(launched.exit().await.success());
+    });
+}
+
+/// The last quarter of an hour, as a controller reads it.
+pub(crate) fn used(launched: &Launched) -> Vec<Usage> {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    // A slot is told of once it has ended for sure.
+    let soon = now.as_secs() + 6;
+    let read = Series::read(&launched.dir.join("usage.history"), Span::Quarter, soon).unwrap();
+    read.slots.into_iter().flatten().collect()
+}
+
+fn what_is_used_is_kept_beside_the_state() {
+    run(async {
+        let mut launched = Launched::prepare(&["sh", "-c", "while :; do :; done"]);
+        let mut controller = launched.connected().await;
+        let measured = || used(&launched).iter().any(|slot| slot.cpu_us > 0);
+        wait_until("the end of a slot", SOON, measured).await.unwrap();
+        let slot = used(&launched).into_iter().find(|slot| slot.cpu_us > 0).unwrap();
+        assert!(slot.cores().is_some_and(|cores| cores < 1.3), "{slot:?}");
+        assert!(slot.n_processes_max >= 1 && slot.memory_bytes_max > 0, "{slot:?}");
+        let lines = launched.log("crunchstat.txt");
+        assert!(lines.contains(" user 0.0000 sys 1 cpus") && lines.contains(" rss"), "{lines}");
+        controller.send(ToSupervisor::Stop { grace_ms: 0 }).await;
+        controller.end().await;
+        assert!(launched.exit().await.success());
+        assert!(!used(&launched).is_empty(), "it stays when the container is over");
     });
 }
 

@@ -71,6 +71,7 @@ fn an_app_without_memory_is_told_so() {
         let end = controller.end().await;
         assert!(end.oom_killed, "{end:?}");
         assert_eq!(end.reason, "ran out of memory (limit 64 MiB)");
+        assert!(crate::life::used(&launched).iter().any(|slot| slot.oom_kills == 1), "a mark");
         assert!(launched.exit().await.success());
     });
 }

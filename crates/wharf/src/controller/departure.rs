@@ -48,6 +48,7 @@ impl Controller {
         service_manager::tell(&format!("MAINPID={pid}"));
         self.edge.leave();
         self.dispatching.cancel();
+        self.metrics.cancel();
         // The other process has its own hold of these; ours would outlast it.
         self.legacy.listeners.clear();
         self.legacy.seat = None;

@@ -7,8 +7,11 @@ use crate::data_dir::DataDir;
 use crate::dial::AppDial;
 use crate::directory::RecordsDirectory;
 use crate::edge::Rooms;
+use crate::histories::Histories;
 use crate::log_entries;
 use crate::log_files::LogFiles;
+use crate::metrics::{MetricsPage, Sources};
+use crate::traffic;
 use anyhow::{Context, Result};
 use api::Api;
 use client::Client;
@@ -29,6 +32,8 @@ pub(super) struct Roles {
     pub(super) client: Client,
     /// Lets supervisors in.
     pub(super) acceptor: TunnelAcceptor,
+    /// The page of figures, where there is to be one.
+    pub(super) metrics: Option<MetricsPage>,
     /// Those that are in.
     pub(super) registry: Registry,
 }
@@ -44,12 +49,14 @@ impl Roles {
     ) -> Result<Self> {
         let store = &keeping.store;
         let logs = LogFiles::new(data.path().join("containers"), store.clone());
+        let histories = Histories::new(data.path().join("containers"));
         let api = Api::new(
             store.clone(),
             settings::api(config)?,
             blocks::served(config, &keeping.keep, &identity.secrets),
             Arc::new(keeping.images.clone()),
             Arc::new(logs.clone()),
+            Arc::new(histories.clone()),
         );
         let client = Client::in_memory(api.in_front_of(api.router()), identity.owner.clone());
         let pages = settings::dashboard(config, data, &identity.secrets);
@@ -70,6 +77,16 @@ impl Roles {
             config.services.service_domain.clone(),
             registry.clone(),
         );
+        let (counted, token) = (Arc::clone(&proxy), work.token());
+        work.spawn("traffic", traffic::keep(counted, histories, token));
+        let sources = Sources {
+            api,
+            proxy: Arc::clone(&proxy),
+            starts: acceptor.starts(),
+            tunnels: registry.clone(),
+            store: store.clone(),
+        };
+        let metrics = MetricsPage::new(&config.metrics, sources)?;
         let kept = Arc::clone(&proxy);
         work.spawn_cancellable("grants", async move { kept.keep_grants().await });
         work.spawn_cancellable("directory changes", directory.follow_changes());
@@ -87,6 +104,6 @@ impl Roles {
         let router_hsts = settings::router_hsts(config);
         let router_runtime = Handle::current();
         let rooms = Arc::new(Rooms { proxy, router, router_hsts, router_runtime });
-        Ok(Self { rooms, client, acceptor, registry })
+        Ok(Self { rooms, client, acceptor, registry, metrics })
     }
 }

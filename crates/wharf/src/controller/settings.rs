@@ -97,6 +97,7 @@ pub(super) fn proxy(config: &Config, secrets: &Secrets) -> ProxyConfig {
         retry_after: config.proxy.retry_after,
         grant_age_max: config.proxy.grant_age_max,
         http2_streams_max_per_key: config.proxy.upstream_streams_max as usize,
+        ports_counted_max: config.metrics.ports_max as usize,
         pool_idle_timeout: config.proxy.upstream_idle_timeout,
         pool_idle_max_per_key: config.proxy.upstream_idle_per_port as usize,
         pool_idle_max: config.proxy.upstream_idle_max as usize,

@@ -27,6 +27,10 @@ pub(super) struct EdgeBody {
 
 /// A body of the proxy, or of the API and the pages.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most answers are services': a box would be an allocation for each"
+)]
 pub(super) enum Content {
     Service(ProxyBody),
     Router(RouterBody),
