@@ -18,6 +18,7 @@ pub mod permission;
 pub mod port;
 pub mod records;
 pub mod request_rules;
+pub mod service_access;
 pub mod service_domain;
 pub mod state;
 pub mod timestamp;

@@ -1,7 +1,8 @@
 //! Who asks, and whether they may: the one place where a service is opened to somebody.
 //!
-//! A public port needs no one. A private one needs a user who submitted every request behind the container, or
-//! an administrator, with a token for everything. The credentials count in their order: query, cookie, bearer.
+//! A public port needs no one. A private one needs a user who submitted every request behind the container, one whom
+//! that port was opened to, or an administrator, with a token for everything. The credentials count in their order:
+//! query, cookie, bearer.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -51,6 +52,16 @@ pub(crate) struct Found {
     pub(crate) caller: Caller,
     /// When the credential ends, in seconds since 1970.
     pub(crate) expires_at_s: Option<u64>,
+    /// Records that say so, besides those of the target and the credential.
+    pub(crate) rests_on: Vec<String>,
+}
+
+/// A principal who may open a target.
+#[derive(Debug)]
+pub(crate) struct Allowed {
+    pub(crate) principal: Principal,
+    /// Records that say so, besides those of the target and the credential.
+    pub(crate) rests_on: Vec<String>,
 }
 
 /// Why nobody is let in.
@@ -73,7 +84,11 @@ pub(crate) async fn caller(
     origin: &Origin,
 ) -> Result<Result<Found, Denied>, DirectoryError> {
     if target.is_public() {
-        return Ok(Ok(Found { caller: Caller::Anyone, expires_at_s: None }));
+        return Ok(Ok(Found {
+            caller: Caller::Anyone,
+            expires_at_s: None,
+            rests_on: Vec::new(),
+        }));
     }
     if let Some(query) = &credentials.query {
         // Somebody put it there on purpose, so nothing else is tried when it is wrong.
@@ -82,16 +97,16 @@ pub(crate) async fn caller(
             return Ok(Err(Denied::NotAllowed));
         };
         let user = allowed(directory, target, credential).await?;
-        return Ok(user.ok_or(Denied::NotAllowed).map(|principal| by_token(&principal)));
+        return Ok(user.ok_or(Denied::NotAllowed).map(by_token));
     }
     let mut denied = Denied::NoCredentials;
     if let Some(session) = opened(seal, credentials, origin) {
         denied = Denied::Ended;
         let proof = Credential::Session { token_uuid: session.token, user_uuid: session.user };
-        if let Some(principal) = allowed(directory, target, proof).await?
-            && principal.user == session.user
+        if let Some(allowed) = allowed(directory, target, proof).await?
+            && allowed.principal.user == session.user
         {
-            return Ok(Ok(by_session(&session, &principal)));
+            return Ok(Ok(by_session(&session, allowed)));
         }
     }
     match by_bearer(directory, target, credentials).await? {
@@ -108,7 +123,7 @@ pub(crate) async fn by_bearer(
 ) -> Result<Result<Found, Denied>, DirectoryError> {
     let Some(token) = &credentials.token else { return Ok(Err(Denied::NoCredentials)) };
     let found = allowed(directory, target, Credential::Token(token.clone())).await?;
-    Ok(found.map(|principal| by_token(&principal)).ok_or(Denied::NotAllowed))
+    Ok(found.map(by_token).ok_or(Denied::NotAllowed))
 }
 
 /// What `?api_token=` stands for; a code is good for this service host alone, and where it was made for a browser, for
@@ -140,16 +155,25 @@ pub(crate) async fn allowed(
     directory: &dyn Directory,
     target: &Target,
     credential: Credential,
-) -> Result<Option<Principal>, DirectoryError> {
-    let principal = directory.principal(credential).await?;
-    Ok(principal.filter(|principal| may_open(target, principal, now_s())))
+) -> Result<Option<Allowed>, DirectoryError> {
+    let Some(principal) = directory.principal(credential).await? else { return Ok(None) };
+    if !counts(&principal, now_s()) {
+        return Ok(None);
+    }
+    if may_open(target, &principal) {
+        return Ok(Some(Allowed { principal, rests_on: Vec::new() }));
+    }
+    let opened = directory.opened_to(target, principal.user).await?;
+    Ok(opened.map(|rests_on| Allowed { principal, rests_on }))
 }
 
-/// The rule.
-pub(crate) fn may_open(target: &Target, principal: &Principal, now_s: u64) -> bool {
-    if !principal.unscoped || expires_at_s(principal).is_some_and(|at| at <= now_s) {
-        return false;
-    }
+/// Whether a credential is one for services, and has not ended.
+fn counts(principal: &Principal, now_s: u64) -> bool {
+    principal.unscoped && expires_at_s(principal).is_none_or(|at| at > now_s)
+}
+
+/// The rule, before anybody is asked whom it was opened to.
+fn may_open(target: &Target, principal: &Principal) -> bool {
     let submitted_all = !target.submitters.is_empty()
         && target.submitters.iter().all(|submitter| *submitter == principal.user);
     target.is_public() || principal.is_admin || submitted_all
@@ -160,15 +184,15 @@ pub(crate) fn expires_at_s(principal: &Principal) -> Option<u64> {
     principal.expires_at.map(|at| u64::try_from(at.as_jiff().as_second()).unwrap_or(0))
 }
 
-fn by_token(principal: &Principal) -> Found {
+fn by_token(Allowed { principal, rests_on }: Allowed) -> Found {
     let caller = Caller::User { user: principal.user, token: principal.token, by_cookie: false };
-    Found { caller, expires_at_s: expires_at_s(principal) }
+    Found { caller, expires_at_s: expires_at_s(&principal), rests_on }
 }
 
-fn by_session(session: &Session, principal: &Principal) -> Found {
+fn by_session(session: &Session, Allowed { principal, rests_on }: Allowed) -> Found {
     let caller = Caller::User { user: principal.user, token: principal.token, by_cookie: true };
-    let ends = expires_at_s(principal).unwrap_or(u64::MAX).min(session.expires_at_s);
-    Found { caller, expires_at_s: Some(ends) }
+    let ends = expires_at_s(&principal).unwrap_or(u64::MAX).min(session.expires_at_s);
+    Found { caller, expires_at_s: Some(ends), rests_on }
 }
 
 fn opened(seal: &Seal, credentials: &Credentials, origin: &Origin) -> Option<Session> {

@@ -197,6 +197,17 @@ pub trait Directory: Send + Sync {
         credential: Credential,
     ) -> BoxFuture<'_, Result<Option<Principal>, DirectoryError>>;
 
+    /// Whether somebody who may opened the target's port to this user, who did not start the service: the identifiers of
+    /// the records that this rests on. `None` (the default): it was not.
+    fn opened_to<'a>(
+        &'a self,
+        target: &'a Target,
+        user: UserUuid,
+    ) -> BoxFuture<'a, Result<Option<Vec<String>>, DirectoryError>> {
+        let _not_asked = (target, user);
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
     /// What the start page shows. Only asked for callers who may open the service.
     fn start_info<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, StartInfo>;
 

@@ -59,6 +59,8 @@ pub(crate) struct Grant {
     pub(crate) expires_at_s: Option<u64>,
     /// Whose shares its requests are counted in.
     pub(crate) budgets: GrantBudgets,
+    /// Records that let the caller in, besides its own and the target's.
+    rests_on: Vec<String>,
     end: End,
 }
 
@@ -82,9 +84,20 @@ impl Grant {
         budgets: GrantBudgets,
     ) -> Self {
         let Site { host, origin, tenant } = site;
-        let Found { caller, expires_at_s } = found;
-        let end = End::default();
-        Self { key, host, origin, tenant, target, container, caller, expires_at_s, budgets, end }
+        let Found { caller, expires_at_s, rests_on } = found;
+        Self {
+            key,
+            host,
+            origin,
+            tenant,
+            target,
+            container,
+            caller,
+            expires_at_s,
+            budgets,
+            rests_on,
+            end: End::default(),
+        }
     }
 
     /// Whether the port is open to everyone.
@@ -112,25 +125,37 @@ impl Grant {
             Caller::Anyone => [None, None],
             Caller::User { user, token, .. } => [Some(user.as_str()), Some(token.as_str())],
         };
-        self.target.records.iter().map(String::as_str).chain(caller.into_iter().flatten())
+        let read = self.target.records.iter().chain(&self.rests_on).map(String::as_str);
+        read.chain(caller.into_iter().flatten())
     }
 
-    /// The gate's question. Records that cannot be read end no stream that was let in.
-    async fn still_holds(&self, directory: &dyn Directory, allow_unpublished_ports: bool) -> bool {
+    /// The gate's question: none where it does not hold any more, else the records that it rests on by now. Records that
+    /// cannot be read end no stream that was let in.
+    async fn still_holds(
+        &self,
+        directory: &dyn Directory,
+        allow_unpublished_ports: bool,
+    ) -> Option<Vec<String>> {
         let target = match directory.find(&self.host).await {
             Ok(Some(target)) => target,
-            Ok(None) => return false,
-            Err(_unknown) => return true,
+            Ok(None) => return None,
+            Err(_unknown) => return Some(Vec::new()),
         };
         if route::reach(&target, allow_unpublished_ports) != Reach::Running(self.container) {
-            return false;
+            return None;
         }
+        let mut records = target.records.clone();
         match &self.caller {
-            Caller::Anyone => target.is_public(),
+            Caller::Anyone => target.is_public().then_some(records),
             Caller::User { .. } => {
-                let Some(proof) = self.caller.proof() else { return false };
-                let asked = authorize::allowed(directory, &target, proof);
-                asked.await.map_or(true, |principal| principal.is_some())
+                let asked = authorize::allowed(directory, &target, self.caller.proof()?);
+                match asked.await {
+                    Ok(allowed) => {
+                        records.extend(allowed?.rests_on);
+                        Some(records)
+                    }
+                    Err(_unknown) => Some(Vec::new()),
+                }
             }
         }
     }
@@ -221,9 +246,13 @@ impl Grants {
         if Arc::strong_count(grant) == 1 || grant.end.has_come() {
             return;
         }
-        if !grant.still_holds(directory, self.allow_unpublished_ports).await {
-            tracing::debug!(container.uuid = %grant.container, "access was withdrawn");
-            grant.end.come();
+        match grant.still_holds(directory, self.allow_unpublished_ports).await {
+            // It may hold for another reason than before: that one's end must find it, too.
+            Some(records) => self.table().watch_also(grant, &records),
+            None => {
+                tracing::debug!(container.uuid = %grant.container, "access was withdrawn");
+                grant.end.come();
+            }
         }
     }
 

@@ -68,7 +68,7 @@ impl Shared {
             return Ok(None);
         };
         let allowed = authorize::allowed(&*self.directory, target, credential).await?;
-        let Some(principal) = allowed else { return Ok(None) };
+        let Some(authorize::Allowed { principal, .. }) = allowed else { return Ok(None) };
         let now_s = authorize::now_s();
         let longest_s = now_s.saturating_add(self.config.session_lifetime_max.as_secs());
         let expires_at_s = authorize::expires_at_s(&principal).unwrap_or(u64::MAX).min(longest_s);

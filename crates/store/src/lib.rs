@@ -18,6 +18,7 @@
 //!
 //! Start reading at [`Store`], then [`requests`] and [`containers`].
 
+pub mod access;
 mod changes;
 pub mod codes;
 pub mod collections;
@@ -52,6 +53,7 @@ pub mod users;
 pub mod workflows;
 mod writer;
 
+pub use access::OpenedPorts;
 pub use changes::{Change, ChangeKind, Changes, Notice};
 pub use codes::{CodeGrant, NewCode, Purpose};
 pub use collections::{

@@ -7,7 +7,7 @@ use crate::log_files::LogFiles;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt, stream};
-use model::{Container, ContainerState};
+use model::{Container, ContainerState, UserUuid};
 use proxy::{
     Changed, Credential, Directory, DirectoryError, HostTarget, Principal, StartInfo, Target,
     TargetState,
@@ -93,6 +93,22 @@ impl Directory for RecordsDirectory {
         credential: Credential,
     ) -> BoxFuture<'_, Result<Option<Principal>, DirectoryError>> {
         self.identify(credential).boxed()
+    }
+
+    fn opened_to<'a>(
+        &'a self,
+        target: &'a Target,
+        user: UserUuid,
+    ) -> BoxFuture<'a, Result<Option<Vec<String>>, DirectoryError>> {
+        async move {
+            // Nobody opens it who started it, so nobody was let in by that person either.
+            if target.submitters.is_empty() {
+                return Ok(None);
+            }
+            let service = (target.container, target.request);
+            self.store.opened_to(service, target.port, user).await.map_err(unreadable)
+        }
+        .boxed()
     }
 
     fn start_info<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, StartInfo> {

@@ -90,7 +90,7 @@ fn grant(n: u32, container: &str, expires_at_s: Option<u64>) -> Grant {
     let origin = Origin::new(&Authority::parse("a.test").unwrap(), false);
     let host = HostTarget::Container { uuid, port: None };
     let budgets = Budgets::new(&ProxyLimits::default()).of_grant(uuid, &caller);
-    let found = Found { caller, expires_at_s };
+    let found = Found { caller, expires_at_s, rests_on: Vec::new() };
     let site = Site { host, origin, tenant: None };
     Grant::new(Some(key(n)), site, target_of(container), uuid, found, budgets)
 }
