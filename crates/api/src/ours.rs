@@ -1,5 +1,6 @@
 //! What Wharf has beside Arvados's API, under `/wharf/v1`.
 
+pub(crate) mod access;
 pub(crate) mod events;
 pub(crate) mod handoff;
 pub(crate) mod identities;

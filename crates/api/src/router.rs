@@ -141,6 +141,8 @@ impl Api {
             .route("/wharf/v1/status", get(ours::status::status))
             .route("/wharf/v1/events", get(ours::events::events))
             .route("/wharf/v1/handoff", post(ours::handoff::handoff))
+            .route("/wharf/v1/opened_ports", get(ours::access::opened))
+            .route("/wharf/v1/service_access/{uuid}", get(ours::access::of_user))
             .route("/wharf/v1/login_links", post(ours::login::create))
             .route("/wharf/v1/login_links/redeem", post(ours::login::redeem))
             .route("/wharf/v1/sign_in_methods", get(ours::openid::methods))

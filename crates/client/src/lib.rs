@@ -10,6 +10,7 @@
 
 pub use bytes::Bytes;
 
+mod access;
 mod body;
 mod brief;
 mod call;
@@ -28,6 +29,7 @@ mod tcp;
 mod transport;
 mod users;
 
+pub use access::{Holder, MayOpen, OpenedPorts};
 pub use body::{BodyStream, Pieces, RequestBody};
 pub use call::{Client, Deadlines};
 pub use collections::{CollectionSummary, LogEntry};

@@ -1,5 +1,6 @@
 //! One file per page. Each handler asks the API what it needs, puts a view together, renders.
 
+pub(crate) mod access;
 pub(crate) mod account;
 pub(crate) mod admin;
 pub(crate) mod data;

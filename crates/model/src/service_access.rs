@@ -29,6 +29,7 @@ impl Link {
 
     /// Whether a link that opens ports is about this one.
     pub fn opens(&self, port: ContainerPort) -> bool {
-        self.is_service_access() && (self.name == EVERY_PORT || self.name == access_name(Some(port)))
+        self.is_service_access()
+            && (self.name == EVERY_PORT || self.name == access_name(Some(port)))
     }
 }

@@ -84,11 +84,7 @@ pub(crate) async fn caller(
     origin: &Origin,
 ) -> Result<Result<Found, Denied>, DirectoryError> {
     if target.is_public() {
-        return Ok(Ok(Found {
-            caller: Caller::Anyone,
-            expires_at_s: None,
-            rests_on: Vec::new(),
-        }));
+        return Ok(Ok(Found { caller: Caller::Anyone, expires_at_s: None, rests_on: Vec::new() }));
     }
     if let Some(query) = &credentials.query {
         // Somebody put it there on purpose, so nothing else is tried when it is wrong.

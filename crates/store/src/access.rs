@@ -7,7 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::service_access::SERVICE_ACCESS_CLASS;
-use model::{ContainerPort, ContainerRequest, ContainerUuid, GroupClass, GroupUuid, Level, Link, RequestUuid, UserUuid};
+use model::{
+    ContainerPort, ContainerRequest, ContainerUuid, GroupClass, GroupUuid, Level, Link,
+    RequestUuid, UserUuid,
+};
 
 use crate::changes::ChangeKind;
 use crate::connection::{Connection, query};
@@ -202,8 +205,7 @@ pub(crate) async fn left_behind(tx: &mut Tx, link: &Link) -> Result<Vec<Link>, S
     if links.iter().any(Link::is_service_access) {
         return Ok(Vec::new());
     }
-    let came_with = |link: &Link| {
-        link.name == Level::Read.as_str() && link.properties.contains_key(CAME_WITH)
-    };
+    let came_with =
+        |link: &Link| link.name == Level::Read.as_str() && link.properties.contains_key(CAME_WITH);
     Ok(links.into_iter().filter(came_with).collect())
 }

@@ -142,7 +142,10 @@ fn not_found(uuid: GroupUuid) -> StoreError {
     StoreError::NotFound(format!("group {uuid}"))
 }
 
-pub(crate) async fn load(conn: &mut Connection, uuid: GroupUuid) -> Result<Option<Group>, StoreError> {
+pub(crate) async fn load(
+    conn: &mut Connection,
+    uuid: GroupUuid,
+) -> Result<Option<Group>, StoreError> {
     sql::by_uuid(conn, &GROUPS, uuid.as_str()).await
 }
 

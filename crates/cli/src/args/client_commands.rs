@@ -50,6 +50,18 @@ pub enum ClientCommand {
         after_help = "Examples:\n  wharf forward db 5432\n  wharf forward db 15432:5432 0:8080"
     )]
     Forward(ForwardArgs),
+    /// Open a service's ports to people or groups, or list to whom they are open
+    #[command(
+        display_order = 18,
+        after_help = "Examples:\n  wharf share lab --with ada@example.com\n  wharf share lab --port 8888 --with 'Lab group'\n  wharf share lab"
+    )]
+    Share(ShareArgs),
+    /// Take back what was opened with share; who is connected is cut off
+    #[command(
+        display_order = 19,
+        after_help = "Example:\n  wharf unshare lab --with ada@example.com"
+    )]
+    Unshare(UnshareArgs),
     /// Give services names of their own
     #[command(display_order = 20, subcommand)]
     Hostname(HostnameCommand),
@@ -235,6 +247,35 @@ pub struct ForwardArgs {
     /// Print the addresses as JSON once they can be used
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Whom a port is opened to.
+const WITH_HELP: &str =
+    "Address, user name, full name or identifier of a person, or name of a group";
+
+#[derive(Debug, Args)]
+pub struct ShareArgs {
+    #[arg(help = ID_HELP)]
+    pub(crate) id: String,
+    /// Port of the service; every private port if left out
+    #[arg(long, value_name = "PORT", value_parser = parse_port, requires = "with")]
+    pub(crate) port: Option<ContainerPort>,
+    #[arg(long, value_name = "WHO", help = WITH_HELP)]
+    pub(crate) with: Option<String>,
+    /// Print the links as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct UnshareArgs {
+    #[arg(help = ID_HELP)]
+    pub(crate) id: String,
+    /// Only what was opened for this port; all of theirs if left out
+    #[arg(long, value_name = "PORT", value_parser = parse_port)]
+    pub(crate) port: Option<ContainerPort>,
+    #[arg(long, value_name = "WHO", required = true, help = WITH_HELP)]
+    pub(crate) with: String,
 }
 
 #[derive(Debug, Subcommand)]

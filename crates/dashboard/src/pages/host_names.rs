@@ -53,7 +53,7 @@ async fn render(
     typed: &str,
 ) -> Result<Response, NoPage> {
     let records = me.api.services().await.map_err(|error| me.no_page(error, "list of services"))?;
-    let services = records.put_together(&app.0.config.service_domain, me.user.uuid);
+    let services = records.put_together(&app.0.config.service_domain, &me.user);
     let body = html! {
         div.title { h1 { "Host names" } }
         p.lead { "A host name is an address people remember. It leads to one port of one service and can be moved to the next one without anybody noticing." }

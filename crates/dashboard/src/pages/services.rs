@@ -32,7 +32,7 @@ pub(crate) async fn page(
     Query(wanted): Query<Wanted>,
 ) -> Result<Response, NoPage> {
     let records = me.api.services().await.map_err(|error| me.no_page(error, "list of services"))?;
-    let services = records.put_together(&app.0.config.service_domain, me.user.uuid);
+    let services = records.put_together(&app.0.config.service_domain, &me.user);
     let people = match services.iter().all(|service| service.mine) {
         true => HashMap::new(),
         false => me.api.people().await,

@@ -54,6 +54,8 @@ pub(crate) struct Records {
     pub(crate) collections: Vec<Value>,
     /// Files that were sent, by path.
     pub(crate) files: HashMap<String, Vec<u8>>,
+    /// What others opened to the user.
+    pub(crate) opened: Vec<Value>,
     /// Whether the user is an ordinary one.
     pub(crate) is_ordinary: bool,
 }
@@ -96,6 +98,9 @@ impl FakeApi {
             .route("/arvados/v1/links", get(list_links).post(create_link))
             .route("/arvados/v1/links/{uuid}", delete(delete_link).patch(move_link))
             .route("/arvados/v1/users", get(list_users))
+            .route("/arvados/v1/groups", get(list_groups))
+            .route("/wharf/v1/opened_ports", get(opened_ports))
+            .route("/wharf/v1/service_access/{uuid}", get(may_open))
             .route("/arvados/v1/logs", get(list_entries))
             .route("/arvados/v1/collections", get(list_collections).post(create_collection))
             .route("/arvados/v1/collections/{uuid}", get(get_collection))
@@ -332,6 +337,19 @@ async fn patch_request(
 async fn create_link(State(api): Api, headers: HeaderMap, Json(body): Json<Value>) -> Answer {
     api.check(&headers)?;
     let wanted = &body["link"];
+    if wanted["link_class"] == "service_access" {
+        let mut records = api.records();
+        let number = u32::try_from(records.links.len()).unwrap() + 1;
+        let mut made = link(number, "any", wanted["head_uuid"].as_str().unwrap(), 80);
+        made.link_class = "service_access".to_owned();
+        made.tail_uuid = wanted["tail_uuid"].as_str().map(str::to_owned);
+        made.properties = wanted["properties"].as_object().unwrap().clone();
+        if let Some(port) = made.port() {
+            made.name = port.to_string();
+        }
+        records.links.push(made.clone());
+        return Ok(Json(serde_json::to_value(made).unwrap()));
+    }
     let name = wanted["name"].as_str().unwrap();
     if matches!(name, "www" | "api") {
         let words = format!("name \"{name}\" is reserved, choose another");
@@ -409,6 +427,21 @@ async fn create_request(State(api): Api, headers: HeaderMap, Json(body): Json<Va
 async fn list_users(State(api): Api, headers: HeaderMap) -> Answer {
     api.check(&headers)?;
     Ok(Json(json!({ "items": [user()] })))
+}
+
+async fn list_groups(State(api): State<FakeApi>, headers: HeaderMap) -> Answer {
+    api.check(&headers)?;
+    Ok(Json(json!({ "items": [] })))
+}
+
+async fn opened_ports(State(api): State<FakeApi>, headers: HeaderMap) -> Answer {
+    api.check(&headers)?;
+    Ok(Json(json!({ "items": api.records().opened })))
+}
+
+async fn may_open(State(api): State<FakeApi>, headers: HeaderMap) -> Answer {
+    api.check(&headers)?;
+    Ok(Json(json!({ "may_open": false, "why": "the port was not opened to the user" })))
 }
 
 async fn list_entries(State(api): Api, headers: HeaderMap, Query(query): Params) -> Answer {

@@ -6,9 +6,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use model::{GroupUuid, Level};
 use model::permission::PERMISSION_CLASS;
 use model::service_access::SERVICE_ACCESS_CLASS;
+use model::{GroupUuid, Level};
 use sea_query::{Alias, Cond, Expr, ExprTrait as _, Query, SelectStatement, SimpleExpr};
 
 use super::{Around, Rights};
