@@ -34,7 +34,7 @@ mod webdav;
 mod websocket;
 
 pub use blocks::Blocks;
-pub use config::{ApiConfig, BindMounts, CollectionsConfig};
+pub use config::{ApiConfig, BindMounts, CollectionsConfig, InvitationsConfig};
 pub use error::ApiError;
 pub use images::{ByteStream, ImageFault, ImageSummary, Images, ResolvedImage};
 pub use logs::{LogFile, LogQuery, LogSource, LogStream};

@@ -5,6 +5,7 @@ pub(crate) mod events;
 pub(crate) mod handoff;
 pub(crate) mod identities;
 pub(crate) mod images;
+pub(crate) mod invitations;
 pub(crate) mod login;
 pub(crate) mod logs;
 pub(crate) mod openid;

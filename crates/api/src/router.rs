@@ -141,6 +141,12 @@ impl Api {
             .route("/wharf/v1/status", get(ours::status::status))
             .route("/wharf/v1/events", get(ours::events::events))
             .route("/wharf/v1/handoff", post(ours::handoff::handoff))
+            .route(
+                "/wharf/v1/invitations",
+                get(ours::invitations::list).post(ours::invitations::create),
+            )
+            .route("/wharf/v1/invitations/{uuid}", delete(ours::invitations::remove))
+            .route("/wharf/v1/guest_sessions/{uuid}", delete(ours::invitations::sign_out))
             .route("/wharf/v1/opened_ports", get(ours::access::opened))
             .route("/wharf/v1/service_access/{uuid}", get(ours::access::of_user))
             .route("/wharf/v1/login_links", post(ours::login::create))

@@ -6,6 +6,7 @@ mod env;
 mod forward;
 mod hostname;
 mod image;
+mod invite;
 mod later;
 mod logs;
 mod open;
@@ -43,6 +44,7 @@ pub(crate) async fn dispatch(
         C::Forward(args) => Box::pin(forward::forward(&context()?, &args)).await?,
         C::Share(args) => share::share(&context()?, &args).await?,
         C::Unshare(args) => unshare::unshare(&context()?, &args).await?,
+        C::Invite(command) => invite::invite(&context()?, command).await?,
         C::Hostname(command) => hostname::hostname(&context()?, command).await?,
         C::Image(command) => image::image(shared, command).await?,
         C::Token(command) => token::token(&context()?, command).await?,

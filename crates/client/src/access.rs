@@ -21,13 +21,13 @@ pub struct OpenedPorts {
     /// Whether it is every port.
     pub every_port: bool,
     /// The ports that are named.
-    pub ports: Vec<ContainerPort>,
+    pub ports: Vec<u16>,
 }
 
 impl OpenedPorts {
     /// Whether a port is among them.
     pub fn has(&self, port: ContainerPort) -> bool {
-        self.every_port || self.ports.contains(&port)
+        self.every_port || self.ports.contains(&port.get())
     }
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod events;
 pub(crate) mod files;
 pub(crate) mod hand_on;
 pub(crate) mod host_names;
+pub(crate) mod invitations;
 pub(crate) mod launch;
 pub(crate) mod logs;
 pub(crate) mod open;

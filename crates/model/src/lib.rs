@@ -47,6 +47,6 @@ pub use state::{ContainerState, RequestState};
 pub use timestamp::Timestamp;
 pub use token::{ApiToken, TokenError, TokenHash};
 pub use uuid::{
-    ClusterId, CollectionUuid, ContainerUuid, GroupUuid, LinkUuid, LogUuid, RequestUuid, TokenUuid,
-    UserUuid, Uuid, UuidError, WorkflowUuid,
+    ClusterId, CollectionUuid, ContainerUuid, GroupUuid, GuestSessionUuid, InvitationUuid,
+    LinkUuid, LogUuid, RequestUuid, TokenUuid, UserUuid, Uuid, UuidError, WorkflowUuid,
 };

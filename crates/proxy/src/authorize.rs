@@ -1,16 +1,16 @@
 //! Who asks, and whether they may: the one place where a service is opened to somebody.
 //!
 //! A public port needs no one. A private one needs a user who submitted every request behind the container, one whom
-//! that port was opened to, or an administrator, with a token for everything. The credentials count in their order:
-//! query, cookie, bearer.
+//! that port was opened to, or an administrator, with a token for everything; or a guest who was invited to that port,
+//! whose session is a cookie alone. The credentials count in their order: query, cookie, bearer.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use model::{TokenUuid, UserUuid};
+use model::{Timestamp, TokenUuid, UserUuid};
 
-use crate::directory::{Credential, Directory, DirectoryError, Principal, Target};
+use crate::directory::{Credential, Directory, DirectoryError, Guest, Principal, Target};
 use crate::origin::Origin;
-use crate::session::seal::{Seal, Session};
+use crate::session::seal::{Holder, Seal, Session};
 use crate::session::{Credentials, QueryCredential, browser};
 
 /// Who a request is made for.
@@ -26,6 +26,8 @@ pub(crate) enum Caller {
         /// A browser attached the credential by itself, so another site may be behind the request.
         by_cookie: bool,
     },
+    /// Somebody who was invited; always by cookie.
+    Guest(Guest),
 }
 
 impl Caller {
@@ -38,7 +40,7 @@ impl Caller {
     /// secret need not be kept.
     pub(crate) fn proof(&self) -> Option<Credential> {
         match self {
-            Self::Anyone => None,
+            Self::Anyone | Self::Guest(_) => None,
             Self::User { user, token, .. } => {
                 Some(Credential::Session { token_uuid: *token, user_uuid: *user })
             }
@@ -98,11 +100,8 @@ pub(crate) async fn caller(
     let mut denied = Denied::NoCredentials;
     if let Some(session) = opened(seal, credentials, origin) {
         denied = Denied::Ended;
-        let proof = Credential::Session { token_uuid: session.token, user_uuid: session.user };
-        if let Some(allowed) = allowed(directory, target, proof).await?
-            && allowed.principal.user == session.user
-        {
-            return Ok(Ok(by_session(&session, allowed)));
+        if let Some(found) = by_session(directory, target, &session).await? {
+            return Ok(Ok(found));
         }
     }
     match by_bearer(directory, target, credentials).await? {
@@ -177,7 +176,12 @@ fn may_open(target: &Target, principal: &Principal) -> bool {
 
 /// When a principal's token ends, in seconds since 1970.
 pub(crate) fn expires_at_s(principal: &Principal) -> Option<u64> {
-    principal.expires_at.map(|at| u64::try_from(at.as_jiff().as_second()).unwrap_or(0))
+    principal.expires_at.map(seconds)
+}
+
+/// Seconds since 1970.
+pub(crate) fn seconds(at: Timestamp) -> u64 {
+    u64::try_from(at.as_jiff().as_second()).unwrap_or(0)
 }
 
 fn by_token(Allowed { principal, rests_on }: Allowed) -> Found {
@@ -185,10 +189,31 @@ fn by_token(Allowed { principal, rests_on }: Allowed) -> Found {
     Found { caller, expires_at_s: expires_at_s(&principal), rests_on }
 }
 
-fn by_session(session: &Session, Allowed { principal, rests_on }: Allowed) -> Found {
-    let caller = Caller::User { user: principal.user, token: principal.token, by_cookie: true };
-    let ends = expires_at_s(&principal).unwrap_or(u64::MAX).min(session.expires_at_s);
-    Found { caller, expires_at_s: Some(ends), rests_on }
+async fn by_session(
+    directory: &dyn Directory,
+    target: &Target,
+    session: &Session,
+) -> Result<Option<Found>, DirectoryError> {
+    match session.holder {
+        Holder::User { token, user } => {
+            let proof = Credential::Session { token_uuid: token, user_uuid: user };
+            let found = allowed(directory, target, proof).await?;
+            let found = found.filter(|allowed| allowed.principal.user == user);
+            Ok(found.map(|Allowed { principal, rests_on }| {
+                let caller = Caller::User { user, token: principal.token, by_cookie: true };
+                let ends = expires_at_s(&principal).unwrap_or(u64::MAX).min(session.expires_at_s);
+                Found { caller, expires_at_s: Some(ends), rests_on }
+            }))
+        }
+        Holder::Guest(guest) => {
+            let pass = directory.guest(guest, target).await?;
+            Ok(pass.map(|pass| Found {
+                caller: Caller::Guest(guest),
+                expires_at_s: Some(seconds(pass.expires_at).min(session.expires_at_s)),
+                rests_on: pass.rests_on,
+            }))
+        }
+    }
 }
 
 fn opened(seal: &Seal, credentials: &Credentials, origin: &Origin) -> Option<Session> {

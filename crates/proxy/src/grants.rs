@@ -108,7 +108,7 @@ impl Grant {
     /// Who may keep what the app answers under it.
     pub(crate) fn kept(&self) -> Kept {
         match (&self.caller, &self.tenant) {
-            (Caller::User { .. }, _) => Kept::ByTheCaller,
+            (Caller::User { .. } | Caller::Guest(_), _) => Kept::ByTheCaller,
             (Caller::Anyone, Some(_)) => Kept::ByBrowsers,
             (Caller::Anyone, None) => Kept::AsTheAppSays,
         }
@@ -122,7 +122,8 @@ impl Grant {
     /// The records that it rests on.
     fn records(&self) -> impl Iterator<Item = &str> {
         let caller = match &self.caller {
-            Caller::Anyone => [None, None],
+            // What a guest rests on came with the pass.
+            Caller::Anyone | Caller::Guest(_) => [None, None],
             Caller::User { user, token, .. } => [Some(user.as_str()), Some(token.as_str())],
         };
         let read = self.target.records.iter().chain(&self.rests_on).map(String::as_str);
@@ -147,6 +148,13 @@ impl Grant {
         let mut records = target.records.clone();
         match &self.caller {
             Caller::Anyone => target.is_public().then_some(records),
+            Caller::Guest(guest) => match directory.guest(*guest, &target).await {
+                Ok(pass) => {
+                    records.extend(pass?.rests_on);
+                    Some(records)
+                }
+                Err(_unknown) => Some(Vec::new()),
+            },
             Caller::User { .. } => {
                 let asked = authorize::allowed(directory, &target, self.caller.proof()?);
                 match asked.await {

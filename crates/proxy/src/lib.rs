@@ -17,6 +17,7 @@ pub mod config;
 pub mod dial;
 pub mod directory;
 pub mod host;
+mod invite;
 
 mod budgets;
 mod cors;
@@ -58,8 +59,8 @@ pub use body::{BodyError, ProxyBody};
 pub use config::{ProxyConfig, ProxyLimits, SessionKey};
 pub use dial::{Dial, DialError, Io};
 pub use directory::{
-    Changed, Credential, Directory, DirectoryError, HostTarget, Principal, StartInfo, Target,
-    TargetState,
+    Changed, Credential, Directory, DirectoryError, Guest, GuestPass, HostTarget, Principal,
+    StartInfo, Target, TargetState,
 };
 pub use peer::{Farewell, Peer};
 pub use proxy::Proxy;

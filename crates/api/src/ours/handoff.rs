@@ -240,7 +240,7 @@ fn ports(target: &TargetRecord) -> &PublishedPorts {
 }
 
 /// The port that was asked for, or that the host leads to; else 80 or the only one.
-fn choose_port(
+pub(super) fn choose_port(
     target: &TargetRecord,
     asked: Option<ContainerPort>,
 ) -> Result<ContainerPort, ApiError> {
@@ -263,7 +263,7 @@ fn choose_port(
 
 /// The address people should see: a host name of that port, else the request's own, else the
 /// container's; on sites without a wildcard, the port of the one host.
-async fn best_base(
+pub(super) async fn best_base(
     api: &Api,
     target: &TargetRecord,
     port: ContainerPort,

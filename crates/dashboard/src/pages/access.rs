@@ -11,6 +11,7 @@ use maud::{Markup, html};
 use model::{Access, ContainerPort, Link, LinkUuid};
 use serde::Deserialize;
 
+use super::invitations;
 use super::problem::{NoPage, Problem};
 use super::service::{Asked, Tab, framed, load, request_uuid};
 use super::signed_in::SignedIn;
@@ -44,15 +45,16 @@ pub(crate) struct RemoveForm {
     link: String,
 }
 
-/// What stands on the page besides the records.
+/// What stands on the page besides the records of the service.
 #[derive(Default)]
-struct Said {
+pub(super) struct Said {
     /// Above everything.
     notice: Option<String>,
     /// What was typed into the form of those who are added, and what is wrong with it.
     wrong: Option<(String, String)>,
     /// About whom it was asked, and what they would get.
     answer: Option<(String, Result<MayOpen, String>)>,
+    pub(super) invitations: invitations::Shown,
 }
 
 pub(crate) async fn page(
@@ -68,7 +70,21 @@ pub(crate) async fn page(
         }
         _ => None,
     };
-    Ok(render(&me, &service, &holders, &Said { notice, wrong: None, answer }))
+    let said = Said { notice, answer, ..Said::default() };
+    show(&me, &service, holders, said).await
+}
+
+/// The page with what is to be said, and the invitations as they are.
+pub(super) async fn show(
+    me: &SignedIn,
+    service: &Service,
+    holders: Vec<Holder>,
+    mut said: Said,
+) -> Result<Response, NoPage> {
+    if shares(me, service) {
+        said.invitations.load(me, service).await?;
+    }
+    Ok(render(me, service, &holders, &said))
 }
 
 /// Opens a port, or every port, to a person or a group.
@@ -99,7 +115,7 @@ pub(crate) async fn add(
         },
     };
     let said = Said { wrong: Some((form.who, words)), ..Said::default() };
-    let mut response = render(&me, &service, &holders, &said);
+    let mut response = show(&me, &service, holders, said).await?;
     *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
     Ok(response)
 }
@@ -123,7 +139,7 @@ pub(crate) async fn remove(
 }
 
 /// Whom the person who looks could open it to; nobody where that is not theirs to say.
-async fn holders(me: &SignedIn, service: &Service) -> Result<Vec<Holder>, NoPage> {
+pub(super) async fn holders(me: &SignedIn, service: &Service) -> Result<Vec<Holder>, NoPage> {
     if !shares(me, service) {
         return Ok(Vec::new());
     }
@@ -169,6 +185,7 @@ fn render(me: &SignedIn, service: &Service, holders: &[Holder], said: &Said) -> 
         }
         @if any_private && shares(me, service) {
             (opened_to(service, holders, form_token, said))
+            (invitations::section(service, form_token, &said.invitations))
             (what_would(service, said))
         }
         (host_names(service, form_token))
@@ -244,7 +261,7 @@ fn opened_to(service: &Service, holders: &[Holder], form_token: &str, said: &Sai
     }
 }
 
-fn private(service: &Service) -> impl Iterator<Item = &crate::view::service::Port> {
+pub(super) fn private(service: &Service) -> impl Iterator<Item = &crate::view::service::Port> {
     service.ports.iter().filter(|port| port.access == Access::Private)
 }
 

@@ -54,6 +54,7 @@ pub(crate) struct Records {
     pub(crate) collections: Vec<Value>,
     /// Files that were sent, by path.
     pub(crate) files: HashMap<String, Vec<u8>>,
+    pub(crate) invitations: Vec<Value>,
     /// What others opened to the user.
     pub(crate) opened: Vec<Value>,
     /// Whether the user is an ordinary one.
@@ -99,6 +100,7 @@ impl FakeApi {
             .route("/arvados/v1/links/{uuid}", delete(delete_link).patch(move_link))
             .route("/arvados/v1/users", get(list_users))
             .route("/arvados/v1/groups", get(list_groups))
+            .route("/wharf/v1/invitations", get(list_invitations).post(invite))
             .route("/wharf/v1/opened_ports", get(opened_ports))
             .route("/wharf/v1/service_access/{uuid}", get(may_open))
             .route("/arvados/v1/logs", get(list_entries))
@@ -432,6 +434,25 @@ async fn list_users(State(api): Api, headers: HeaderMap) -> Answer {
 async fn list_groups(State(api): State<FakeApi>, headers: HeaderMap) -> Answer {
     api.check(&headers)?;
     Ok(Json(json!({ "items": [] })))
+}
+
+async fn list_invitations(State(api): State<FakeApi>, headers: HeaderMap) -> Answer {
+    api.check(&headers)?;
+    Ok(Json(json!({ "items": api.records().invitations })))
+}
+
+async fn invite(State(api): State<FakeApi>, headers: HeaderMap, Json(body): Json<Value>) -> Answer {
+    api.check(&headers)?;
+    let mut made = json!({
+        "uuid": "wharf-invit-000000000000001", "request_uuid": body["request_uuid"],
+        "port": body["port"].to_string(), "made_by": USER, "note": body["note"], "created_at": TIME,
+        "expires_at": "2100-01-01T00:00:00.000000000Z", "uses_max": body["uses"], "n_used": 0,
+        "guests": [{ "uuid": "wharf-guest-000000000000001", "created_at": TIME, "address": "192.0.2.7" }],
+    });
+    made["port"] = body["port"].clone();
+    api.records().invitations.push(made.clone());
+    made["url"] = "http://lab.containers.localhost/.wharf/invitation?code=wc1_secret".into();
+    Ok(Json(made))
 }
 
 async fn opened_ports(State(api): State<FakeApi>, headers: HeaderMap) -> Answer {

@@ -25,6 +25,7 @@ mod hosts;
 mod http2;
 mod httpbin;
 mod images;
+mod invitations;
 mod jupyter;
 mod keep;
 mod links;
