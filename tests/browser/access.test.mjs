@@ -74,6 +74,10 @@ test("check 16: a colleague is refused, gets in after sharing, and is out with a
   const app = await opened;
   await app.getByText("GET / HTTP/1.1").waitFor();
   await openSocket(app);
+  await hers.reload();
+  await hers.getByText("1 open connection").waitFor();
+  await hers.getByRole("row", { name: /bob Test 8080 127\.0\.0\.1/ }).waitFor();
+  await hers.getByText(/not signed in/).first().waitFor();
 
   const begin = Date.now();
   await hers.getByRole("button", { name: "Take back from bob Test" }).click();
@@ -175,6 +179,8 @@ test("check 15: a name that is moved leads to the new service at once, and what 
   await page.getByLabel("Name").fill("moving");
   await page.getByLabel("Leads to").selectOption(`${second.uuid} 8080`);
   await page.getByRole("button", { name: "Set", exact: true }).click();
+  await page.getByText("1 connection is open to that service.").waitFor();
+  await page.getByRole("button", { name: "Move it" }).click();
   assert.equal(await app.evaluate(() => window.closed), 1008);
   await page.getByRole("link", { name: "second" }).waitFor();
   assert.equal((await app.goto(`http://${host}/`)).status(), 200);

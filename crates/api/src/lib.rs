@@ -30,6 +30,7 @@ mod rights;
 mod router;
 mod sign_in;
 mod sign_in_config;
+mod visitors;
 mod webdav;
 mod websocket;
 
@@ -40,3 +41,4 @@ pub use images::{ByteStream, ImageFault, ImageSummary, Images, ResolvedImage};
 pub use logs::{LogFile, LogQuery, LogSource, LogStream};
 pub use router::Api;
 pub use sign_in_config::{SignInConfig, SignInProvider};
+pub use visitors::Visitors;

@@ -11,3 +11,4 @@ pub(crate) mod logs;
 pub(crate) mod openid;
 pub(crate) mod password;
 pub(crate) mod status;
+pub(crate) mod visitors;

@@ -18,6 +18,7 @@ use crate::error::ApiError;
 use crate::images::Images;
 use crate::logs::LogSource;
 use crate::sign_in::Passwords;
+use crate::visitors::Visitors;
 use crate::webdav::locks::Locks;
 use crate::{discovery, method_override, ours, request_id, resources, websocket};
 
@@ -36,6 +37,7 @@ struct Inner {
     blocks: Blocks,
     images: Arc<dyn Images>,
     logs: Arc<dyn LogSource>,
+    visitors: Arc<dyn Visitors>,
     passwords: Passwords,
     openid_turns: Semaphore,
     sockets: Arc<Semaphore>,
@@ -56,6 +58,7 @@ impl Api {
         blocks: Blocks,
         images: Arc<dyn Images>,
         logs: Arc<dyn LogSource>,
+        visitors: Arc<dyn Visitors>,
     ) -> Self {
         let sockets = Arc::new(Semaphore::new(config.event_sockets_max));
         let passwords = Passwords::default();
@@ -67,6 +70,7 @@ impl Api {
             blocks,
             images,
             logs,
+            visitors,
             passwords,
             openid_turns,
             sockets,
@@ -111,6 +115,11 @@ impl Api {
         &*self.0.images
     }
 
+    /// Who uses services.
+    pub(crate) fn visitors(&self) -> &dyn Visitors {
+        &*self.0.visitors
+    }
+
     pub(crate) fn logs(&self) -> &dyn LogSource {
         &*self.0.logs
     }
@@ -147,6 +156,7 @@ impl Api {
             )
             .route("/wharf/v1/invitations/{uuid}", delete(ours::invitations::remove))
             .route("/wharf/v1/guest_sessions/{uuid}", delete(ours::invitations::sign_out))
+            .route("/wharf/v1/visitors/{uuid}", get(ours::visitors::of))
             .route("/wharf/v1/opened_ports", get(ours::access::opened))
             .route("/wharf/v1/service_access/{uuid}", get(ours::access::of_user))
             .route("/wharf/v1/login_links", post(ours::login::create))

@@ -29,6 +29,7 @@ mod status;
 mod tcp;
 mod transport;
 mod users;
+mod visitors;
 
 pub use access::{Holder, MayOpen, OpenedPorts};
 pub use body::{BodyStream, Pieces, RequestBody};
@@ -47,3 +48,4 @@ pub use requests::NewRequest;
 pub use status::{QueueEntry, ServerStatus};
 pub use tcp::ByteStream;
 pub use users::{NewToken, NewUser, UserChange, UserIdentity};
+pub use visitors::{Refused, Visit, Visitors};

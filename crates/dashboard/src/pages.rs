@@ -22,3 +22,4 @@ pub(crate) mod signed_in;
 pub(crate) mod stop;
 pub(crate) mod tabs;
 pub(crate) mod tokens;
+pub(crate) mod visitors;

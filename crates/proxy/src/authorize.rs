@@ -77,6 +77,17 @@ pub(crate) enum Denied {
     Ended,
 }
 
+impl Denied {
+    /// Why, for who may know of the service.
+    pub(crate) fn why(self) -> &'static str {
+        match self {
+            Self::NoCredentials => "not signed in",
+            Self::NotAllowed => "credentials that do not open it",
+            Self::Ended => "a session that is over",
+        }
+    }
+}
+
 /// The gate's answer for one request.
 pub(crate) async fn caller(
     directory: &dyn Directory,

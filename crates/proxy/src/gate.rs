@@ -241,7 +241,12 @@ impl Shared {
         }
 
         // Who, whether they may, and whether it is they who ask.
-        let found = self.caller(asking, &target, &origin).await?;
+        let found = self.caller(asking, &target, &origin).await;
+        if let (Err(Refusal::Denied(denied)), Some(container)) = (&found, target.container) {
+            let (port, from) = (target.port.get(), exchange.client_ip());
+            self.visitors.refuse(container, port, from, denied.why());
+        }
+        let found = found?;
         ensure_own(&found.caller, parts, &origin, &asking.protocol)?;
 
         // Whether it can be reached.
@@ -257,7 +262,9 @@ impl Shared {
         };
         let budgets = self.budgets.of_grant(container, &found.caller);
         let site = Site { host, origin, tenant };
-        let grant = Grant::new(key, site, target, container, found, budgets);
+        let (port, from) = (target.port.get(), exchange.client_ip());
+        let visitor = self.visitors.enter(container, port, &found.caller, from);
+        let grant = Grant::new(key, site, target, container, found, budgets, visitor);
         Ok(Passed::Grant(self.grants.add(grant, version)))
     }
 

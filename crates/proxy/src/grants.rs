@@ -30,6 +30,7 @@ use crate::headers::Kept;
 use crate::origin::Origin;
 use crate::route::{self, Reach};
 use crate::tenant::Tenant;
+use crate::visitors::Visitor;
 use end::End;
 pub(crate) use end::Revoked;
 use table::Table;
@@ -59,6 +60,8 @@ pub(crate) struct Grant {
     pub(crate) expires_at_s: Option<u64>,
     /// Whose shares its requests are counted in.
     pub(crate) budgets: GrantBudgets,
+    /// On whom its requests count.
+    pub(crate) visitor: Arc<Visitor>,
     /// Records that let the caller in, besides its own and the target's.
     rests_on: Vec<String>,
     end: End,
@@ -82,6 +85,7 @@ impl Grant {
         container: ContainerUuid,
         found: Found,
         budgets: GrantBudgets,
+        visitor: Arc<Visitor>,
     ) -> Self {
         let Site { host, origin, tenant } = site;
         let Found { caller, expires_at_s, rests_on } = found;
@@ -95,6 +99,7 @@ impl Grant {
             caller,
             expires_at_s,
             budgets,
+            visitor,
             rests_on,
             end: End::default(),
         }

@@ -47,6 +47,7 @@ mod relay;
 mod socket;
 mod tcp;
 mod visit;
+mod visitors;
 
 mod access_log;
 mod body;
@@ -65,3 +66,4 @@ pub use directory::{
 pub use peer::{Farewell, Peer};
 pub use proxy::Proxy;
 pub use upstream::answer::AnswerError;
+pub use visitors::{Refused, Seen, Visit, Who};

@@ -380,9 +380,11 @@ fn before(now: Timestamp) -> Timestamp {
     Timestamp::from_jiff(now.as_jiff().checked_sub(EXPIRED_KEPT).unwrap_or(now.as_jiff()))
 }
 
+/// In whole seconds, as sessions end: the invitation is over when its guests are.
 fn after(now: Timestamp, lifetime: Duration) -> Timestamp {
     let lifetime = jiff::SignedDuration::try_from(lifetime).unwrap_or_default();
-    Timestamp::from_jiff(now.as_jiff().checked_add(lifetime).unwrap_or(now.as_jiff()))
+    let then = now.as_jiff().checked_add(lifetime).unwrap_or(now.as_jiff());
+    Timestamp::from_jiff(jiff::Timestamp::from_second(then.as_second()).unwrap_or(then))
 }
 
 fn unreadable(error: impl std::fmt::Display) -> StoreError {

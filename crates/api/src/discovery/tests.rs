@@ -47,6 +47,12 @@ impl Images for Nothing {
     }
 }
 
+impl crate::visitors::Visitors for Nothing {
+    fn of(&self, _container: model::ContainerUuid) -> serde_json::Value {
+        serde_json::Value::Null
+    }
+}
+
 impl LogSource for Nothing {
     fn files<'a>(
         &'a self,
@@ -108,7 +114,8 @@ async fn api() -> (axum::Router, String) {
         NewToken { owner: root, scopes: vec!["all".to_owned()], expires_at: None, made_by: root };
     let (token, _) = store.create_token(new).await.unwrap();
     let blocks = Blocks { keep: Keep::new(Vec::new(), KeepOptions::default()), signer: None };
-    let api = Api::new(store, config(), blocks, Arc::new(Nothing), Arc::new(Nothing));
+    let api =
+        Api::new(store, config(), blocks, Arc::new(Nothing), Arc::new(Nothing), Arc::new(Nothing));
     (api.router(), token.expose())
 }
 

@@ -6,15 +6,16 @@ use axum::Form;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
-use client::{Holder, MayOpen};
+use client::{Holder, MayOpen, Visitors};
 use maud::{Markup, html};
-use model::{Access, ContainerPort, Link, LinkUuid};
+use model::{Access, ContainerPort, Link, LinkUuid, UserUuid};
 use serde::Deserialize;
 
 use super::invitations;
 use super::problem::{NoPage, Problem};
 use super::service::{Asked, Tab, framed, load, request_uuid};
 use super::signed_in::SignedIn;
+use super::visitors;
 use crate::app::App;
 use crate::html::layout::Live;
 use crate::html::parts;
@@ -55,6 +56,7 @@ pub(super) struct Said {
     /// About whom it was asked, and what they would get.
     answer: Option<(String, Result<MayOpen, String>)>,
     pub(super) invitations: invitations::Shown,
+    visitors: Option<(Visitors, HashMap<UserUuid, String>)>,
 }
 
 pub(crate) async fn page(
@@ -83,6 +85,7 @@ pub(super) async fn show(
 ) -> Result<Response, NoPage> {
     if shares(me, service) {
         said.invitations.load(me, service).await?;
+        said.visitors = Some(visitors::load(me, service).await);
     }
     Ok(render(me, service, &holders, &said))
 }
@@ -188,6 +191,7 @@ fn render(me: &SignedIn, service: &Service, holders: &[Holder], said: &Said) -> 
             (invitations::section(service, form_token, &said.invitations))
             (what_would(service, said))
         }
+        @if let Some((seen, people)) = &said.visitors { (visitors::section(seen, people)) }
         (host_names(service, form_token))
         (from_a_program(service))
         datalist #holders {

@@ -101,6 +101,7 @@ impl FakeApi {
             .route("/arvados/v1/users", get(list_users))
             .route("/arvados/v1/groups", get(list_groups))
             .route("/wharf/v1/invitations", get(list_invitations).post(invite))
+            .route("/wharf/v1/visitors/{uuid}", get(visitors))
             .route("/wharf/v1/opened_ports", get(opened_ports))
             .route("/wharf/v1/service_access/{uuid}", get(may_open))
             .route("/arvados/v1/logs", get(list_entries))
@@ -453,6 +454,14 @@ async fn invite(State(api): State<FakeApi>, headers: HeaderMap, Json(body): Json
     api.records().invitations.push(made.clone());
     made["url"] = "http://lab.containers.localhost/.wharf/invitation?code=wc1_secret".into();
     Ok(Json(made))
+}
+
+async fn visitors(State(api): State<FakeApi>, headers: HeaderMap) -> Answer {
+    api.check(&headers)?;
+    let visit = json!({ "user_uuid": USER, "guest_uuid": null, "port": 8888, "address": "192.0.2.8",
+        "since": TIME, "last": TIME, "n_requests": 12, "n_open": 3 });
+    let refused = json!({ "port": 8888, "address": "192.0.2.9", "why": "not signed in", "last": TIME, "n": 4 });
+    Ok(Json(json!({ "seen_by": "this controller", "visits": [visit], "refused": [refused] })))
 }
 
 async fn opened_ports(State(api): State<FakeApi>, headers: HeaderMap) -> Answer {

@@ -209,6 +209,8 @@ async fn a_port_is_opened_to_somebody_and_taken_back_from_its_page() {
     let path = format!("/services/{REQUEST}/access");
     let page = site.get(&path).cookie(&cookie).send().await;
     page.has("Nobody yet besides you");
+    page.has("3 open connections");
+    page.has("192.0.2.9 at port 8888: not signed in, 4 times");
     let token = page.form_token().to_owned();
     let unknown = site
         .post(&path, &[("form_token", &token), ("who", "<nobody>"), ("port", "")])
@@ -245,7 +247,13 @@ async fn an_invitation_is_shown_once_and_then_by_its_note() {
     let cookie = site.sign_in().await;
     let path = format!("/services/{REQUEST}/access");
     let token = site.get(&path).cookie(&cookie).send().await.form_token().to_owned();
-    let fields = [("form_token", token.as_str()), ("port", "8888"), ("hours", "24"), ("uses", "2"), ("note", "<b>")];
+    let fields = [
+        ("form_token", token.as_str()),
+        ("port", "8888"),
+        ("hours", "24"),
+        ("uses", "2"),
+        ("note", "<b>"),
+    ];
     let made = site.post(&format!("{path}/invite"), &fields).cookie(&cookie).send().await;
     assert_eq!(made.status, StatusCode::OK);
     made.has("?code=wc1_secret");

@@ -48,7 +48,10 @@ impl Open {
             if entered { Ok(turn) } else { Err(full(Limit::OpenOfService)) }
         });
         match (&entered, user) {
-            (Ok(_), _) => self.grant = Some(Arc::clone(grant)),
+            (Ok(_), _) => {
+                grant.visitor.enter();
+                self.grant = Some(Arc::clone(grant));
+            }
             (Err(_), Some(user)) => user.open.leave(),
             (Err(_), None) => {}
         }
@@ -60,6 +63,7 @@ impl Drop for Open {
     fn drop(&mut self) {
         self.address.budget.open.leave();
         let Some(grant) = &self.grant else { return };
+        grant.visitor.leave();
         grant.budgets.service.open.leave();
         if let Some(user) = &grant.budgets.user {
             user.open.leave();

@@ -83,8 +83,8 @@ fn check_16_a_colleague_gets_in_after_sharing_and_is_out_within_a_second_after_r
     assert_eq!(world.requests_that_bob_sees(), json!([]));
     let link = world.open_to(&world.bob_uuid, Some(8080));
     assert_eq!(world.bobs(), 200);
-    let other = world.service.at(8081);
-    let other = other.bare("GET", "/").bearer(&world.bob).send();
+    let other = world.wharf.request(&world.service.host_of(8081), "GET", "/").bearer(&world.bob);
+    let other = other.send();
     assert_eq!(other.status(), 403, "only the port that was opened");
     let seen = world.requests_that_bob_sees();
     assert_eq!(seen[0]["uuid"], json!(world.service.request), "sharing shows the request");
@@ -106,7 +106,7 @@ fn check_18_anonymous_reaches_a_public_port_and_not_a_private_one_whoever_it_is_
     let _link = world.open_to(&world.bob_uuid, None);
     let _refused = world.service.bare("GET", "/").send().expect(403);
     // Nothing listens there: whoever may come in is told so.
-    let public = world.service.at(8082).bare("GET", "/").send();
+    let public = world.wharf.request(&world.service.host_of(8082), "GET", "/").send();
     assert!(matches!(public.status(), 200 | 503), "{}", public.status());
     world.wharf.finish();
 }
@@ -237,5 +237,32 @@ fn the_command_line_shares_lists_and_takes_back() {
     assert_eq!(world.bobs(), 403);
     let again = world.wharf.cli(&["unshare", id, "--with", "bob"]);
     assert!(again.stderr.contains("nothing like that is open"), "{}", again.stderr);
+    world.wharf.finish();
+}
+
+#[test]
+fn who_manages_a_service_sees_who_uses_it_and_who_was_refused() {
+    let world = World::start();
+    let _link = world.open_to(&world.bob_uuid, Some(8080));
+    let socket = world.bobs_socket();
+    assert_eq!(world.bobs(), 200);
+    let _refused = world.service.bare("GET", "/?api_token=wc1_secret").send();
+    let _refused = world.service.bare("GET", "/").send().expect(403);
+    let path = format!("/wharf/v1/visitors/{}", world.service.request);
+    let _not_his = world.wharf.api_as(&world.bob, "GET", &path, None).expect(403);
+    let seen = || world.wharf.api_as(&world.ada, "GET", &path, None).expect(200).json();
+    let first = seen();
+    let visit = first["visits"]
+        .as_array()
+        .and_then(|all| all.iter().find(|visit| visit["user_uuid"] == json!(world.bob_uuid)));
+    let visit = visit.unwrap_or_else(|| panic!("no visit of Bob's: {first}"));
+    assert_eq!((&visit["port"], &visit["n_open"]), (&json!(8080), &json!(1)), "{first}");
+    assert_eq!((&visit["n_requests"], &visit["address"]), (&json!(2), &json!("127.0.0.1")));
+    assert_eq!(first["refused"][0]["why"], json!("not signed in"), "{first}");
+    assert!(!first.to_string().contains("wc1_"), "{first}");
+    drop(socket);
+    testkit::wait_for("the socket to be over", testkit::BOUND, || {
+        seen()["visits"].as_array().is_some_and(|all| all.iter().all(|it| it["n_open"] == json!(0)))
+    });
     world.wharf.finish();
 }

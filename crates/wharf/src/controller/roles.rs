@@ -9,6 +9,7 @@ use crate::directory::RecordsDirectory;
 use crate::edge::Rooms;
 use crate::log_entries;
 use crate::log_files::LogFiles;
+use crate::visitors::SeenVisitors;
 use anyhow::{Context, Result};
 use api::Api;
 use client::Client;
@@ -44,25 +45,26 @@ impl Roles {
     ) -> Result<Self> {
         let store = &keeping.store;
         let logs = LogFiles::new(data.path().join("containers"), store.clone());
-        let api = Api::new(
-            store.clone(),
-            settings::api(config)?,
-            blocks::served(config, &keeping.keep, &identity.secrets),
-            Arc::new(keeping.images.clone()),
-            Arc::new(logs.clone()),
-        );
-        let client = Client::in_memory(api.in_front_of(api.router()), identity.owner.clone());
-        let pages = settings::dashboard(config, data, &identity.secrets);
-        let router = api.in_front_of(api.router().merge(dashboard::router(pages, client.clone())));
-
         let registry = Registry::new();
-        let directory = RecordsDirectory::new(store.clone(), logs);
+        let directory = RecordsDirectory::new(store.clone(), logs.clone());
         let short_way = config.proxy.direct_sockets.then(|| data.path().join("containers"));
         let proxy = Arc::new(Proxy::new(
             settings::proxy(config, &identity.secrets),
             Arc::clone(&directory) as Arc<dyn proxy::Directory>,
             Arc::new(AppDial::new(registry.clone(), short_way)),
         ));
+        let api = Api::new(
+            store.clone(),
+            settings::api(config)?,
+            blocks::served(config, &keeping.keep, &identity.secrets),
+            Arc::new(keeping.images.clone()),
+            Arc::new(logs),
+            Arc::new(SeenVisitors(Arc::clone(&proxy))),
+        );
+        let client = Client::in_memory(api.in_front_of(api.router()), identity.owner.clone());
+        let pages = settings::dashboard(config, data, &identity.secrets);
+        let router = api.in_front_of(api.router().merge(dashboard::router(pages, client.clone())));
+
         let acceptor = TunnelAcceptor::new(
             store.clone(),
             tunnel::Identity::generate().context("make the tunnels' key")?,
