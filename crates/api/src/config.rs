@@ -39,6 +39,24 @@ impl Default for CollectionsConfig {
     }
 }
 
+/// What invitations may be.
+#[derive(Debug, Clone)]
+pub struct InvitationsConfig {
+    /// How long one holds where its maker does not say.
+    pub lifetime: Duration,
+    /// The longest that one may hold.
+    pub lifetime_max: Duration,
+    /// The most uses.
+    pub uses_max: u32,
+}
+
+impl Default for InvitationsConfig {
+    fn default() -> Self {
+        let day = Duration::from_secs(24 * 3600);
+        Self { lifetime: day, lifetime_max: 30 * day, uses_max: 100 }
+    }
+}
+
 /// The API's settings.
 #[derive(Debug, Clone)]
 pub struct ApiConfig {
@@ -62,6 +80,8 @@ pub struct ApiConfig {
     pub handoff_ttl: Duration,
     /// How long a sign-in link holds: a person copies it from a terminal.
     pub login_ttl: Duration,
+    /// What invitations may be.
+    pub invitations: InvitationsConfig,
     /// How long a dashboard session holds.
     pub session_ttl: Duration,
     /// How long the token of a sign-in with a password holds.
@@ -94,6 +114,7 @@ impl ApiConfig {
             image_bytes_max: 64 << 30,
             handoff_ttl: Duration::from_secs(60),
             login_ttl: Duration::from_secs(600),
+            invitations: InvitationsConfig::default(),
             session_ttl: Duration::from_secs(24 * 3600),
             password_ttl: Duration::from_secs(24 * 3600),
             collections: CollectionsConfig::default(),

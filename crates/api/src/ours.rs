@@ -1,12 +1,15 @@
 //! What Wharf has beside Arvados's API, under `/wharf/v1`.
 
+pub(crate) mod access;
 pub(crate) mod events;
 pub(crate) mod handoff;
 pub(crate) mod identities;
 pub(crate) mod images;
+pub(crate) mod invitations;
 pub(crate) mod login;
 pub(crate) mod logs;
 pub(crate) mod metrics;
 pub(crate) mod openid;
 pub(crate) mod password;
 pub(crate) mod status;
+pub(crate) mod visitors;

@@ -12,6 +12,7 @@ mod links;
 mod log_files;
 mod logs;
 mod permissions;
+pub(crate) mod service_access;
 mod site;
 mod tokens;
 mod users;

@@ -21,6 +21,7 @@ use crate::figures::FigureSource;
 use crate::images::Images;
 use crate::logs::LogSource;
 use crate::sign_in::Passwords;
+use crate::visitors::Visitors;
 use crate::webdav::locks::Locks;
 use crate::{discovery, method_override, ours, request_id, resources, websocket};
 
@@ -28,6 +29,25 @@ use crate::{discovery, method_override, ours, request_id, resources, websocket};
 pub(crate) const IMAGES: &str = "/wharf/v1/images";
 /// Where events are sent as they happen.
 pub(crate) const WEBSOCKET: &str = "/websocket";
+
+/// What is asked beside the records: of other roles, which the executable plugs in.
+#[derive(Clone)]
+pub struct Sources {
+    /// Images.
+    pub images: Arc<dyn Images>,
+    /// What containers print.
+    pub logs: Arc<dyn LogSource>,
+    /// What containers use.
+    pub figures: Arc<dyn FigureSource>,
+    /// Who uses services.
+    pub visitors: Arc<dyn Visitors>,
+}
+
+impl std::fmt::Debug for Sources {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sources").finish_non_exhaustive()
+    }
+}
 
 /// The API: records, and what it was given to serve the rest. Cheap to clone.
 #[derive(Clone)]
@@ -37,9 +57,7 @@ struct Inner {
     store: Store,
     config: ApiConfig,
     blocks: Blocks,
-    images: Arc<dyn Images>,
-    logs: Arc<dyn LogSource>,
-    figures: Arc<dyn FigureSource>,
+    sources: Sources,
     passwords: Passwords,
     openid_turns: Semaphore,
     sockets: Arc<Semaphore>,
@@ -55,14 +73,7 @@ impl std::fmt::Debug for Api {
 
 impl Api {
     /// An API over these records.
-    pub fn new(
-        store: Store,
-        config: ApiConfig,
-        blocks: Blocks,
-        images: Arc<dyn Images>,
-        logs: Arc<dyn LogSource>,
-        figures: Arc<dyn FigureSource>,
-    ) -> Self {
+    pub fn new(store: Store, config: ApiConfig, blocks: Blocks, sources: Sources) -> Self {
         let sockets = Arc::new(Semaphore::new(config.event_sockets_max));
         let passwords = Passwords::default();
         let openid_turns = Semaphore::new(ours::openid::AT_ONCE_MAX);
@@ -71,9 +82,7 @@ impl Api {
             store,
             config,
             blocks,
-            images,
-            logs,
-            figures,
+            sources,
             passwords,
             openid_turns,
             sockets,
@@ -125,15 +134,20 @@ impl Api {
     }
 
     pub(crate) fn images(&self) -> &dyn Images {
-        &*self.0.images
+        &*self.0.sources.images
     }
 
     pub(crate) fn figures(&self) -> &dyn FigureSource {
-        &*self.0.figures
+        &*self.0.sources.figures
+    }
+
+    /// Who uses services.
+    pub(crate) fn visitors(&self) -> &dyn Visitors {
+        &*self.0.sources.visitors
     }
 
     pub(crate) fn logs(&self) -> &dyn LogSource {
-        &*self.0.logs
+        &*self.0.sources.logs
     }
 
     /// All routes, under `/arvados`, `/discovery`, `/wharf` and at `/websocket` only, so that pages can be merged
@@ -162,6 +176,15 @@ impl Api {
             .route("/wharf/v1/status", get(ours::status::status))
             .route("/wharf/v1/events", get(ours::events::events))
             .route("/wharf/v1/handoff", post(ours::handoff::handoff))
+            .route(
+                "/wharf/v1/invitations",
+                get(ours::invitations::list).post(ours::invitations::create),
+            )
+            .route("/wharf/v1/invitations/{uuid}", delete(ours::invitations::remove))
+            .route("/wharf/v1/guest_sessions/{uuid}", delete(ours::invitations::sign_out))
+            .route("/wharf/v1/visitors/{uuid}", get(ours::visitors::of))
+            .route("/wharf/v1/opened_ports", get(ours::access::opened))
+            .route("/wharf/v1/service_access/{uuid}", get(ours::access::of_user))
             .route("/wharf/v1/login_links", post(ours::login::create))
             .route("/wharf/v1/login_links/redeem", post(ours::login::redeem))
             .route("/wharf/v1/sign_in_methods", get(ours::openid::methods))

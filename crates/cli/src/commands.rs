@@ -6,14 +6,17 @@ mod env;
 mod forward;
 mod hostname;
 mod image;
+mod invite;
 mod later;
 mod logs;
 mod open;
 mod ps;
 mod run;
+mod share;
 mod show;
 mod stop;
 mod token;
+mod unshare;
 mod url;
 mod user;
 
@@ -39,6 +42,9 @@ pub(crate) async fn dispatch(
         C::Open(args) => open::open(&context()?, &args).await?,
         C::Url(args) => url::url(&context()?, &args).await?,
         C::Forward(args) => Box::pin(forward::forward(&context()?, &args)).await?,
+        C::Share(args) => share::share(&context()?, &args).await?,
+        C::Unshare(args) => unshare::unshare(&context()?, &args).await?,
+        C::Invite(command) => invite::invite(&context()?, command).await?,
         C::Hostname(command) => hostname::hostname(&context()?, command).await?,
         C::Image(command) => image::image(shared, command).await?,
         C::Token(command) => token::token(&context()?, command).await?,

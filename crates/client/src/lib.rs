@@ -10,6 +10,7 @@
 
 pub use bytes::Bytes;
 
+mod access;
 mod body;
 mod brief;
 mod call;
@@ -18,6 +19,7 @@ mod error;
 mod events;
 mod handoff;
 mod images;
+mod invitations;
 mod links;
 mod list;
 mod logs;
@@ -28,7 +30,9 @@ mod status;
 mod tcp;
 mod transport;
 mod users;
+mod visitors;
 
+pub use access::{Holder, MayOpen, OpenedPorts};
 pub use body::{BodyStream, Pieces, RequestBody};
 pub use call::{Client, Deadlines};
 pub use collections::{CollectionSummary, LogEntry};
@@ -36,6 +40,7 @@ pub use error::{ClientError, ErrorKind};
 pub use events::{ApiEvent, EventStream};
 pub use handoff::{LoginLink, LoginSession};
 pub use images::{ImageSummary, UploadProgress};
+pub use invitations::{GuestSession, Invitation, MadeInvitation, NewInvitation};
 pub use list::{ListQuery, Page};
 pub use logs::{LogSelection, LogStreamName};
 pub use openid::{OpenIdAttempt, OpenIdOutcome, OpenIdReturn, SignInMethods};
@@ -44,3 +49,4 @@ pub use requests::NewRequest;
 pub use status::{QueueEntry, ServerStatus};
 pub use tcp::ByteStream;
 pub use users::{NewToken, NewUser, UserChange, UserIdentity};
+pub use visitors::{Refused, Visit, Visitors};

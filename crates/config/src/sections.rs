@@ -218,6 +218,12 @@ settings! {
         "PasswordTriesPerMinute" password_tries_per_minute: u32 = 10, 1 => 1000;
         /// A single-use code that opens a service; it is used by the very next click.
         "HandoffCodeLifetime" handoff_code_lifetime: Duration = MINUTE, SECOND => HOUR;
+        /// An invitation to a port of a service, and the sessions that guests make with it, where its maker does not say; time for a meeting or a review.
+        "InvitationLifetime" invitation_lifetime: Duration = DAY, MINUTE => 365 * DAY;
+        /// The longest that one may be made for; whoever has the link gets in without an account, so it should not be forgotten.
+        "InvitationLifetimeMax" invitation_lifetime_max: Duration = 30 * DAY, MINUTE => 365 * DAY;
+        /// The most uses that one may be made for; a class, not the world, which a public port is for.
+        "InvitationUsesMax" invitation_uses_max: u32 = 100, 1 => 100_000;
         /// The one-time link that signs in to the dashboard; time to copy it to another window.
         "SignInLinkLifetime" sign_in_link_lifetime: Duration = 10 * MINUTE, SECOND => DAY;
     }

@@ -1,5 +1,6 @@
 //! One file per page. Each handler asks the API what it needs, puts a view together, renders.
 
+pub(crate) mod access;
 pub(crate) mod account;
 pub(crate) mod admin;
 pub(crate) mod data;
@@ -7,6 +8,7 @@ pub(crate) mod events;
 pub(crate) mod files;
 pub(crate) mod hand_on;
 pub(crate) mod host_names;
+pub(crate) mod invitations;
 pub(crate) mod launch;
 pub(crate) mod logs;
 pub(crate) mod metrics;
@@ -21,3 +23,4 @@ pub(crate) mod signed_in;
 pub(crate) mod stop;
 pub(crate) mod tabs;
 pub(crate) mod tokens;
+pub(crate) mod visitors;

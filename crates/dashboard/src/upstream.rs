@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use client::{
-    BodyStream, Client, ClientError, Deadlines, ListQuery, LogSelection, LogStreamName, NewToken,
+    BodyStream, Client, ClientError, Deadlines, Holder, ListQuery, LogSelection, LogStreamName,
+    NewToken, OpenedPorts,
 };
-use futures_util::future::{join, try_join4};
+use futures_util::future::{try_join, try_join4, try_join5};
 use futures_util::{Stream, StreamExt as _};
 use model::metrics::{ContainerMetrics, RecentUsage};
 use model::{
@@ -17,7 +18,7 @@ use model::{
 use tokio::time::timeout;
 
 use crate::view::log_lines::{self, LogLine};
-use crate::view::service::Service;
+use crate::view::service::{Service, Viewer};
 
 /// How many running requests the home page looks at.
 pub(crate) const REQUESTS_MAX: usize = 1000;
@@ -70,21 +71,25 @@ pub(crate) struct Upstream {
 pub(crate) struct Records {
     requests: Vec<ContainerRequest>,
     containers: Vec<Container>,
-    host_names: Vec<Link>,
+    /// Host names, and to whom ports were opened.
+    links: Vec<Link>,
+    /// What others opened to who asks.
+    opened: Vec<OpenedPorts>,
 }
 
 impl Records {
     /// One service for each request, in the order of the requests.
-    pub(crate) fn put_together(self, domain: &ServiceDomain, me: UserUuid) -> Vec<Service> {
+    pub(crate) fn put_together(self, domain: &ServiceDomain, me: &User) -> Vec<Service> {
+        let viewer = Viewer { uuid: me.uuid, is_admin: me.is_admin, opened: &self.opened };
         let mut containers: HashMap<ContainerUuid, Container> =
             self.containers.into_iter().map(|container| (container.uuid, container)).collect();
-        let names = &self.host_names;
+        let links = &self.links;
         self.requests
             .into_iter()
             .map(|request| {
                 // Several requests can share one container, so it is copied, not taken.
                 let container = request.container_uuid.and_then(|uuid| containers.get_mut(&uuid));
-                Service::new(request, container.cloned(), names, domain, me)
+                Service::new(request, container.cloned(), links, domain, &viewer)
             })
             .collect()
     }
@@ -128,14 +133,18 @@ impl Upstream {
         // Those that live in one question, whatever their number; of the others only those that are shown.
         let alive = ListQuery::default().filter("state", "in", LIVE.to_vec()).limit(limit);
         let client = &self.client;
-        let (mut requests, over, mut containers, host_names) = try_join4(
-            client.list_requests_briefly(live),
-            client.list_requests_briefly(over),
-            client.list_containers_briefly(alive),
-            client.list_hostnames(),
-        )
-        .await?;
+        let who = try_join(client.list_access(None), client.opened_ports());
+        let (mut requests, over, mut containers, mut links, (access, opened)) =
+            Box::pin(try_join5(
+                client.list_requests_briefly(live),
+                client.list_requests_briefly(over),
+                client.list_containers_briefly(alive),
+                client.list_hostnames(),
+                who,
+            ))
+            .await?;
         requests.extend(over);
+        links.extend(access);
         let known: HashSet<ContainerUuid> = containers.iter().map(|it| it.uuid).collect();
         let missing: Vec<&str> = requests
             .iter()
@@ -147,7 +156,7 @@ impl Upstream {
             let query = ListQuery::default().filter("uuid", "in", missing.to_vec()).limit(100);
             containers.extend(client.list_containers_briefly(query).await?);
         }
-        Ok(Records { requests, containers, host_names })
+        Ok(Records { requests, containers, links, opened })
     }
 
     /// One request and what belongs to it.
@@ -159,8 +168,16 @@ impl Upstream {
                 None => Ok(Vec::new()),
             }
         };
-        let (containers, host_names) = join(container, self.client.hostnames_of(&[uuid])).await;
-        Ok(Records { requests: vec![request], containers: containers?, host_names: host_names? })
+        let client = &self.client;
+        let (containers, mut links, access, opened) = try_join4(
+            container,
+            client.hostnames_of(&[uuid]),
+            client.list_access(Some(uuid)),
+            client.opened_ports(),
+        )
+        .await?;
+        links.extend(access);
+        Ok(Records { requests: vec![request], containers, links, opened })
     }
 
     /// A log, to its end or as it comes.
@@ -258,6 +275,27 @@ impl Upstream {
     /// Frees a host name.
     pub(crate) async fn remove_host_name(&self, link: LinkUuid) -> Result<(), UpstreamError> {
         Ok(self.client.delete_link(link).await?)
+    }
+
+    /// Whom ports can be opened to.
+    pub(crate) async fn holders(&self) -> Result<Vec<Holder>, UpstreamError> {
+        Ok(self.client.list_holders().await?)
+    }
+
+    /// Opens to the same people what of their ports another request has, too.
+    pub(crate) async fn copy_access(
+        &self,
+        from: &[Link],
+        to: &ContainerRequest,
+    ) -> Result<(), UpstreamError> {
+        for link in from {
+            let Some(holder) = &link.tail_uuid else { continue };
+            let port = link.port();
+            if port.is_none_or(|port| to.published_ports.get(port).is_some()) {
+                self.client.open_port_to(to.uuid, port, holder).await?;
+            }
+        }
+        Ok(())
     }
 
     /// One `()` for each change; ends when the API's feed does.

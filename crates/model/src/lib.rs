@@ -19,6 +19,7 @@ pub mod permission;
 pub mod port;
 pub mod records;
 pub mod request_rules;
+pub mod service_access;
 pub mod service_domain;
 pub mod state;
 pub mod timestamp;
@@ -47,6 +48,6 @@ pub use state::{ContainerState, RequestState};
 pub use timestamp::Timestamp;
 pub use token::{ApiToken, TokenError, TokenHash};
 pub use uuid::{
-    ClusterId, CollectionUuid, ContainerUuid, GroupUuid, LinkUuid, LogUuid, RequestUuid, TokenUuid,
-    UserUuid, Uuid, UuidError, WorkflowUuid,
+    ClusterId, CollectionUuid, ContainerUuid, GroupUuid, GuestSessionUuid, InvitationUuid,
+    LinkUuid, LogUuid, RequestUuid, TokenUuid, UserUuid, Uuid, UuidError, WorkflowUuid,
 };

@@ -44,6 +44,8 @@ kinds! {
     Token, TokenUuid, "gj3su", "arvados#apiClientAuthorization", "An API token.";
     Workflow, WorkflowUuid, "7fd4e", "arvados#workflow", "A registered workflow.";
     Log, LogUuid, "57u5n", "arvados#log", "A log entry.";
+    Invitation, InvitationUuid, "invit", "wharf#invitation", "An invitation to a port of a service; no record of Arvados's.";
+    GuestSession, GuestSessionUuid, "guest", "wharf#guestSession", "The session of one who was invited; no record of Arvados's.";
 }
 
 /// The five characters that every identifier of one cluster starts with.

@@ -1,15 +1,16 @@
 //! Who asks, and whether they may: the one place where a service is opened to somebody.
 //!
-//! A public port needs no one. A private one needs a user who submitted every request behind the container, or
-//! an administrator, with a token for everything. The credentials count in their order: query, cookie, bearer.
+//! A public port needs no one. A private one needs a user who submitted every request behind the container, one whom
+//! that port was opened to, or an administrator, with a token for everything; or a guest who was invited to that port,
+//! whose session is a cookie alone. The credentials count in their order: query, cookie, bearer.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use model::{TokenUuid, UserUuid};
+use model::{Timestamp, TokenUuid, UserUuid};
 
-use crate::directory::{Credential, Directory, DirectoryError, Principal, Target};
+use crate::directory::{Credential, Directory, DirectoryError, Guest, Principal, Target};
 use crate::origin::Origin;
-use crate::session::seal::{Seal, Session};
+use crate::session::seal::{Holder, Seal, Session};
 use crate::session::{Credentials, QueryCredential, browser};
 
 /// Who a request is made for.
@@ -25,6 +26,8 @@ pub(crate) enum Caller {
         /// A browser attached the credential by itself, so another site may be behind the request.
         by_cookie: bool,
     },
+    /// Somebody who was invited; always by cookie.
+    Guest(Guest),
 }
 
 impl Caller {
@@ -37,7 +40,7 @@ impl Caller {
     /// secret need not be kept.
     pub(crate) fn proof(&self) -> Option<Credential> {
         match self {
-            Self::Anyone => None,
+            Self::Anyone | Self::Guest(_) => None,
             Self::User { user, token, .. } => {
                 Some(Credential::Session { token_uuid: *token, user_uuid: *user })
             }
@@ -51,6 +54,16 @@ pub(crate) struct Found {
     pub(crate) caller: Caller,
     /// When the credential ends, in seconds since 1970.
     pub(crate) expires_at_s: Option<u64>,
+    /// Records that say so, besides those of the target and the credential.
+    pub(crate) rests_on: Vec<String>,
+}
+
+/// A principal who may open a target.
+#[derive(Debug)]
+pub(crate) struct Allowed {
+    pub(crate) principal: Principal,
+    /// Records that say so, besides those of the target and the credential.
+    pub(crate) rests_on: Vec<String>,
 }
 
 /// Why nobody is let in.
@@ -64,6 +77,17 @@ pub(crate) enum Denied {
     Ended,
 }
 
+impl Denied {
+    /// Why, for who may know of the service.
+    pub(crate) fn why(self) -> &'static str {
+        match self {
+            Self::NoCredentials => "not signed in",
+            Self::NotAllowed => "credentials that do not open it",
+            Self::Ended => "a session that is over",
+        }
+    }
+}
+
 /// The gate's answer for one request.
 pub(crate) async fn caller(
     directory: &dyn Directory,
@@ -73,7 +97,7 @@ pub(crate) async fn caller(
     origin: &Origin,
 ) -> Result<Result<Found, Denied>, DirectoryError> {
     if target.is_public() {
-        return Ok(Ok(Found { caller: Caller::Anyone, expires_at_s: None }));
+        return Ok(Ok(Found { caller: Caller::Anyone, expires_at_s: None, rests_on: Vec::new() }));
     }
     if let Some(query) = &credentials.query {
         // Somebody put it there on purpose, so nothing else is tried when it is wrong.
@@ -82,16 +106,13 @@ pub(crate) async fn caller(
             return Ok(Err(Denied::NotAllowed));
         };
         let user = allowed(directory, target, credential).await?;
-        return Ok(user.ok_or(Denied::NotAllowed).map(|principal| by_token(&principal)));
+        return Ok(user.ok_or(Denied::NotAllowed).map(by_token));
     }
     let mut denied = Denied::NoCredentials;
     if let Some(session) = opened(seal, credentials, origin) {
         denied = Denied::Ended;
-        let proof = Credential::Session { token_uuid: session.token, user_uuid: session.user };
-        if let Some(principal) = allowed(directory, target, proof).await?
-            && principal.user == session.user
-        {
-            return Ok(Ok(by_session(&session, &principal)));
+        if let Some(found) = by_session(directory, target, &session).await? {
+            return Ok(Ok(found));
         }
     }
     match by_bearer(directory, target, credentials).await? {
@@ -108,7 +129,7 @@ pub(crate) async fn by_bearer(
 ) -> Result<Result<Found, Denied>, DirectoryError> {
     let Some(token) = &credentials.token else { return Ok(Err(Denied::NoCredentials)) };
     let found = allowed(directory, target, Credential::Token(token.clone())).await?;
-    Ok(found.map(|principal| by_token(&principal)).ok_or(Denied::NotAllowed))
+    Ok(found.map(by_token).ok_or(Denied::NotAllowed))
 }
 
 /// What `?api_token=` stands for; a code is good for this service host alone, and where it was made for a browser, for
@@ -140,16 +161,25 @@ pub(crate) async fn allowed(
     directory: &dyn Directory,
     target: &Target,
     credential: Credential,
-) -> Result<Option<Principal>, DirectoryError> {
-    let principal = directory.principal(credential).await?;
-    Ok(principal.filter(|principal| may_open(target, principal, now_s())))
+) -> Result<Option<Allowed>, DirectoryError> {
+    let Some(principal) = directory.principal(credential).await? else { return Ok(None) };
+    if !counts(&principal, now_s()) {
+        return Ok(None);
+    }
+    if may_open(target, &principal) {
+        return Ok(Some(Allowed { principal, rests_on: Vec::new() }));
+    }
+    let opened = directory.opened_to(target, principal.user).await?;
+    Ok(opened.map(|rests_on| Allowed { principal, rests_on }))
 }
 
-/// The rule.
-pub(crate) fn may_open(target: &Target, principal: &Principal, now_s: u64) -> bool {
-    if !principal.unscoped || expires_at_s(principal).is_some_and(|at| at <= now_s) {
-        return false;
-    }
+/// Whether a credential is one for services, and has not ended.
+fn counts(principal: &Principal, now_s: u64) -> bool {
+    principal.unscoped && expires_at_s(principal).is_none_or(|at| at > now_s)
+}
+
+/// The rule, before anybody is asked whom it was opened to.
+fn may_open(target: &Target, principal: &Principal) -> bool {
     let submitted_all = !target.submitters.is_empty()
         && target.submitters.iter().all(|submitter| *submitter == principal.user);
     target.is_public() || principal.is_admin || submitted_all
@@ -157,18 +187,44 @@ pub(crate) fn may_open(target: &Target, principal: &Principal, now_s: u64) -> bo
 
 /// When a principal's token ends, in seconds since 1970.
 pub(crate) fn expires_at_s(principal: &Principal) -> Option<u64> {
-    principal.expires_at.map(|at| u64::try_from(at.as_jiff().as_second()).unwrap_or(0))
+    principal.expires_at.map(seconds)
 }
 
-fn by_token(principal: &Principal) -> Found {
+/// Seconds since 1970.
+pub(crate) fn seconds(at: Timestamp) -> u64 {
+    u64::try_from(at.as_jiff().as_second()).unwrap_or(0)
+}
+
+fn by_token(Allowed { principal, rests_on }: Allowed) -> Found {
     let caller = Caller::User { user: principal.user, token: principal.token, by_cookie: false };
-    Found { caller, expires_at_s: expires_at_s(principal) }
+    Found { caller, expires_at_s: expires_at_s(&principal), rests_on }
 }
 
-fn by_session(session: &Session, principal: &Principal) -> Found {
-    let caller = Caller::User { user: principal.user, token: principal.token, by_cookie: true };
-    let ends = expires_at_s(principal).unwrap_or(u64::MAX).min(session.expires_at_s);
-    Found { caller, expires_at_s: Some(ends) }
+async fn by_session(
+    directory: &dyn Directory,
+    target: &Target,
+    session: &Session,
+) -> Result<Option<Found>, DirectoryError> {
+    match session.holder {
+        Holder::User { token, user } => {
+            let proof = Credential::Session { token_uuid: token, user_uuid: user };
+            let found = allowed(directory, target, proof).await?;
+            let found = found.filter(|allowed| allowed.principal.user == user);
+            Ok(found.map(|Allowed { principal, rests_on }| {
+                let caller = Caller::User { user, token: principal.token, by_cookie: true };
+                let ends = expires_at_s(&principal).unwrap_or(u64::MAX).min(session.expires_at_s);
+                Found { caller, expires_at_s: Some(ends), rests_on }
+            }))
+        }
+        Holder::Guest(guest) => {
+            let pass = directory.guest(guest, target).await?;
+            Ok(pass.map(|pass| Found {
+                caller: Caller::Guest(guest),
+                expires_at_s: Some(seconds(pass.expires_at).min(session.expires_at_s)),
+                rests_on: pass.rests_on,
+            }))
+        }
+    }
 }
 
 fn opened(seal: &Seal, credentials: &Credentials, origin: &Origin) -> Option<Session> {

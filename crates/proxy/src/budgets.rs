@@ -113,7 +113,7 @@ impl Budgets {
     pub(crate) fn of_grant(&self, container: ContainerUuid, caller: &Caller) -> GrantBudgets {
         let now = Tick::now();
         let user = match caller {
-            Caller::Anyone => None,
+            Caller::Anyone | Caller::Guest(_) => None,
             Caller::User { user, .. } => Some(self.users.get(*user, now)),
         };
         GrantBudgets { service: self.services.get(container, now), user }

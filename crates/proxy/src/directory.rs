@@ -3,14 +3,15 @@
 //! The proxy owns these traits; whoever assembles the process implements them. A warm request asks nothing: what was
 //! decided is kept as a grant.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use model::{
-    Access, ApiToken, ContainerPort, ContainerUuid, PublishedPorts, RequestUuid, Timestamp,
-    TokenUuid, UserUuid,
+    Access, ApiToken, ContainerPort, ContainerUuid, GuestSessionUuid, InvitationUuid,
+    PublishedPorts, RequestUuid, Timestamp, TokenUuid, UserUuid,
 };
 
 /// What the label of a service host names. UUID forms come first, so that no name can take one over.
@@ -158,6 +159,26 @@ pub struct Principal {
     pub expires_at: Option<Timestamp>,
 }
 
+/// One who was invited, and has no account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Guest {
+    /// The guest's session.
+    pub session: GuestSessionUuid,
+    /// The invitation that it was made with.
+    pub invitation: InvitationUuid,
+}
+
+/// A guest who may enter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GuestPass {
+    /// Who.
+    pub guest: Guest,
+    /// When the invitation ends.
+    pub expires_at: Timestamp,
+    /// Identifiers of the records that it rests on, besides the target's.
+    pub rests_on: Vec<String>,
+}
+
 /// What the start page shows beside the state.
 #[derive(Debug, Clone, Default)]
 pub struct StartInfo {
@@ -196,6 +217,39 @@ pub trait Directory: Send + Sync {
         &self,
         credential: Credential,
     ) -> BoxFuture<'_, Result<Option<Principal>, DirectoryError>>;
+
+    /// Whether somebody who may opened the target's port to this user, who did not start the service: the identifiers of
+    /// the records that this rests on. `None` (the default): it was not.
+    fn opened_to<'a>(
+        &'a self,
+        target: &'a Target,
+        user: UserUuid,
+    ) -> BoxFuture<'a, Result<Option<Vec<String>>, DirectoryError>> {
+        let _not_asked = (target, user);
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
+    /// Lets a guest in to the target's port, and counts a use of the invitation. `None` (the default): the secret is none,
+    /// or opens nothing there any more.
+    fn redeem_invitation<'a>(
+        &'a self,
+        secret: &'a str,
+        target: &'a Target,
+        from: IpAddr,
+    ) -> BoxFuture<'a, Result<Option<GuestPass>, DirectoryError>> {
+        let _not_asked = (secret, target, from);
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
+    /// Whether a guest may still enter the target's port. `None` (the default): no.
+    fn guest<'a>(
+        &'a self,
+        guest: Guest,
+        target: &'a Target,
+    ) -> BoxFuture<'a, Result<Option<GuestPass>, DirectoryError>> {
+        let _not_asked = (guest, target);
+        Box::pin(std::future::ready(Ok(None)))
+    }
 
     /// What the start page shows. Only asked for callers who may open the service.
     fn start_info<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, StartInfo>;

@@ -51,7 +51,9 @@ impl Shared {
             }
             Protocol::Status => Ok(Box::pin(self.status(&grant.target, Some(grant))).await),
             // The gate has answered what begins the way in.
-            Protocol::Enter | Protocol::NothingOfOurs => Err(Refusal::NotFound),
+            Protocol::Enter | Protocol::Invitation | Protocol::NothingOfOurs => {
+                Err(Refusal::NotFound)
+            }
             Protocol::Unknown => Err(Refusal::UnknownProtocol),
         }
     }
@@ -177,6 +179,7 @@ impl Shared {
         let owner = match &grant.caller {
             Caller::Anyone => Owner::Address(exchange.client_ip()),
             Caller::User { user, .. } => Owner::User(*user),
+            Caller::Guest(guest) => Owner::Guest(guest.session),
         };
         let key = PoolKey { container: grant.container, port: grant.target.port.get(), owner };
         Way {

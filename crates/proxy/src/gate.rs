@@ -7,9 +7,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Response;
 use http::header::ORIGIN;
 use http::request::Parts;
+use http::{Method, Response};
 use hyper::body::Incoming;
 use limits::Miss;
 
@@ -19,7 +19,7 @@ use crate::budgets::{Exceeded, Open};
 use crate::cors;
 use crate::directory::{DirectoryError, Target};
 use crate::exchange::Exchange;
-use crate::grants::{Grant, GrantKey, Rule, Site};
+use crate::grants::{Counted, Grant, GrantKey, Rule, Site};
 use crate::host::{self, Authority, HostError};
 use crate::origin::{self, Origin};
 use crate::peer::Farewell;
@@ -148,7 +148,7 @@ impl Shared {
     fn key_of(&self, parts: &Parts, asking: &Asking) -> Result<Option<GrantKey>, Refusal> {
         let Credentials { query, cookies, bearer, .. } = &asking.credentials;
         let is_stale = self.directory.silent_for() > self.config.grant_age_max;
-        let enters = asking.protocol == Protocol::Enter;
+        let enters = matches!(asking.protocol, Protocol::Enter | Protocol::Invitation);
         if query.is_some() || cookies.is_tossed || is_stale || enters {
             return Ok(None);
         }
@@ -206,8 +206,17 @@ impl Shared {
         asked.host.clone_from(&origin.host);
         let host = self.rules.target_of(&authority)?;
         asked.cookies_to_clear = self.tossed(asking);
-        if asking.protocol == Protocol::Enter {
-            let answer = self.enter(parts, asking, &origin)?;
+        let answer = match asking.protocol {
+            Protocol::Enter => Some(self.enter(parts, asking, &origin)?),
+            Protocol::Invitation if parts.method == Method::GET => {
+                Some(self.pages.invitation(exchange.request_id))
+            }
+            Protocol::Invitation => {
+                Some(self.redeem_invitation(parts, asking, &host, &origin, exchange).await?)
+            }
+            _ => None,
+        };
+        if let Some(answer) = answer {
             return Ok(Passed::Answer(Box::new(answer)));
         }
         asking.credentials.settle(&mut parts.headers, &self.config.cluster);
@@ -232,7 +241,12 @@ impl Shared {
         }
 
         // Who, whether they may, and whether it is they who ask.
-        let found = self.caller(asking, &target, &origin).await?;
+        let found = self.caller(asking, &target, &origin).await;
+        if let (Err(Refusal::Denied(denied)), Some(container)) = (&found, target.container) {
+            let (port, from) = (target.port.get(), exchange.client_ip());
+            self.visitors.refuse(container, port, from, denied.why());
+        }
+        let found = found?;
         ensure_own(&found.caller, parts, &origin, &asking.protocol)?;
 
         // Whether it can be reached.
@@ -248,8 +262,12 @@ impl Shared {
         };
         let budgets = self.budgets.of_grant(container, &found.caller);
         let site = Site { host, origin, tenant };
-        let traffic = self.ports.of(container, target.port.get());
-        let grant = Grant::new(key, site, target, container, found, budgets, traffic);
+        let (port, from) = (target.port.get(), exchange.client_ip());
+        let counted = Counted {
+            traffic: self.ports.of(container, port),
+            visitor: self.visitors.enter(container, port, &found.caller, from),
+        };
+        let grant = Grant::new(key, site, target, container, found, budgets, counted);
         Ok(Passed::Grant(self.grants.add(grant, version)))
     }
 
@@ -290,7 +308,7 @@ fn may_tell(decided: &Result<Passed, Refusal>) -> bool {
 fn is_miss(decided: &Result<Passed, Refusal>, asking: &Asking) -> bool {
     match decided {
         Err(Refusal::NotFound | Refusal::Host(HostError::NotAService)) => true,
-        Err(Refusal::Denied(Denied::NotAllowed)) => true,
+        Err(Refusal::Denied(Denied::NotAllowed) | Refusal::NotInvited) => true,
         Err(Refusal::Denied(Denied::NoCredentials)) => asking.credentials.cookies.session.is_some(),
         Err(_) | Ok(Passed::Grant(_)) => false,
         Ok(Passed::Answer(answer)) => answer.extensions().get::<Miss>().is_some(),
@@ -307,7 +325,7 @@ fn ensure_own(
     let is_foreign = match caller {
         // Programs name no origin.
         _ if *protocol == Protocol::Tcp => parts.headers.contains_key(ORIGIN),
-        Caller::User { by_cookie: true, .. } => {
+        Caller::User { by_cookie: true, .. } | Caller::Guest(_) => {
             !origin::is_from_own_pages(parts, origin, protocol.opens_socket())
         }
         Caller::User { .. } | Caller::Anyone => false,

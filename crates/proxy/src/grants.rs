@@ -31,6 +31,7 @@ use crate::origin::Origin;
 use crate::route::{self, Reach};
 use crate::tenant::Tenant;
 use crate::traffic::PortTraffic;
+use crate::visitors::Visitor;
 use end::End;
 pub(crate) use end::Revoked;
 use table::Table;
@@ -62,7 +63,20 @@ pub(crate) struct Grant {
     pub(crate) budgets: GrantBudgets,
     /// Where its requests are counted.
     pub(crate) traffic: Arc<PortTraffic>,
+    /// On whom its requests count.
+    pub(crate) visitor: Arc<Visitor>,
+    /// Records that let the caller in, besides its own and the target's.
+    rests_on: Vec<String>,
     end: End,
+}
+
+/// Where the requests of a grant are counted.
+#[derive(Debug)]
+pub(crate) struct Counted {
+    /// With those of everybody to the port.
+    pub(crate) traffic: Arc<PortTraffic>,
+    /// With those of the same visitor.
+    pub(crate) visitor: Arc<Visitor>,
 }
 
 /// Where a grant is served.
@@ -83,11 +97,11 @@ impl Grant {
         container: ContainerUuid,
         found: Found,
         budgets: GrantBudgets,
-        traffic: Arc<PortTraffic>,
+        counted: Counted,
     ) -> Self {
         let Site { host, origin, tenant } = site;
-        let Found { caller, expires_at_s } = found;
-        let end = End::default();
+        let Found { caller, expires_at_s, rests_on } = found;
+        let Counted { traffic, visitor } = counted;
         Self {
             key,
             host,
@@ -99,7 +113,9 @@ impl Grant {
             expires_at_s,
             budgets,
             traffic,
-            end,
+            visitor,
+            rests_on,
+            end: End::default(),
         }
     }
 
@@ -111,7 +127,7 @@ impl Grant {
     /// Who may keep what the app answers under it.
     pub(crate) fn kept(&self) -> Kept {
         match (&self.caller, &self.tenant) {
-            (Caller::User { .. }, _) => Kept::ByTheCaller,
+            (Caller::User { .. } | Caller::Guest(_), _) => Kept::ByTheCaller,
             (Caller::Anyone, Some(_)) => Kept::ByBrowsers,
             (Caller::Anyone, None) => Kept::AsTheAppSays,
         }
@@ -125,28 +141,48 @@ impl Grant {
     /// The records that it rests on.
     fn records(&self) -> impl Iterator<Item = &str> {
         let caller = match &self.caller {
-            Caller::Anyone => [None, None],
+            // What a guest rests on came with the pass.
+            Caller::Anyone | Caller::Guest(_) => [None, None],
             Caller::User { user, token, .. } => [Some(user.as_str()), Some(token.as_str())],
         };
-        self.target.records.iter().map(String::as_str).chain(caller.into_iter().flatten())
+        let read = self.target.records.iter().chain(&self.rests_on).map(String::as_str);
+        read.chain(caller.into_iter().flatten())
     }
 
-    /// The gate's question. Records that cannot be read end no stream that was let in.
-    async fn still_holds(&self, directory: &dyn Directory, allow_unpublished_ports: bool) -> bool {
+    /// The gate's question: none where it does not hold any more, else the records that it rests on by now. Records that
+    /// cannot be read end no stream that was let in.
+    async fn still_holds(
+        &self,
+        directory: &dyn Directory,
+        allow_unpublished_ports: bool,
+    ) -> Option<Vec<String>> {
         let target = match directory.find(&self.host).await {
             Ok(Some(target)) => target,
-            Ok(None) => return false,
-            Err(_unknown) => return true,
+            Ok(None) => return None,
+            Err(_unknown) => return Some(Vec::new()),
         };
         if route::reach(&target, allow_unpublished_ports) != Reach::Running(self.container) {
-            return false;
+            return None;
         }
+        let mut records = target.records.clone();
         match &self.caller {
-            Caller::Anyone => target.is_public(),
+            Caller::Anyone => target.is_public().then_some(records),
+            Caller::Guest(guest) => match directory.guest(*guest, &target).await {
+                Ok(pass) => {
+                    records.extend(pass?.rests_on);
+                    Some(records)
+                }
+                Err(_unknown) => Some(Vec::new()),
+            },
             Caller::User { .. } => {
-                let Some(proof) = self.caller.proof() else { return false };
-                let asked = authorize::allowed(directory, &target, proof);
-                asked.await.map_or(true, |principal| principal.is_some())
+                let asked = authorize::allowed(directory, &target, self.caller.proof()?);
+                match asked.await {
+                    Ok(allowed) => {
+                        records.extend(allowed?.rests_on);
+                        Some(records)
+                    }
+                    Err(_unknown) => Some(Vec::new()),
+                }
             }
         }
     }
@@ -237,9 +273,13 @@ impl Grants {
         if Arc::strong_count(grant) == 1 || grant.end.has_come() {
             return;
         }
-        if !grant.still_holds(directory, self.allow_unpublished_ports).await {
-            tracing::debug!(container.uuid = %grant.container, "access was withdrawn");
-            grant.end.come();
+        match grant.still_holds(directory, self.allow_unpublished_ports).await {
+            // It may hold for another reason than before: that one's end must find it, too.
+            Some(records) => self.table().watch_also(grant, &records),
+            None => {
+                tracing::debug!(container.uuid = %grant.container, "access was withdrawn");
+                grant.end.come();
+            }
         }
     }
 

@@ -83,6 +83,7 @@ fn code_of(refusal: &Refusal) -> Code {
         Refusal::Host(_) | Refusal::Malformed(_) | Refusal::BrokenBody => Code::InvalidArgument,
         Refusal::Denied(Denied::NoCredentials) => Code::Unauthenticated,
         Refusal::Denied(Denied::NotAllowed | Denied::Ended)
+        | Refusal::NotInvited
         | Refusal::ForeignOrigin
         | Refusal::Preflight => Code::PermissionDenied,
         Refusal::UnknownProtocol => Code::Unimplemented,

@@ -17,6 +17,7 @@ pub mod config;
 pub mod dial;
 pub mod directory;
 pub mod host;
+mod invite;
 
 mod budgets;
 mod cors;
@@ -47,6 +48,7 @@ mod relay;
 mod socket;
 mod tcp;
 mod visit;
+mod visitors;
 
 mod access_log;
 mod body;
@@ -59,10 +61,11 @@ pub use body::{BodyError, ProxyBody};
 pub use config::{ProxyConfig, ProxyLimits, SessionKey};
 pub use dial::{Dial, DialError, Io};
 pub use directory::{
-    Changed, Credential, Directory, DirectoryError, HostTarget, Principal, StartInfo, Target,
-    TargetState,
+    Changed, Credential, Directory, DirectoryError, Guest, GuestPass, HostTarget, Principal,
+    StartInfo, Target, TargetState,
 };
 pub use peer::{Farewell, Peer};
 pub use proxy::Proxy;
 pub use traffic::{PortCounted, PortKey};
 pub use upstream::answer::AnswerError;
+pub use visitors::{Refused, Seen, Visit, Who};

@@ -1,6 +1,7 @@
 //! Our own answers: pages for people, Arvados's JSON errors for programs. No script but the start page's, nothing from
 //! elsewhere, never cached, nothing of the credentials in them.
 
+mod invitation;
 mod layout;
 mod start;
 mod words;
@@ -8,7 +9,7 @@ mod words;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, RETRY_AFTER,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, REFRESH, RETRY_AFTER,
     X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
@@ -19,7 +20,7 @@ use serde_json::json;
 use crate::body::ProxyBody;
 use crate::config::ProxyConfig;
 use crate::directory::{StartInfo, Target};
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, RequestId};
 use crate::grpc;
 use crate::refusal::Refusal;
 
@@ -35,6 +36,8 @@ pub(crate) struct Pages {
     dashboard_url: String,
     retry_after: HeaderValue,
     policy: HeaderValue,
+    /// For the one page with a form.
+    policy_with_form: HeaderValue,
 }
 
 /// What a page knows of the request that it answers.
@@ -53,7 +56,8 @@ impl Pages {
         Self {
             dashboard_url: config.dashboard_url.clone(),
             retry_after: HeaderValue::from(seconds),
-            policy: policy(),
+            policy: policy("'none'"),
+            policy_with_form: policy("'self'"),
         }
     }
 
@@ -113,6 +117,27 @@ impl Pages {
         response
     }
 
+    /// What somebody sees who was invited: a button, so that nothing that only looks at the address uses it up. It reads
+    /// no record, and is the same for every host.
+    pub(crate) fn invitation(&self, request_id: RequestId) -> Response<ProxyBody> {
+        let mut response = self.html(StatusCode::OK, invitation::ask(request_id.as_str()));
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_SECURITY_POLICY, self.policy_with_form.clone());
+        // The form has no other proof of where it is from than the browser's Origin, which `no-referrer` would turn
+        // into "null". Its own address goes to ourselves alone.
+        headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+        response
+    }
+
+    /// Leads a guest on. Not by redirect, as the app would be told where from.
+    pub(crate) fn invited(&self, path: &str, request_id: RequestId) -> Response<ProxyBody> {
+        let mut response = self.html(StatusCode::OK, invitation::lead(path, request_id.as_str()));
+        if let Ok(refresh) = HeaderValue::try_from(format!("0; url={path}")) {
+            response.headers_mut().insert(REFRESH, refresh);
+        }
+        response
+    }
+
     fn html(&self, status: StatusCode, page: maud::Markup) -> Response<ProxyBody> {
         let mut response = Response::new(ProxyBody::page(page.into_string()));
         *response.status_mut() = status;
@@ -141,11 +166,11 @@ pub(crate) fn harden(headers: &mut HeaderMap) {
 }
 
 /// Only our one style and our one script, by their digests.
-fn policy() -> HeaderValue {
+fn policy(form_action: &str) -> HeaderValue {
     let hash = |text: &str| STANDARD.encode(digest::digest(&digest::SHA256, text.as_bytes()));
     let text = format!(
         "default-src 'none'; img-src data:; style-src 'sha256-{}'; script-src 'sha256-{}'; connect-src 'self'; \
-         base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+         base-uri 'none'; form-action {form_action}; frame-ancestors 'none'",
         hash(layout::STYLE),
         hash(start::SCRIPT),
     );

@@ -14,6 +14,7 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 use lifecycle::{TaskScope, TasksLeft};
 use limits::Tick;
+use model::ContainerUuid;
 
 use crate::access_log::{AccessLine, Reason, RefusalLines};
 use crate::body::ProxyBody;
@@ -34,6 +35,7 @@ use crate::tenant::{self, Tenants};
 use crate::traffic::{PortCounted, PortKey, Ports};
 use crate::upstream::http2::Http2Pool;
 use crate::upstream::pool::Pool;
+use crate::visitors::{Seen, Visitors};
 
 /// Serves service hosts. Clones are handles to the same proxy.
 #[derive(Clone)]
@@ -57,6 +59,7 @@ pub(crate) struct Shared {
     pub(crate) grants: Grants,
     pub(crate) budgets: Budgets,
     pub(crate) ports: Ports,
+    pub(crate) visitors: Visitors,
     pub(crate) refusal_lines: RefusalLines,
     /// Listened to from the first grant on; taken by whoever keeps them.
     news: Mutex<Option<BoxStream<'static, Changed>>>,
@@ -115,6 +118,7 @@ impl Proxy {
             grants: Grants::new(config.grants_max, config.allow_unpublished_ports),
             budgets: Budgets::new(&config.limits),
             ports: Ports::new(config.ports_counted_max),
+            visitors: Visitors::default(),
             refusal_lines: RefusalLines::new(config.limits.refusal_lines_per_second),
             pool: Pool::new(&config),
             calls: Http2Pool::new(&config, Arc::clone(&dial)),
@@ -160,6 +164,11 @@ impl Proxy {
         } else {
             peer.ip()
         }
+    }
+
+    /// Who used a service through this process, and who was refused.
+    pub fn seen(&self, container: ContainerUuid) -> Seen {
+        self.shared.visitors.of(container)
     }
 
     /// A request that is not the proxy's to answer wants its part of the same machine.

@@ -21,6 +21,8 @@ pub(crate) enum Refusal {
     NotFound,
     /// Nobody who may open it.
     Denied(Denied),
+    /// What was presented is no invitation to this port, or none any more.
+    NotInvited,
     /// A cookie vouches for it, but another site made it.
     ForeignOrigin,
     /// A page of another origin would like to use a service that is private, or that is not there.
@@ -75,7 +77,7 @@ pub(crate) enum GatewayProblem {
 impl Refusal {
     /// Whether a stranger learns from it whether there is such a service.
     pub(crate) fn tells_of_existence(&self) -> bool {
-        matches!(self, Self::NotFound | Self::Denied(_) | Self::ForeignOrigin)
+        matches!(self, Self::NotFound | Self::Denied(_) | Self::NotInvited | Self::ForeignOrigin)
     }
 
     /// The status of the answer (table in the contract, section 3).
@@ -83,7 +85,9 @@ impl Refusal {
         match self {
             Self::Host(HostError::NotAService) | Self::NotFound => StatusCode::NOT_FOUND,
             Self::Host(_) | Self::Malformed(_) | Self::BrokenBody => StatusCode::BAD_REQUEST,
-            Self::Denied(_) | Self::ForeignOrigin | Self::Preflight => StatusCode::FORBIDDEN,
+            Self::Denied(_) | Self::NotInvited | Self::ForeignOrigin | Self::Preflight => {
+                StatusCode::FORBIDDEN
+            }
             Self::UnknownProtocol => StatusCode::NOT_IMPLEMENTED,
             Self::Starting(..) | Self::Unreachable(..) | Self::NoRecords(_) | Self::Full => {
                 StatusCode::SERVICE_UNAVAILABLE
@@ -101,7 +105,7 @@ impl Refusal {
         match self {
             Self::Host(HostError::NotAService) | Self::NotFound => Reason::NotFound,
             Self::Host(_) | Self::Malformed(_) => Reason::Unreadable,
-            Self::Denied(_) => Reason::Denied,
+            Self::Denied(_) | Self::NotInvited => Reason::Denied,
             Self::ForeignOrigin | Self::Preflight => Reason::ForeignOrigin,
             Self::UnknownProtocol => Reason::UnknownProtocol,
             Self::Starting(..) | Self::Unreachable(..) => Reason::NotReady,
@@ -129,6 +133,7 @@ impl Refusal {
             Self::NotFound => "there is no such service: check the address, or list services with `wharf ps`".to_owned(),
             Self::Denied(Denied::NoCredentials) => "this service is private: sign in, or send `Authorization: Bearer <token>` of the user who started it".to_owned(),
             Self::Denied(Denied::NotAllowed | Denied::Ended) => "this service is private: the credentials are invalid, expired or limited, or belong to somebody else".to_owned(),
+            Self::NotInvited => "this invitation opens nothing here: it was used up, taken back or has expired, or its service is over: ask for another".to_owned(),
             Self::ForeignOrigin => "this request came from another site: send it from the service's own pages, or with a token instead of a cookie".to_owned(),
             Self::Preflight => "pages of other origins cannot use private services from a browser: the administrator can list an origin in Proxy.CORSOrigins".to_owned(),
             Self::UnknownProtocol => "this protocol is not carried here: use HTTP or WebSocket, or `wharf forward` for anything else".to_owned(),

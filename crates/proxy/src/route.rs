@@ -17,8 +17,10 @@ const RESERVED_PREFIX: &str = "/.wharf/";
 const STATUS_PATH: &str = "/.wharf/status";
 /// Where `wharf forward` opens raw connections.
 const TCP_PATH: &str = "/.wharf/tcp";
-/// Where a browser begins its way in. There is no other path under the prefix.
+/// Where a browser begins its way in.
 const ENTER_PATH: &str = "/.wharf/enter";
+/// Where somebody who was invited comes in. There is no other path under the prefix.
+const INVITATION_PATH: &str = "/.wharf/invitation";
 
 /// How a request goes on behind the gate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +39,8 @@ pub(crate) enum Protocol {
     Status,
     /// The way to the dashboard and back with a code.
     Enter,
+    /// The way in of somebody who was invited.
+    Invitation,
     /// Under our prefix, but nothing of ours.
     NothingOfOurs,
     /// `CONNECT` and its like.
@@ -79,6 +83,7 @@ fn reserved(parts: &Parts) -> Protocol {
         (&Method::GET | &Method::HEAD, STATUS_PATH) => Protocol::Status,
         (&Method::GET, TCP_PATH) if asks_for_tcp(parts) => Protocol::Tcp,
         (&Method::GET, ENTER_PATH) => Protocol::Enter,
+        (&Method::GET | &Method::POST, INVITATION_PATH) => Protocol::Invitation,
         _ => Protocol::NothingOfOurs,
     }
 }
@@ -194,6 +199,10 @@ mod tests {
     fn the_reserved_prefix_holds_three_paths() {
         assert_eq!(protocol("GET", "/.wharf/status?x", &[]), Protocol::Status);
         assert_eq!(protocol("GET", "/.wharf/enter?path=/", &[]), Protocol::Enter);
+        for method in ["GET", "POST"] {
+            assert_eq!(protocol(method, "/.wharf/invitation?code=x", &[]), Protocol::Invitation);
+        }
+        assert_eq!(protocol("PUT", "/.wharf/invitation", &[]), Protocol::NothingOfOurs);
         let tcp = [("upgrade", "TCP"), CONNECTION];
         assert_eq!(protocol("GET", "/.wharf/tcp", &tcp), Protocol::Tcp);
         for other in [

@@ -22,7 +22,7 @@ use cookie::{CookieNames, OurCookies};
 /// What single-use codes start with.
 const CODE_PREFIX: &str = "wc1_";
 /// A code is its prefix and 43 characters; longer texts are none.
-const CODE_BYTES_MAX: usize = 64;
+pub(crate) const CODE_BYTES_MAX: usize = 64;
 
 /// Everything of ours that a request carried.
 #[derive(Debug, Default)]

@@ -9,12 +9,12 @@ use crate::access_log::Reason;
 use crate::authorize;
 use crate::body::ProxyBody;
 use crate::gate::{Asking, Place};
-use crate::origin;
+use crate::origin::{self, Origin};
 use crate::pages;
 use crate::proxy::Shared;
 use crate::refusal::Refusal;
 use crate::session::cookie;
-use crate::session::seal::Session;
+use crate::session::seal::{Holder, Session};
 use crate::tenant::{self, Met};
 
 impl Shared {
@@ -68,16 +68,24 @@ impl Shared {
             return Ok(None);
         };
         let allowed = authorize::allowed(&*self.directory, target, credential).await?;
-        let Some(principal) = allowed else { return Ok(None) };
+        let Some(authorize::Allowed { principal, .. }) = allowed else { return Ok(None) };
         let now_s = authorize::now_s();
         let longest_s = now_s.saturating_add(self.config.session_lifetime_max.as_secs());
         let expires_at_s = authorize::expires_at_s(&principal).unwrap_or(u64::MAX).min(longest_s);
-        let session = Session { token: principal.token, user: principal.user, expires_at_s };
-        let sealed = self.seal.seal(&session, &origin.text());
-        let lifetime_s = expires_at_s.saturating_sub(now_s);
-        Ok(sealed.and_then(|sealed| {
-            cookie::set(&asking.names.session, &sealed, lifetime_s, origin.https)
-        }))
+        let holder = Holder::User { token: principal.token, user: principal.user };
+        Ok(self.sealed(asking, &Session { holder, expires_at_s }, origin))
+    }
+
+    /// The cookie of a session at this service host; `None` when there is no randomness to be had.
+    pub(crate) fn sealed(
+        &self,
+        asking: &Asking,
+        session: &Session,
+        origin: &Origin,
+    ) -> Option<HeaderValue> {
+        let sealed = self.seal.seal(session, &origin.text())?;
+        let lifetime_s = session.expires_at_s.saturating_sub(authorize::now_s());
+        cookie::set(&asking.names.session, &sealed, lifetime_s, origin.https)
     }
 
     /// Two session cookies mean that a neighbour planted one for the whole domain: both go (T1).

@@ -15,7 +15,7 @@ mod upload;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use model::{ContainerUuid, UserUuid};
+use model::{ContainerUuid, GuestSessionUuid, UserUuid};
 use tokio::task::JoinHandle;
 
 use crate::dial::{Dial, DialError, Io};
@@ -33,6 +33,8 @@ pub(crate) struct PoolKey {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Owner {
     User(UserUuid),
+    /// Somebody who was invited.
+    Guest(GuestSessionUuid),
     /// Callers of public ports have no name; an address is the nearest thing.
     Address(IpAddr),
 }

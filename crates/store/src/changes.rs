@@ -31,6 +31,8 @@ pub enum ChangeKind {
     Collection,
     /// A registered workflow.
     Workflow,
+    /// An invitation, or the session of one who was invited.
+    Invitation,
     /// A log entry that a user wrote; those about changes come with the changes themselves.
     Log,
 }
@@ -47,6 +49,7 @@ impl ChangeKind {
             Self::Group => "group",
             Self::Collection => "collection",
             Self::Workflow => "workflow",
+            Self::Invitation => "invitation",
             Self::Log => "log",
         }
     }
@@ -63,7 +66,7 @@ impl ChangeKind {
             Self::Collection,
             Self::Workflow,
             Self::Log,
-            Self::Group,
+            Self::Invitation,
         ];
         known.into_iter().find(|kind| kind.as_str() == word)
     }

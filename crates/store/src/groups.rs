@@ -142,7 +142,10 @@ fn not_found(uuid: GroupUuid) -> StoreError {
     StoreError::NotFound(format!("group {uuid}"))
 }
 
-async fn load(conn: &mut Connection, uuid: GroupUuid) -> Result<Option<Group>, StoreError> {
+pub(crate) async fn load(
+    conn: &mut Connection,
+    uuid: GroupUuid,
+) -> Result<Option<Group>, StoreError> {
     sql::by_uuid(conn, &GROUPS, uuid.as_str()).await
 }
 
@@ -272,7 +275,8 @@ async fn delete(tx: &mut Tx, group: &Group) -> Result<(), StoreError> {
     let ends: Vec<Link> = sql::select_where(
         tx.conn(),
         &LINKS,
-        "WHERE head_uuid = $1 OR (tail_uuid = $1 AND link_class = 'permission')",
+        "WHERE head_uuid = $1 \
+         OR (tail_uuid = $1 AND link_class IN ('permission', 'service_access'))",
         &[&uuid],
     )
     .await?;

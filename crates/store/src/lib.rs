@@ -18,6 +18,7 @@
 //!
 //! Start reading at [`Store`], then [`requests`] and [`containers`].
 
+pub mod access;
 mod changes;
 pub mod codes;
 pub mod collections;
@@ -32,6 +33,7 @@ mod filter_sql;
 pub mod groups;
 pub mod identities;
 pub mod images;
+pub mod invitations;
 pub mod links;
 pub mod list;
 pub mod logs;
@@ -53,6 +55,7 @@ pub mod users;
 pub mod workflows;
 mod writer;
 
+pub use access::OpenedPorts;
 pub use changes::{Change, ChangeKind, Changes, Notice};
 pub use codes::{CodeGrant, NewCode, Purpose};
 pub use collections::{
@@ -64,6 +67,7 @@ pub use database::{Clock, Store, StoreOptions};
 pub use error::StoreError;
 pub use identities::{Admission, Admitted, UserIdentity};
 pub use images::{NewImage, StoredImage};
+pub use invitations::{Admittance, Door, GuestSession, Invitation, NewInvitation};
 pub use list::{Page, Reader};
 pub use logs::{NewLog, etag};
 pub use permissions::Rights;

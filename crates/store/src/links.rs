@@ -2,6 +2,7 @@
 
 use model::{ContainerRequest, Link, LinkUuid, RequestUuid, Timestamp, UserUuid};
 
+use crate::access;
 use crate::changes::ChangeKind;
 use crate::connection::query;
 use crate::database::Store;
@@ -26,7 +27,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NameTaken`], [`StoreError::NameResting`], [`StoreError::NamesMax`],
-    /// [`StoreError::NotFound`] where the request of a host name is gone, [`StoreError::BadOwner`].
+    /// [`StoreError::NotFound`] where the request that it is about is gone, [`StoreError::BadOwner`].
     pub async fn create_link(&self, mut link: Link, by: UserUuid) -> Result<Link, StoreError> {
         self.write(move |tx| {
             Box::pin(async move {
@@ -35,6 +36,11 @@ impl Store {
                 groups::check_owner(tx.conn(), &link.owner_uuid, None).await?;
                 if link.is_hostname() {
                     check_hostname(tx, &link, true).await?;
+                }
+                if link.is_service_access()
+                    && let Some(known) = access::prepare(tx, &link).await?
+                {
+                    return Ok(known);
                 }
                 let statement = sql::insert(&LINKS, &link, Vec::new())?;
                 claimed(statement.execute(tx.conn()).await, &link)?;
@@ -132,8 +138,18 @@ pub(crate) fn later(now: Timestamp, before: Timestamp) -> Timestamp {
     now.max(Timestamp::from_jiff(before.as_jiff().checked_add(tick).unwrap_or(before.as_jiff())))
 }
 
-/// Deletes a link and lets its name rest.
+/// Deletes a link and lets its name rest, or takes back what came with it.
 pub(crate) async fn delete(tx: &mut Tx, link: &Link) -> Result<(), StoreError> {
+    remove(tx, link).await?;
+    if link.is_service_access() {
+        for reading in access::left_behind(tx, link).await? {
+            remove(tx, &reading).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn remove(tx: &mut Tx, link: &Link) -> Result<(), StoreError> {
     query("DELETE FROM links WHERE uuid = $1")
         .bind(link.uuid.to_string())
         .execute(tx.conn())
@@ -145,9 +161,9 @@ pub(crate) async fn delete(tx: &mut Tx, link: &Link) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Who hears of a link: its owner, and for a permission those at both its ends.
+/// Who hears of a link: its owner, and where it gives something those at both its ends.
 pub(crate) fn audience(link: &Link) -> impl Iterator<Item = String> + use<> {
-    let gives = link.link_class == model::permission::PERMISSION_CLASS;
+    let gives = link.gives();
     let ends = [link.tail_uuid.clone(), link.head_uuid.clone()];
     let ends = ends.into_iter().flatten().filter(move |_| gives);
     std::iter::once(link.owner_uuid.clone()).chain(ends)

@@ -16,7 +16,8 @@
 //! - What is in a trashed project is out of sight on every path, unless the reader asks for trash.
 //! - In a frozen project nothing can be written, by nobody.
 //! - A filter group gives no rights: it shows what the reader may see anyway.
-//! - A container is read by who reads one of its requests; a permission link by its tail, its head and who manages the head.
+//! - A container is read by who reads one of its requests; a link of permission or `service_access` by its tail, its head
+//!   and who manages the head.
 //! - Administrators may everything else that is possible.
 //!
 //! Two queries answer it: [`upward`] begins at one record and finds who reaches it, for a check; [`sight`] begins at a
@@ -39,7 +40,7 @@ use crate::sql;
 pub(crate) mod sight;
 mod upward;
 
-pub(crate) use upward::trail;
+pub(crate) use upward::{has, trail, trail_of_holder};
 
 /// What a reader may do with a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -259,7 +260,8 @@ async fn on_log(
     Ok(is_seen.then_some(Rights::of(Level::Read)))
 }
 
-/// A permission link belongs to who manages its head, and is seen by its two ends; others belong to their owner.
+/// A link that gives something belongs to who manages its head, and is seen by its two ends; others belong to their
+/// owner.
 async fn on_link(
     conn: &mut Connection,
     around: &Around,
@@ -271,7 +273,7 @@ async fn on_link(
     if reader.is_admin {
         return Ok(Some(Rights::of(Level::Manage)));
     }
-    if link.link_class != model::permission::PERMISSION_CLASS {
+    if !link.gives() {
         return upward::rights(conn, around, reader, Resource::Links, found).await;
     }
     let user = Some(reader.user.as_str());
@@ -285,7 +287,7 @@ async fn on_link(
     Ok(is_end.then_some(Rights::of(Level::Read)))
 }
 
-/// Whether the reader may say who else may do what with the head of a permission link. One's own account is not for
+/// Whether the reader may say who else may do what with the head of a link. One's own account is not for
 /// oneself to give away.
 async fn manages(
     conn: &mut Connection,

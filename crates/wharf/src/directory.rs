@@ -7,14 +7,15 @@ use crate::log_files::LogFiles;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt, stream};
-use model::{Container, ContainerState};
+use model::{Container, ContainerState, UserUuid};
 use proxy::{
-    Changed, Credential, Directory, DirectoryError, HostTarget, Principal, StartInfo, Target,
-    TargetState,
+    Changed, Credential, Directory, DirectoryError, Guest, GuestPass, HostTarget, Principal,
+    StartInfo, Target, TargetState,
 };
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use store::{Identity, Notice, Purpose, Store, TargetKey, TargetRecord};
+use store::{Admittance, Door, Identity, Notice, Purpose, Store, TargetKey, TargetRecord};
 use tokio::sync::broadcast;
 
 /// News that the proxy may be behind before it is told to look at everything.
@@ -95,6 +96,52 @@ impl Directory for RecordsDirectory {
         self.identify(credential).boxed()
     }
 
+    fn opened_to<'a>(
+        &'a self,
+        target: &'a Target,
+        user: UserUuid,
+    ) -> BoxFuture<'a, Result<Option<Vec<String>>, DirectoryError>> {
+        async move {
+            // Nobody opens it who started it, so nobody was let in by that person either.
+            if target.submitters.is_empty() {
+                return Ok(None);
+            }
+            let service = (target.container, target.request);
+            self.store.opened_to(service, target.port, user).await.map_err(unreadable)
+        }
+        .boxed()
+    }
+
+    fn redeem_invitation<'a>(
+        &'a self,
+        secret: &'a str,
+        target: &'a Target,
+        from: IpAddr,
+    ) -> BoxFuture<'a, Result<Option<GuestPass>, DirectoryError>> {
+        async move {
+            // Who comes too late is told so, and uses up nothing.
+            if matches!(target.state, TargetState::Complete | TargetState::Cancelled) {
+                return Ok(None);
+            }
+            let admitted = self.store.redeem_invitation(secret, door_of(target), from).await;
+            Ok(admitted.map_err(unreadable)?.map(pass_of))
+        }
+        .boxed()
+    }
+
+    fn guest<'a>(
+        &'a self,
+        guest: Guest,
+        target: &'a Target,
+    ) -> BoxFuture<'a, Result<Option<GuestPass>, DirectoryError>> {
+        async move {
+            let admitted = self.store.admit_guest(guest.session, &door_of(target)).await;
+            let admitted = admitted.map_err(unreadable)?;
+            Ok(admitted.filter(|it| it.invitation == guest.invitation).map(pass_of))
+        }
+        .boxed()
+    }
+
     fn start_info<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, StartInfo> {
         async move {
             let Some(container) = target.container else { return StartInfo::default() };
@@ -134,6 +181,23 @@ fn key_of(target: &HostTarget) -> TargetKey {
         HostTarget::Request { uuid, .. } => TargetKey::Request(*uuid),
         HostTarget::Name(name) => TargetKey::Name(name.clone()),
         HostTarget::ExternalPort(port) => TargetKey::ExternalPort(*port),
+    }
+}
+
+fn door_of(target: &Target) -> Door {
+    Door {
+        container: target.container,
+        request: target.request,
+        port: target.port,
+        submitters: target.submitters.clone(),
+    }
+}
+
+fn pass_of(admitted: Admittance) -> GuestPass {
+    GuestPass {
+        guest: Guest { session: admitted.session, invitation: admitted.invitation },
+        expires_at: admitted.expires_at,
+        rests_on: admitted.rests_on,
     }
 }
 

@@ -29,6 +29,7 @@ mod service_manager;
 mod supervisors;
 mod traffic;
 mod up;
+mod visitors;
 
 use cli::{Cli, Command, RoleCommand, SharedArgs};
 use std::process::ExitCode;

@@ -33,8 +33,10 @@ pub(crate) async fn handoff(State(api): State<Api>, call: Call) -> Result<Json<V
         Place::Record(key) => (key.clone(), asked.port),
         Place::Host(host) => key_of_host(host, &api.config().service_domain)?,
     };
-    let target = enterable(&api, &call, &key).await?;
-    let port = choose_port(&target, host_port)?;
+    let target = api.store().find_target(&key).await?.ok_or_else(nothing)?;
+    let port = choose_port(&target, host_port);
+    ensure_enters(&api, &call, &target, port.as_ref().ok().copied()).await?;
+    let port = port?;
     let base = match &asked.place {
         Place::Host(host) => base_of_host(host, &api.config().service_domain),
         Place::Record(_) => best_base(&api, &target, port).await?,
@@ -192,25 +194,39 @@ fn base_of_host(host: &str, domain: &ServiceDomain) -> String {
     }
 }
 
-/// The target, where the caller may enter it: its submitter, or an administrator.
-async fn enterable(api: &Api, call: &Call, key: &TargetKey) -> Result<TargetRecord, ApiError> {
-    let none = || ApiError::NotFound("there is no such service that you may see".to_owned());
-    let target = api.store().find_target(key).await?.ok_or_else(none)?;
+fn nothing() -> ApiError {
+    ApiError::NotFound("there is no such service that you may see".to_owned())
+}
+
+/// Fails unless the caller may enter the target's port: its submitter, whom it was opened to, or an administrator.
+async fn ensure_enters(
+    api: &Api,
+    call: &Call,
+    target: &TargetRecord,
+    port: Option<ContainerPort>,
+) -> Result<(), ApiError> {
     let user = &call.caller.user;
     if user.is_admin || target.submitters.contains(&user.uuid) {
-        return Ok(target);
+        return Ok(());
     }
-    let seen = match &target.request {
+    let container = target.container.as_ref().map(|container| container.uuid);
+    let request = target.request.as_ref().map(|request| request.uuid);
+    if let Some(port) = port.filter(|_| !target.submitters.is_empty())
+        && api.store().opened_to((container, request), port, user.uuid).await?.is_some()
+    {
+        return Ok(());
+    }
+    let seen = match request {
         Some(request) => {
-            api.store().rights(&call.caller.reader(), request.uuid.as_str()).await?.is_some()
+            api.store().rights(&call.caller.reader(), request.as_str()).await?.is_some()
         }
         None => false,
     };
     if seen {
-        let words = "only who submitted the request may open its service, and administrators";
+        let words = "this port opens to who submitted the request, to those whom it was opened to, and to administrators: ask the owner to open it to you";
         return Err(ApiError::Forbidden(words.to_owned()));
     }
-    Err(none())
+    Err(nothing())
 }
 
 fn ports(target: &TargetRecord) -> &PublishedPorts {
@@ -224,7 +240,7 @@ fn ports(target: &TargetRecord) -> &PublishedPorts {
 }
 
 /// The port that was asked for, or that the host leads to; else 80 or the only one.
-fn choose_port(
+pub(super) fn choose_port(
     target: &TargetRecord,
     asked: Option<ContainerPort>,
 ) -> Result<ContainerPort, ApiError> {
@@ -247,7 +263,7 @@ fn choose_port(
 
 /// The address people should see: a host name of that port, else the request's own, else the
 /// container's; on sites without a wildcard, the port of the one host.
-async fn best_base(
+pub(super) async fn best_base(
     api: &Api,
     target: &TargetRecord,
     port: ContainerPort,

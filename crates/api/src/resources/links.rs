@@ -1,5 +1,5 @@
 //! Links. Those of class `hostname` (the mission's word) or `published_port` (Arvados 3.2's) name
-//! service hosts.
+//! service hosts; those of class `service_access` open a port to a user or a role.
 
 use axum::Router;
 use axum::extract::{Path, State};
@@ -11,7 +11,7 @@ use serde_json::Value;
 use store::{Reader, Resource, StoreError};
 
 use super::container_requests::writable;
-use super::{TRIES_MAX, check_owner, permissions, reads};
+use super::{TRIES_MAX, check_owner, permissions, reads, service_access};
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::render;
@@ -48,7 +48,7 @@ async fn create(State(api): State<Api>, call: Call) -> Result<Response, ApiError
         properties: JsonMap::new(),
     };
     let mut link = changed(&blank, &call.attributes(RESOURCE)?)?;
-    if is_permission(&link) {
+    if link.gives() {
         // The system's, so that nobody loses it with an account or a project.
         link.owner_uuid = api.store().system_user().to_string();
     } else {
@@ -69,11 +69,18 @@ async fn update(
     for _try in 0..TRIES_MAX {
         let before = find(&api, &call, &path.uuid).await?;
         let mut after = changed(&before, &attributes)?;
-        if is_permission(&before) != is_permission(&after) {
-            let problem = "cannot change between permissions and others: make another link";
+        if before.gives() != after.gives()
+            || before.is_service_access() != after.is_service_access()
+        {
+            let problem =
+                "cannot change between links that give something and others: make another link";
             return Err(ApiError::field("link_class", problem));
         }
-        if is_permission(&after) {
+        if before.is_service_access() {
+            let problem = "links of this class do not change: delete it and make another";
+            return Err(ApiError::field("link_class", problem));
+        }
+        if after.gives() {
             after.owner_uuid.clone_from(&before.owner_uuid);
         } else if after.owner_uuid != before.owner_uuid {
             check_owner(&api, &call, &after.owner_uuid).await?;
@@ -108,10 +115,6 @@ async fn find(api: &Api, call: &Call, uuid: &str) -> Result<Link, ApiError> {
     let no_such = || ApiError::no_such("link", uuid);
     let parsed = LinkUuid::parse(uuid).map_err(|_not_one| no_such())?;
     api.store().link(parsed).await?.ok_or_else(no_such)
-}
-
-fn is_permission(link: &Link) -> bool {
-    link.link_class == PERMISSION_CLASS
 }
 
 /// The link with the attributes that were sent.
@@ -164,8 +167,10 @@ async fn check(api: &Api, call: &Call, link: &mut Link) -> Result<(), ApiError> 
             problems.push(FieldError::new(field, "is no identifier"));
         }
     }
-    if is_permission(link) {
+    if link.link_class == PERMISSION_CLASS {
         permissions::check_link(api, call, link, &mut problems).await?;
+    } else if link.is_service_access() {
+        service_access::check_link(api, call, link, &mut problems).await?;
     } else if link.is_hostname() {
         check_hostname(api, call, link, &mut problems).await?;
     } else if let Some(head) = link.head_uuid.as_deref()
@@ -175,6 +180,17 @@ async fn check(api: &Api, call: &Call, link: &mut Link) -> Result<(), ApiError> 
         problems.push(FieldError::new("head_uuid", "is nothing that you may see"));
     }
     if problems.is_empty() { Ok(()) } else { Err(problems.into()) }
+}
+
+/// A port as properties hold it: a number, or its digits.
+pub(super) fn port_of(value: &Value) -> Option<ContainerPort> {
+    match value {
+        Value::Number(number) => {
+            number.as_u64().and_then(|it| u16::try_from(it).ok()).and_then(ContainerPort::new)
+        }
+        Value::String(text) => ContainerPort::parse(text).ok(),
+        _ => None,
+    }
 }
 
 async fn check_hostname(
@@ -187,15 +203,7 @@ async fn check_hostname(
         Ok(label) => link.name = label.to_string(),
         Err(problem) => problems.push(FieldError::new("name", problem.to_string())),
     }
-    let port = match link.properties.get("port") {
-        Some(Value::Number(number)) => number
-            .as_u64()
-            .and_then(|number| u16::try_from(number).ok())
-            .and_then(ContainerPort::new),
-        Some(Value::String(text)) => ContainerPort::parse(text).ok(),
-        _ => None,
-    };
-    match port {
+    match link.properties.get("port").and_then(port_of) {
         Some(port) => {
             link.properties.insert("port".to_owned(), port.get().into());
         }

@@ -93,7 +93,7 @@ fn is_shareable(head: &str) -> bool {
 }
 
 /// Whether rights can be given to it: a user or a role that is there.
-async fn is_holder(api: &Api, tail: Option<&str>) -> Result<bool, ApiError> {
+pub(super) async fn is_holder(api: &Api, tail: Option<&str>) -> Result<bool, ApiError> {
     let tail = tail.unwrap_or_default();
     if let Ok(user) = UserUuid::parse(tail) {
         return Ok(api.store().user(user).await?.is_some());

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use api::{
     Api, ApiConfig, Blocks, ByteStream, ContainerFigures, FigureSource, ImageFault, ImageSummary,
-    Images, LogFile, LogQuery, LogSource, LogStream, ResolvedImage,
+    Images, LogFile, LogQuery, LogSource, LogStream, ResolvedImage, Sources,
 };
 use axum::Router;
 use axum::body::Body;
@@ -95,8 +95,13 @@ impl Fixture {
         let signer = Some(Signer::new(b"a key", SIGNATURES_HOLD));
         let blocks = Blocks { keep, signer };
         let images = Arc::new(OneImage::default());
-        let api =
-            Api::new(store.clone(), config, blocks, images, Arc::new(TwoLogs), Arc::new(OneSlot));
+        let sources = Sources {
+            images,
+            logs: Arc::new(TwoLogs),
+            figures: Arc::new(OneSlot),
+            visitors: Arc::new(TwoLogs),
+        };
+        let api = Api::new(store.clone(), config, blocks, sources);
         Self { router: api.in_front_of(api.router()), store, admin, ada, bob, dir }
     }
 
@@ -265,6 +270,12 @@ pub(crate) const STDOUT: &str = "2026-01-01T00:00:01.000000000Z one\n";
 
 /// Two lines on each output, interleaved in time, in pieces that break anywhere.
 struct TwoLogs;
+
+impl api::Visitors for TwoLogs {
+    fn of(&self, _container: model::ContainerUuid) -> serde_json::Value {
+        serde_json::json!({ "visits": [], "refused": [] })
+    }
+}
 
 impl LogSource for TwoLogs {
     fn files<'a>(

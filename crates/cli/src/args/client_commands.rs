@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 use client::LogStreamName;
 use config::ByteSize;
-use model::ContainerPort;
+use model::{ContainerPort, InvitationUuid};
 
 use super::admin_commands::{TokenCommand, UserCommand};
 use super::values::{Forward, Mount, Publish, parse_duration, parse_env, parse_port, parse_size};
@@ -50,6 +50,21 @@ pub enum ClientCommand {
         after_help = "Examples:\n  wharf forward db 5432\n  wharf forward db 15432:5432 0:8080"
     )]
     Forward(ForwardArgs),
+    /// Open a service's ports to people or groups, or list to whom they are open
+    #[command(
+        display_order = 18,
+        after_help = "Examples:\n  wharf share lab --with ada@example.com\n  wharf share lab --port 8888 --with 'Lab group'\n  wharf share lab"
+    )]
+    Share(ShareArgs),
+    /// Take back what was opened with share; who is connected is cut off
+    #[command(
+        display_order = 19,
+        after_help = "Example:\n  wharf unshare lab --with ada@example.com"
+    )]
+    Unshare(UnshareArgs),
+    /// Invite people without an account to a port of a service, by a link
+    #[command(display_order = 19, subcommand)]
+    Invite(InviteCommand),
     /// Give services names of their own
     #[command(display_order = 20, subcommand)]
     Hostname(HostnameCommand),
@@ -235,6 +250,73 @@ pub struct ForwardArgs {
     /// Print the addresses as JSON once they can be used
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Whom a port is opened to.
+const WITH_HELP: &str =
+    "Address, user name, full name or identifier of a person, or name of a group";
+
+#[derive(Debug, Args)]
+pub struct ShareArgs {
+    #[arg(help = ID_HELP)]
+    pub(crate) id: String,
+    /// Port of the service; every private port if left out
+    #[arg(long, value_name = "PORT", value_parser = parse_port, requires = "with")]
+    pub(crate) port: Option<ContainerPort>,
+    #[arg(long, value_name = "WHO", help = WITH_HELP)]
+    pub(crate) with: Option<String>,
+    /// Print the links as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct UnshareArgs {
+    #[arg(help = ID_HELP)]
+    pub(crate) id: String,
+    /// Only what was opened for this port; all of theirs if left out
+    #[arg(long, value_name = "PORT", value_parser = parse_port)]
+    pub(crate) port: Option<ContainerPort>,
+    #[arg(long, value_name = "WHO", required = true, help = WITH_HELP)]
+    pub(crate) with: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum InviteCommand {
+    /// Make a link that lets whoever has it in to one port
+    #[command(after_help = "Example:\n  wharf invite new lab --port 8888 --for 2h --uses 3")]
+    New {
+        #[arg(help = ID_HELP)]
+        id: String,
+        /// Port of the service; may be left out where it is plain which one
+        #[arg(long, value_name = "PORT", value_parser = parse_port)]
+        port: Option<ContainerPort>,
+        /// How long the link, and who came in by it, may stay; the site's default if left out
+        #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
+        lifetime: Option<Duration>,
+        /// How often it can be used
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        uses: u32,
+        /// What it is for
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        note: String,
+    },
+    /// List invitations to a service
+    #[command(after_help = "Example:\n  wharf invite list lab")]
+    List {
+        #[arg(help = ID_HELP)]
+        id: String,
+        /// Print them as JSON, with the guests who came in
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take an invitation back; who came in by it is cut off
+    #[command(after_help = "Example:\n  wharf invite revoke wharf-invit-0123456789abcde")]
+    Revoke {
+        /// Identifier of the invitation
+        #[arg(value_parser = InvitationUuid::parse)]
+        uuid: InvitationUuid,
+    },
 }
 
 #[derive(Debug, Subcommand)]

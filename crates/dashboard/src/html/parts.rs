@@ -64,13 +64,9 @@ pub(crate) fn since(service: &Service, now: &Timestamp) -> Markup {
 }
 
 /// Who may enter, in words.
-pub(crate) fn access(access: Access, mine: bool) -> Markup {
-    let (shut, words) = match access {
-        Access::Private if mine => (true, "Private: only you"),
-        Access::Private => (true, "Private: its owner and administrators"),
-        Access::Public => (false, "Public: everyone with the address"),
-    };
-    html! { span.access data-access=(access.as_str()) { (icons::lock(shut)) (words) } }
+pub(crate) fn access(port: &Port) -> Markup {
+    let is_private = port.access == Access::Private;
+    html! { span.access data-access=(port.access.as_str()) { (icons::lock(is_private)) (port.who) } }
 }
 
 /// The ports of a service, each something to click.
@@ -92,7 +88,7 @@ pub(crate) fn buttons(service: &Service) -> Markup {
                 li {
                     @match (&port.open, href(service, port)) {
                         (Ok(()), Some(href)) => {
-                            a.button href=(href) target="_blank" rel="noopener noreferrer" title=(port_title(service, port)) {
+                            a.button href=(href) target="_blank" rel="noopener noreferrer" title=(port_title(port)) {
                                 (icons::lock(port.access == Access::Private))
                                 "Open " (port.label) (icons::new_tab())
                                 span.unseen { " of " (service.name()) ", " (port.access.as_str()) " (new tab)" }
@@ -107,14 +103,10 @@ pub(crate) fn buttons(service: &Service) -> Markup {
     }
 }
 
-fn port_title(service: &Service, port: &Port) -> String {
+fn port_title(port: &Port) -> String {
     let shown =
         port.address.as_ref().map_or_else(String::new, |address| address.shown().to_owned());
-    match port.access {
-        Access::Public => format!("{shown}, public"),
-        Access::Private if service.mine => format!("{shown}, only you"),
-        Access::Private => format!("{shown}, private"),
-    }
+    format!("{shown}. {}", port.who)
 }
 
 /// A host name that may break after a dot or before the port, and not in the middle of a word.
@@ -140,7 +132,7 @@ fn tile(service: &Service, port: &Port) -> Markup {
                 None => { "port " (port.number) }
             }
         }
-        (access(port.access, service.mine))
+        (access(port))
     };
     html! {
         @match (&port.open, href(service, port)) {

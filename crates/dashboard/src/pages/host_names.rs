@@ -26,6 +26,9 @@ pub(crate) struct SetForm {
     /// The service page that the form is on, else the list.
     #[serde(default)]
     back: String,
+    /// Given once somebody was told what moving it ends.
+    #[serde(default)]
+    move_it: String,
 }
 
 #[derive(Deserialize)]
@@ -53,7 +56,7 @@ async fn render(
     typed: &str,
 ) -> Result<Response, NoPage> {
     let records = me.api.services().await.map_err(|error| me.no_page(error, "list of services"))?;
-    let services = records.put_together(&app.0.config.service_domain, me.user.uuid);
+    let services = records.put_together(&app.0.config.service_domain, &me.user);
     let body = html! {
         div.title { h1 { "Host names" } }
         p.lead { "A host name is an address people remember. It leads to one port of one service and can be moved to the next one without anybody noticing." }
@@ -142,6 +145,11 @@ pub(crate) async fn set(
     me.check_form(&form.form_token)?;
     let name = form.name.trim().to_ascii_lowercase();
     let (request, port) = target(&form.target)?;
+    if form.move_it.is_empty()
+        && let Some(question) = ask_to_move(&me, &name, &form, request).await?
+    {
+        return Ok(question);
+    }
     match me.api.set_host_name(&name, request, port).await {
         Ok(()) if form.back == request.as_str() => {
             Ok(Redirect::to(&format!("/services/{request}/access")).into_response())
@@ -153,6 +161,46 @@ pub(crate) async fn set(
         }
         Err(error) => Err(me.no_page(error, "service")),
     }
+}
+
+/// Where the name leads to another service now: a page that says what moving it ends.
+async fn ask_to_move(
+    me: &SignedIn,
+    name: &str,
+    form: &SetForm,
+    to: RequestUuid,
+) -> Result<Option<Response>, NoPage> {
+    let link = me.api.host_name(name).await.map_err(|error| me.no_page(error, "host name"))?;
+    let head = link.and_then(|link| RequestUuid::parse(link.head_uuid.as_deref()?).ok());
+    let Some(from) = head.filter(|from| *from != to) else { return Ok(None) };
+    // Of a service that is another's to manage, who is connected is not told.
+    let seen = me.api.client.visitors(from).await.ok();
+    let n_open: Option<u64> = seen.map(|seen| seen.visits.iter().map(|visit| visit.n_open).sum());
+    let body = html! {
+        p.trail { a href="/host-names" { "Host names" } }
+        div.narrow {
+            h1 { "Move " (name) "?" }
+            p { "It leads to " a href=(format!("/services/{from}")) { "another service" } " now, which goes on under its own address." }
+            p { "New requests go to the new service at once. What is open through the name ends within a second: "
+                @match n_open {
+                    Some(0) => "nobody is connected to that service.",
+                    Some(1) => "1 connection is open to that service.",
+                    Some(n) => { (n) " connections are open to that service." }
+                    None => "how many are connected is for its owner to see.",
+                }
+            }
+            form.choices method="post" action="/host-names/set" {
+                (parts::form_token(&me.session.form_token))
+                input type="hidden" name="name" value=(name);
+                input type="hidden" name="target" value=(form.target);
+                input type="hidden" name="back" value=(form.back);
+                input type="hidden" name="move_it" value="yes";
+                button type="submit" { "Move it" }
+                a.button.plain href="/host-names" { "Leave it" }
+            }
+        }
+    };
+    Ok(Some(me.page("Move a host name", Place::HostNames, Live::No, body)))
 }
 
 fn target(text: &str) -> Result<(RequestUuid, ContainerPort), Problem> {

@@ -84,7 +84,12 @@ pub(crate) async fn launch(
     let wrong = match draft.request(original.as_ref()) {
         Err(wrong) => wrong,
         Ok(attributes) => match me.api.client.create_request_of(&attributes).await {
-            Ok(request) => return Ok(name_it(&me, &draft, &request).await),
+            Ok(request) => {
+                if let Some(original) = &original {
+                    keep_access(&me, original, &request).await?;
+                }
+                return Ok(name_it(&me, &draft, &request).await);
+            }
             Err(error) if error.status().is_some_and(is_the_form_s) => {
                 error.api_errors().iter().map(|text| draft.place_wrong(text)).collect()
             }
@@ -105,6 +110,19 @@ fn is_the_form_s(status: StatusCode) -> bool {
         status,
         StatusCode::UNPROCESSABLE_ENTITY | StatusCode::FORBIDDEN | StatusCode::CONFLICT
     )
+}
+
+/// Opens a copy's ports to those who may open the original's.
+async fn keep_access(
+    me: &SignedIn,
+    original: &ContainerRequest,
+    copy: &ContainerRequest,
+) -> Result<(), NoPage> {
+    let no_page = |error| me.no_page(error, "service");
+    let links = me.api.client.list_access(Some(original.uuid)).await;
+    let links = links.map_err(|error| no_page(error.into()))?;
+    // What the copy's maker was let in to is not the maker's to pass on; the copy's ports are.
+    me.api.copy_access(&links, copy).await.map_err(no_page)
 }
 
 /// Sets the host name, and goes to the service either way: it runs, and its page can set another name.

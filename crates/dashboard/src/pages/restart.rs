@@ -37,6 +37,7 @@ pub(crate) async fn ask(Asked { me, service }: Asked) -> Result<Response, NoPage
             } @else {
                 p { "It keeps " @if names.len() == 1 { "the host name " } @else { "the host names " } strong { (names.join(", ")) } "." }
             }
+            @if !service.access.is_empty() { p { "Those whom its ports were opened to may open the new run's, too." } }
             p.note { "Secret mounts cannot be read back, so they are not kept." }
             form.choices method="post" action=(format!("/services/{uuid}/restart")) {
                 (parts::form_token(&me.session.form_token))
@@ -60,6 +61,8 @@ pub(crate) async fn restart(
     let client = &me.api.client;
     let no_page = |error: client::ClientError| me.no_page(error.into(), "service");
     let new = client.create_request_of(&same_again(&service.request)).await.map_err(no_page)?;
+    let copied = me.api.copy_access(&service.access, &new).await;
+    copied.map_err(|error| me.no_page(error, "service"))?;
     for link in &service.host_names {
         if let Some(port) = link.port() {
             client.move_hostname(link.uuid, new.uuid, port).await.map_err(no_page)?;

@@ -69,7 +69,7 @@ impl FromRequestParts<App> for Asked {
 /// Asks for one service with all that belongs to it.
 pub(crate) async fn load(app: &App, me: &SignedIn, uuid: RequestUuid) -> Result<Service, NoPage> {
     let records = me.api.service(uuid).await.map_err(|error| me.no_page(error, "service"))?;
-    let mut services = records.put_together(&app.0.config.service_domain, me.user.uuid);
+    let mut services = records.put_together(&app.0.config.service_domain, &me.user);
     services.pop().ok_or_else(|| Problem::not_found("service").into())
 }
 

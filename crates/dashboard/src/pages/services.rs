@@ -37,7 +37,7 @@ pub(crate) async fn page(
 ) -> Result<Response, NoPage> {
     let (records, usage) = join(Box::pin(me.api.services()), Box::pin(me.api.recent_usage())).await;
     let records = records.map_err(|error| me.no_page(error, "list of services"))?;
-    let services = records.put_together(&app.0.config.service_domain, me.user.uuid);
+    let services = records.put_together(&app.0.config.service_domain, &me.user);
     let people = match services.iter().all(|service| service.mine) {
         true => HashMap::new(),
         false => me.api.people().await,

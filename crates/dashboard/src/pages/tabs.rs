@@ -1,11 +1,9 @@
-//! The smaller tabs of a service: who may enter, what happened, what exactly runs.
+//! The smaller tabs of a service: what happened, what exactly runs.
 
-use axum::extract::Query;
 use axum::response::Response;
 use client::LogEntry;
 use maud::{Markup, html};
-use model::{Access, Timestamp};
-use serde::Deserialize;
+use model::Timestamp;
 use serde_json::Value;
 
 use super::problem::NoPage;
@@ -14,110 +12,10 @@ use crate::app::App;
 use crate::html::layout::Live;
 use crate::html::parts;
 use crate::view::draft::image_of;
-use crate::view::service::Service;
 use crate::view::{shell, size};
 
 /// Events that are listed.
 const EVENTS_MAX: u32 = 200;
-
-#[derive(Deserialize)]
-pub(crate) struct AccessQuery {
-    /// A host name that the launch could not have.
-    name: Option<String>,
-}
-
-pub(crate) async fn access(
-    Asked { me, service }: Asked,
-    Query(query): Query<AccessQuery>,
-) -> Result<Response, NoPage> {
-    let uuid = service.request.uuid;
-    let any_public = service.ports.iter().any(|port| port.access == Access::Public);
-    let body = html! {
-        @if let Some(name) = &query.name {
-            p.notice role="alert" { "The service was launched, but not under the host name " strong { (name) } ": somebody has it, or it is reserved. Choose another below." }
-        }
-        section aria-labelledby="who-title" {
-            h2 #who-title { "Who may enter" }
-            @if any_public {
-                p.notice { "A public port is open to everyone who has its address, without signing in." }
-            }
-            @if service.ports.is_empty() { p.note { "It publishes no port, so there is nothing to enter." } }
-            @else { (ports_table(&service)) }
-            p.note { "A private port opens for who submitted the request, and for administrators. Access is part of a request and does not change while it runs: "
-                a href=(format!("/launch?from={uuid}")) { "duplicate it" } " to choose anew." }
-        }
-        (host_names(&service, &me.session.form_token))
-        @if let Some(first) = service.ports.iter().find(|port| port.access == Access::Private)
-            && let Some(address) = &first.address {
-            section aria-labelledby="program-title" {
-                h2 #program-title { "From a program" }
-                p { "Any HTTP client enters a private port with your API token:" }
-                (parts::command(&format!("curl -H \"Authorization: Bearer $ARVADOS_API_TOKEN\" \\\n  {}", address.initial(&first.initial_path))))
-                p { "And any TCP client by a port of its own machine:" }
-                (parts::command(&format!("wharf forward {uuid} {}", first.number)))
-            }
-        }
-    };
-    Ok(framed(&me, &service, Tab::Access, Live::Page, &body))
-}
-
-fn ports_table(service: &Service) -> Markup {
-    html! {
-        div.table-box {
-            table {
-                thead { tr { th scope="col" { "Port" } th scope="col" { "Label" } th scope="col" { "Who" } th scope="col" { "Address" } } }
-                tbody {
-                    @for port in &service.ports {
-                        tr {
-                            td { (port.number) }
-                            th scope="row" { (port.label) }
-                            td { (parts::access(port.access, service.mine)) }
-                            td {
-                                @match &port.address {
-                                    Some(address) => { (parts::copyable(&address.initial(&port.initial_path), address.shown())) }
-                                    None => "not before it runs"
-                                }
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn host_names(service: &Service, form_token: &str) -> Markup {
-    let uuid = service.request.uuid;
-    html! {
-        section aria-labelledby="names-title" {
-            h2 #names-title { "Host names" }
-            @if service.host_names.is_empty() {
-                p { "None. A host name is an address people remember; it can be moved to another service later." }
-            } @else {
-                ul.plain {
-                    @for link in &service.host_names {
-                        li { strong { (link.name) } @if let Some(port) = link.port() { " leads to port " (port) } }
-                    }
-                }
-            }
-            @if !service.state.is_over() && !service.ports.is_empty() {
-                form.inline method="post" action="/host-names/set" {
-                    (parts::form_token(form_token))
-                    input type="hidden" name="back" value=(uuid);
-                    label { span { "New host name" }
-                        input name="name" required maxlength="63" autocomplete="off" autocapitalize="none" spellcheck="false" placeholder="jupyter";
-                    }
-                    label { span { "Port" }
-                        select name="target" {
-                            @for port in &service.ports { option value=(format!("{uuid} {}", port.number)) { (port.number) " · " (port.label) } }
-                        }
-                    }
-                    button type="submit" { "Add" }
-                }
-            }
-        }
-    }
-}
 
 pub(crate) async fn events(Asked { me, service }: Asked) -> Result<Response, NoPage> {
     let uuid = service.request.uuid;

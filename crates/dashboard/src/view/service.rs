@@ -1,5 +1,8 @@
 //! One service as the pages show it: request, container and host names put together.
 
+use std::collections::BTreeSet;
+
+use client::OpenedPorts;
 use model::{
     Access, Container, ContainerPort, ContainerRequest, ContainerState, Link, PublishedPort,
     ServiceDomain, UserUuid,
@@ -20,6 +23,26 @@ pub(crate) struct Service {
     pub(crate) host_names: Vec<Link>,
     /// Whether the person who looks submitted it.
     pub(crate) mine: bool,
+    /// To whom ports were opened, as far as the person who looks may see it.
+    pub(crate) access: Vec<Link>,
+}
+
+/// Who looks, and what that person may open.
+#[derive(Debug)]
+pub(crate) struct Viewer<'v> {
+    pub(crate) uuid: UserUuid,
+    pub(crate) is_admin: bool,
+    /// What others opened to that person.
+    pub(crate) opened: &'v [OpenedPorts],
+}
+
+impl Viewer<'_> {
+    fn may_open(&self, request: &ContainerRequest, number: ContainerPort, access: Access) -> bool {
+        access == Access::Public
+            || self.is_admin
+            || request.modified_by_user_uuid == self.uuid
+            || self.opened.iter().any(|it| it.request_uuid == request.uuid && it.has(number))
+    }
 }
 
 /// One published port as something to click.
@@ -30,20 +53,26 @@ pub(crate) struct Port {
     pub(crate) access: Access,
     pub(crate) initial_path: String,
     pub(crate) address: Option<Address>,
+    /// Who may enter it, in words.
+    pub(crate) who: String,
     /// `Ok`: it can be opened. `Err`: why not, in words.
     pub(crate) open: Result<(), String>,
 }
 
 impl Service {
-    /// Puts the records together. `host_names` may hold links of other requests as well.
+    /// Puts the records together. `links` may hold those of other requests as well.
     pub(crate) fn new(
         request: ContainerRequest,
         container: Option<Container>,
-        host_names: &[Link],
+        links: &[Link],
         domain: &ServiceDomain,
-        me: UserUuid,
+        viewer: &Viewer<'_>,
     ) -> Self {
         let state = State::of(&request, container.as_ref());
+        let mine = request.modified_by_user_uuid == viewer.uuid;
+        let own = |link: &&Link| link.head_uuid.as_deref() == Some(request.uuid.as_str());
+        let (access, host_names): (Vec<Link>, Vec<Link>) =
+            links.iter().filter(own).cloned().partition(Link::is_service_access);
         let ports = request
             .published_ports
             .iter()
@@ -51,20 +80,23 @@ impl Service {
                 // The container's copy knows addresses and readiness, the request's does not.
                 let running = container.as_ref().and_then(|c| c.published_ports.get(number));
                 let entry = running.unwrap_or(wished);
+                let may_open = viewer.may_open(&request, number, wished.access);
+                let open = match may_open {
+                    true => can_open(number, &state, container.as_ref(), entry),
+                    false => Err("not opened to you: ask its owner".to_owned()),
+                };
                 Port {
                     number,
                     label: wished.label.clone(),
                     access: wished.access,
                     initial_path: wished.initial_path.clone(),
-                    address: Address::of(domain, &request.uuid, number, entry, host_names),
-                    open: can_open(number, &state, container.as_ref(), entry),
+                    address: Address::of(domain, &request.uuid, number, entry, &host_names),
+                    who: who(wished.access, mine, may_open && !viewer.is_admin, number, &access),
+                    open,
                 }
             })
             .collect();
-        let own = |link: &&Link| link.head_uuid.as_deref() == Some(request.uuid.as_str());
-        let host_names = host_names.iter().filter(own).cloned().collect();
-        let mine = request.modified_by_user_uuid == me;
-        Self { request, container, state, ports, host_names, mine }
+        Self { request, container, state, ports, host_names, mine, access }
     }
 
     /// The name, or the identifier for those without one.
@@ -87,6 +119,24 @@ impl Service {
         }
         let finished = self.container.as_ref().and_then(|c| c.finished_at.as_ref());
         Some(finished.unwrap_or(&self.request.modified_at))
+    }
+}
+
+/// Who may enter a port, in words for the one who looks. `let_in`: that person was let in by somebody.
+fn who(access: Access, mine: bool, let_in: bool, number: ContainerPort, links: &[Link]) -> String {
+    let holders: BTreeSet<&str> = links
+        .iter()
+        .filter(|link| link.opens(number))
+        .filter_map(|link| link.tail_uuid.as_deref())
+        .collect();
+    match (access, mine, holders.len()) {
+        (Access::Public, ..) => "Public: everyone with the address".to_owned(),
+        (Access::Private, true, 0) => "Private: only you".to_owned(),
+        (Access::Private, true, 1) => "Private: you and 1 other".to_owned(),
+        (Access::Private, true, n) => format!("Private: you and {n} others"),
+        (Access::Private, false, _) if let_in => "Private: opened to you".to_owned(),
+        (Access::Private, false, 0) => "Private: its owner and administrators".to_owned(),
+        (Access::Private, false, n) => format!("Private: its owner and {n} more"),
     }
 }
 

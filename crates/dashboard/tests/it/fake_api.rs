@@ -58,6 +58,9 @@ pub(crate) struct Records {
     /// What was measured, and of what runs.
     pub(crate) metrics: Option<ContainerMetrics>,
     pub(crate) usage: Vec<RecentUsage>,
+    pub(crate) invitations: Vec<Value>,
+    /// What others opened to the user.
+    pub(crate) opened: Vec<Value>,
     /// Whether the user is an ordinary one.
     pub(crate) is_ordinary: bool,
 }
@@ -100,6 +103,11 @@ impl FakeApi {
             .route("/arvados/v1/links", get(list_links).post(create_link))
             .route("/arvados/v1/links/{uuid}", delete(delete_link).patch(move_link))
             .route("/arvados/v1/users", get(list_users))
+            .route("/arvados/v1/groups", get(list_groups))
+            .route("/wharf/v1/invitations", get(list_invitations).post(invite))
+            .route("/wharf/v1/visitors/{uuid}", get(visitors))
+            .route("/wharf/v1/opened_ports", get(opened_ports))
+            .route("/wharf/v1/service_access/{uuid}", get(may_open))
             .route("/arvados/v1/logs", get(list_entries))
             .route("/arvados/v1/collections", get(list_collections).post(create_collection))
             .route("/arvados/v1/collections/{uuid}", get(get_collection))
@@ -338,6 +346,19 @@ async fn patch_request(
 async fn create_link(State(api): Api, headers: HeaderMap, Json(body): Json<Value>) -> Answer {
     api.check(&headers)?;
     let wanted = &body["link"];
+    if wanted["link_class"] == "service_access" {
+        let mut records = api.records();
+        let number = u32::try_from(records.links.len()).unwrap() + 1;
+        let mut made = link(number, "any", wanted["head_uuid"].as_str().unwrap(), 80);
+        made.link_class = "service_access".to_owned();
+        made.tail_uuid = wanted["tail_uuid"].as_str().map(str::to_owned);
+        made.properties = wanted["properties"].as_object().unwrap().clone();
+        if let Some(port) = made.port() {
+            made.name = port.to_string();
+        }
+        records.links.push(made.clone());
+        return Ok(Json(serde_json::to_value(made).unwrap()));
+    }
     let name = wanted["name"].as_str().unwrap();
     if matches!(name, "www" | "api") {
         let words = format!("name \"{name}\" is reserved, choose another");
@@ -415,6 +436,48 @@ async fn create_request(State(api): Api, headers: HeaderMap, Json(body): Json<Va
 async fn list_users(State(api): Api, headers: HeaderMap) -> Answer {
     api.check(&headers)?;
     Ok(Json(json!({ "items": [user()] })))
+}
+
+async fn list_groups(State(api): State<FakeApi>, headers: HeaderMap) -> Answer {
+    api.check(&headers)?;
+    Ok(Json(json!({ "items": [] })))
+}
+
+async fn list_invitations(State(api): State<FakeApi>, headers: HeaderMap) -> Answer {
+    api.check(&headers)?;
+    Ok(Json(json!({ "items": api.records().invitations })))
+}
+
+async fn invite(State(api): State<FakeApi>, headers: HeaderMap, Json(body): Json<Value>) -> Answer {
+    api.check(&headers)?;
+    let mut made = json!({
+        "uuid": "wharf-invit-000000000000001", "request_uuid": body["request_uuid"],
+        "port": body["port"].to_string(), "made_by": USER, "note": body["note"], "created_at": TIME,
+        "expires_at": "2100-01-01T00:00:00.000000000Z", "uses_max": body["uses"], "n_used": 0,
+        "guests": [{ "uuid": "wharf-guest-000000000000001", "created_at": TIME, "address": "192.0.2.7" }],
+    });
+    made["port"] = body["port"].clone();
+    api.records().invitations.push(made.clone());
+    made["url"] = "http://lab.containers.localhost/.wharf/invitation?code=wc1_secret".into();
+    Ok(Json(made))
+}
+
+async fn visitors(State(api): State<FakeApi>, headers: HeaderMap) -> Answer {
+    api.check(&headers)?;
+    let visit = json!({ "user_uuid": USER, "guest_uuid": null, "port": 8888, "address": "192.0.2.8",
+        "since": TIME, "last": TIME, "n_requests": 12, "n_open": 3 });
+    let refused = json!({ "port": 8888, "address": "192.0.2.9", "why": "not signed in", "last": TIME, "n": 4 });
+    Ok(Json(json!({ "seen_by": "this controller", "visits": [visit], "refused": [refused] })))
+}
+
+async fn opened_ports(State(api): State<FakeApi>, headers: HeaderMap) -> Answer {
+    api.check(&headers)?;
+    Ok(Json(json!({ "items": api.records().opened })))
+}
+
+async fn may_open(State(api): State<FakeApi>, headers: HeaderMap) -> Answer {
+    api.check(&headers)?;
+    Ok(Json(json!({ "may_open": false, "why": "the port was not opened to the user" })))
 }
 
 async fn list_entries(State(api): Api, headers: HeaderMap, Query(query): Params) -> Answer {

@@ -201,3 +201,85 @@ async fn admin_is_for_administrators_and_says_who_waits_and_why() {
     refused.lacks("waits for memory");
     site.get("/").cookie(&cookie).send().await.lacks("href=\"/admin\"");
 }
+
+#[tokio::test]
+async fn a_port_is_opened_to_somebody_and_taken_back_from_its_page() {
+    let site = one_service();
+    let cookie = site.sign_in().await;
+    let path = format!("/services/{REQUEST}/access");
+    let page = site.get(&path).cookie(&cookie).send().await;
+    page.has("Nobody yet besides you");
+    page.has("3 open connections");
+    page.has("192.0.2.9 at port 8888: not signed in, 4 times");
+    let token = page.form_token().to_owned();
+    let unknown = site
+        .post(&path, &[("form_token", &token), ("who", "<nobody>"), ("port", "")])
+        .cookie(&cookie)
+        .send()
+        .await;
+    assert_eq!(unknown.status, StatusCode::UNPROCESSABLE_ENTITY);
+    unknown.has("nobody is called &quot;&lt;nobody&gt;&quot;");
+    let forged = site.post(&path, &[("form_token", "x"), ("who", "ada"), ("port", "")]);
+    assert_eq!(forged.cookie(&cookie).send().await.status, StatusCode::FORBIDDEN);
+    let added = site
+        .post(&path, &[("form_token", &token), ("who", "ada@example.com"), ("port", "")])
+        .cookie(&cookie)
+        .send()
+        .await;
+    assert_eq!(added.status, StatusCode::SEE_OTHER);
+    let page = site.get(&path).cookie(&cookie).send().await;
+    page.has("Take back<span class=\"unseen\"> from Ada Lovelace");
+    let link = site.api.records().links.iter().find(|link| link.is_service_access()).unwrap().uuid;
+    let gone = site
+        .post(&format!("{path}/remove"), &[("form_token", &token), ("link", link.as_str())])
+        .cookie(&cookie)
+        .send()
+        .await;
+    assert_eq!(gone.status, StatusCode::SEE_OTHER);
+    site.get(&path).cookie(&cookie).send().await.has("Nobody yet besides you");
+    let asked = site.get(&format!("{path}?who=ada&port=80")).cookie(&cookie).send().await;
+    asked.has("is refused with 403");
+}
+
+#[tokio::test]
+async fn an_invitation_is_shown_once_and_then_by_its_note() {
+    let site = one_service();
+    let cookie = site.sign_in().await;
+    let path = format!("/services/{REQUEST}/access");
+    let token = site.get(&path).cookie(&cookie).send().await.form_token().to_owned();
+    let fields = [
+        ("form_token", token.as_str()),
+        ("port", "8888"),
+        ("hours", "24"),
+        ("uses", "2"),
+        ("note", "<b>"),
+    ];
+    let made = site.post(&format!("{path}/invite"), &fields).cookie(&cookie).send().await;
+    assert_eq!(made.status, StatusCode::OK);
+    made.has("?code=wc1_secret");
+    let page = site.get(&path).cookie(&cookie).send().await;
+    page.lacks("wc1_secret");
+    page.has("&lt;b&gt;");
+    page.has("used 0 of 2");
+    page.has("A guest from 192.0.2.7");
+}
+
+#[tokio::test]
+async fn a_reader_gets_a_reason_where_a_port_was_not_opened_to_her() {
+    let site = one_service();
+    {
+        let mut records = site.api.records();
+        records.is_ordinary = true;
+        let other = model::UserUuid::parse("wharf-tpzed-000000000000002").unwrap();
+        records.requests[0].modified_by_user_uuid = other;
+    }
+    let cookie = site.sign_in().await;
+    let page = site.get("/").cookie(&cookie).send().await;
+    page.has("not opened to you: ask its owner");
+    page.lacks("Open Lab");
+    site.api.records().opened =
+        vec![json!({ "request_uuid": REQUEST, "every_port": true, "ports": [] })];
+    let page = site.get("/").cookie(&cookie).send().await;
+    page.has("Open Lab");
+    page.has("Private: opened to you");
+}

@@ -53,6 +53,7 @@ impl Open {
         match (&entered, user) {
             (Ok(_), _) => {
                 grant.traffic.opened();
+                grant.visitor.enter();
                 self.grant = Some(Arc::clone(grant));
                 self.begun = Some(begun);
             }
@@ -75,6 +76,7 @@ impl Drop for Open {
         self.address.budget.open.leave();
         let Some(grant) = &self.grant else { return };
         grant.traffic.closed(self.begun.map_or(Duration::ZERO, |begun| begun.elapsed()));
+        grant.visitor.leave();
         grant.budgets.service.open.leave();
         if let Some(user) = &grant.budgets.user {
             user.open.leave();

@@ -144,6 +144,20 @@ impl Table {
         }
     }
 
+    /// The same for records that it did not rest on when it was made.
+    pub(super) fn watch_also(&mut self, grant: &Arc<Grant>, records: &[String]) {
+        for record in records {
+            if grant.records().any(|known| known == record) {
+                continue;
+            }
+            let watched = self.by_record.entry(record.clone()).or_default();
+            if watched.iter().all(|known| !std::ptr::eq(known.as_ptr(), Arc::as_ptr(grant))) {
+                watched.push(Arc::downgrade(grant));
+                self.n_watched += 1;
+            }
+        }
+    }
+
     /// Forgets those whom nobody has any more; amortised over as many new ones.
     fn sweep(&mut self) {
         let keep = |watched: &mut Vec<Weak<Grant>>| {

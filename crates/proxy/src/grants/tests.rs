@@ -11,6 +11,7 @@ use crate::budgets::Budgets;
 use crate::config::ProxyLimits;
 use crate::directory::{Credential, DirectoryError, Principal, StartInfo, TargetState};
 use crate::host::Authority;
+use crate::visitors::Visitors;
 
 const CONTAINER: &str = "wharf-dz642-0123456789abcde";
 const OTHER: &str = "wharf-dz642-00000000000000b";
@@ -90,10 +91,12 @@ fn grant(n: u32, container: &str, expires_at_s: Option<u64>) -> Grant {
     let origin = Origin::new(&Authority::parse("a.test").unwrap(), false);
     let host = HostTarget::Container { uuid, port: None };
     let budgets = Budgets::new(&ProxyLimits::default()).of_grant(uuid, &caller);
-    let found = Found { caller, expires_at_s };
+    let found = Found { caller, expires_at_s, rests_on: Vec::new() };
     let site = Site { host, origin, tenant: None };
-    let traffic = Arc::default();
-    Grant::new(Some(key(n)), site, target_of(container), uuid, found, budgets, traffic)
+    let address = std::net::IpAddr::from([127, 0, 0, 1]);
+    let visitor = Visitors::default().enter(uuid, 80, &found.caller, address);
+    let counted = Counted { traffic: Arc::default(), visitor };
+    Grant::new(Some(key(n)), site, target_of(container), uuid, found, budgets, counted)
 }
 
 struct World {

@@ -65,9 +65,9 @@ p{margin:.6rem 0;overflow-wrap:anywhere}
 .code{margin:0 0 .25rem;color:var(--soft);font-size:.9rem;letter-spacing:.06em}
 .soft{color:var(--soft)}
 .actions{display:flex;flex-wrap:wrap;gap:.6rem;margin-top:1.4rem}
-.actions a{display:inline-block;padding:.55rem 1rem;border-radius:.5rem;border:1px solid var(--accent);color:var(--accent);text-decoration:none;font-weight:600}
-.actions a:first-child{background:var(--accent);color:var(--on-accent)}
-a:focus-visible{outline:3px solid var(--accent);outline-offset:2px}
+.actions a,.actions button{display:inline-block;font:inherit;cursor:pointer;background:none;padding:.55rem 1rem;border-radius:.5rem;border:1px solid var(--accent);color:var(--accent);text-decoration:none;font-weight:600}
+.actions a:first-child,.actions button{background:var(--accent);color:var(--on-accent)}
+a:focus-visible,button:focus-visible{outline:3px solid var(--accent);outline-offset:2px}
 ol{list-style:none;margin:1.1rem 0;padding:0}
 li{display:flex;gap:.6rem;align-items:baseline;padding:.2rem 0;color:var(--soft)}
 li::before{content:'\\25CB';width:1.1em;text-align:center}

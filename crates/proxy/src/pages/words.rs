@@ -40,7 +40,14 @@ fn words(refusal: &Refusal) -> (String, Markup) {
             "You cannot open this service",
             html! {
                 p { "It is private, and what you are signed in with does not open it: it has expired, is limited, or belongs to somebody else." }
-                p.soft { "Whoever started the service can open it, and so can an administrator." }
+                p.soft { "Whoever started the service can open it to you, and so can an administrator." }
+            },
+        ),
+        Refusal::NotInvited => (
+            "This invitation does not open anything",
+            html! {
+                p { "It was used up, taken back or has expired, its service is over, or the address was not copied whole." }
+                p.soft { "Ask whoever sent it for another one." }
             },
         ),
         Refusal::ForeignOrigin => (
@@ -113,6 +120,8 @@ fn actions(
             }
             None => vec![services()],
         },
+        // The address has a secret in it, so nobody is sent on with it.
+        Refusal::NotInvited => Vec::new(),
         Refusal::ForeignOrigin | Refusal::Replaced => vec![("Open the service", "/".to_owned())],
         _ => vec![services()],
     }

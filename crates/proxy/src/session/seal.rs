@@ -1,17 +1,20 @@
 //! The sealed session: what our cookie holds. It is no API token, and worth nothing on any other service host.
 //!
 //! `base64url(nonce 12 ‖ AES-256-GCM(version 1 ‖ token uuid 27 ‖ user uuid 27 ‖ expiry 8, big-endian seconds) ‖ tag 16)`,
-//! the scheme and service host authenticated with it.
+//! the scheme and service host authenticated with it. A guest's has version 2, and the identifiers of session and
+//! invitation.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use model::{TokenUuid, UserUuid};
+use model::{GuestSessionUuid, InvitationUuid, TokenUuid, UserUuid};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::config::SessionKey;
+use crate::directory::Guest;
 
-const VERSION: u8 = 1;
+const OF_USER: u8 = 1;
+const OF_GUEST: u8 = 2;
 const UUID_BYTES: usize = 27;
 const PLAIN_BYTES: usize = 1 + 2 * UUID_BYTES + 8;
 const TAG_BYTES: usize = 16;
@@ -21,12 +24,19 @@ const TEXT_BYTES: usize = (SEALED_BYTES * 4).div_ceil(3);
 /// What a session says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Session {
-    /// The token it was made with; asked about on every request.
-    pub(crate) token: TokenUuid,
-    /// Whose it is.
-    pub(crate) user: UserUuid,
+    /// Whose it is; asked about on every request.
+    pub(crate) holder: Holder,
     /// When it ends, in seconds since 1970.
     pub(crate) expires_at_s: u64,
+}
+
+/// Whose a session is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Holder {
+    /// A user's, with the token it was made with.
+    User { token: TokenUuid, user: UserUuid },
+    /// Of somebody who was invited.
+    Guest(Guest),
 }
 
 /// Seals and opens sessions.
@@ -48,9 +58,13 @@ impl Seal {
         let mut nonce = [0; NONCE_LEN];
         self.random.fill(&mut nonce).ok()?;
         let mut plain = Vec::with_capacity(SEALED_BYTES);
-        plain.push(VERSION);
-        plain.extend_from_slice(session.token.as_str().as_bytes());
-        plain.extend_from_slice(session.user.as_str().as_bytes());
+        let (version, first, second) = match &session.holder {
+            Holder::User { token, user } => (OF_USER, token.as_str(), user.as_str()),
+            Holder::Guest(it) => (OF_GUEST, it.session.as_str(), it.invitation.as_str()),
+        };
+        plain.push(version);
+        plain.extend_from_slice(first.as_bytes());
+        plain.extend_from_slice(second.as_bytes());
         plain.extend_from_slice(&session.expires_at_s.to_be_bytes());
         let aad = Aad::from(origin.as_bytes());
         let once = Nonce::assume_unique_for_key(nonce);
@@ -78,14 +92,19 @@ impl Seal {
 
 fn read(plain: &[u8]) -> Option<Session> {
     let (version, rest) = plain.split_first()?;
-    let (token, rest) = rest.split_at_checked(UUID_BYTES)?;
-    let (user, expiry) = rest.split_at_checked(UUID_BYTES)?;
-    if *version != VERSION {
-        return None;
-    }
-    Some(Session {
-        token: TokenUuid::parse(std::str::from_utf8(token).ok()?).ok()?,
-        user: UserUuid::parse(std::str::from_utf8(user).ok()?).ok()?,
-        expires_at_s: u64::from_be_bytes(expiry.try_into().ok()?),
-    })
+    let (first, rest) = rest.split_at_checked(UUID_BYTES)?;
+    let (second, expiry) = rest.split_at_checked(UUID_BYTES)?;
+    let (first, second) = (std::str::from_utf8(first).ok()?, std::str::from_utf8(second).ok()?);
+    let holder = match *version {
+        OF_USER => Holder::User {
+            token: TokenUuid::parse(first).ok()?,
+            user: UserUuid::parse(second).ok()?,
+        },
+        OF_GUEST => Holder::Guest(Guest {
+            session: GuestSessionUuid::parse(first).ok()?,
+            invitation: InvitationUuid::parse(second).ok()?,
+        }),
+        _ => return None,
+    };
+    Some(Session { holder, expires_at_s: u64::from_be_bytes(expiry.try_into().ok()?) })
 }

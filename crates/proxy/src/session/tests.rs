@@ -1,6 +1,6 @@
 use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderValue, Request};
-use model::{TokenUuid, UserUuid};
+use model::{GuestSessionUuid, InvitationUuid, TokenUuid, UserUuid};
 use proptest::prelude::*;
 
 use super::cookie::*;
@@ -8,6 +8,7 @@ use super::query::*;
 use super::seal::*;
 use super::*;
 use crate::config::SessionKey;
+use crate::directory::Guest;
 
 const TOKEN: &str = "v2/wharf-gj3su-0123456789abcde/abcdefghijklmnopqrstuvwxyz";
 
@@ -167,11 +168,24 @@ fn only_our_bearer_is_taken() {
 }
 
 fn session() -> Session {
-    Session {
+    let holder = Holder::User {
         token: TokenUuid::parse("wharf-gj3su-0123456789abcde").unwrap(),
         user: UserUuid::parse("wharf-tpzed-0123456789abcde").unwrap(),
-        expires_at_s: 1000,
-    }
+    };
+    Session { holder, expires_at_s: 1000 }
+}
+
+#[test]
+fn a_guest_s_session_is_no_user_s() {
+    let seal = Seal::new(&SessionKey::new([7; 32]));
+    let holder = Holder::Guest(Guest {
+        session: GuestSessionUuid::parse("wharf-guest-0123456789abcde").unwrap(),
+        invitation: InvitationUuid::parse("wharf-invit-0123456789abcde").unwrap(),
+    });
+    let session = Session { holder, expires_at_s: 1000 };
+    let text = seal.seal(&session, "http://a.test").unwrap();
+    assert_eq!(seal.open(&text, "http://a.test", 999), Some(session));
+    assert_eq!(seal.open(&text, "http://b.test", 999), None);
 }
 
 #[test]

@@ -6,7 +6,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use model::Level;
+use model::permission::PERMISSION_CLASS;
+use model::service_access::SERVICE_ACCESS_CLASS;
+use model::{GroupUuid, Level};
 use sea_query::{Alias, Cond, Expr, ExprTrait as _, Query, SelectStatement, SimpleExpr};
 
 use super::{Around, Rights};
@@ -22,6 +24,7 @@ pub(crate) struct Sight {
     reader: Reader,
     dialect: Dialect,
     now: String,
+    all_users: String,
     /// Those whose records are seen, and how much may be done with these.
     owners: HashMap<String, Level>,
     /// Records that links lead to.
@@ -108,6 +111,7 @@ impl Sight {
             reader: *reader,
             dialect: conn.dialect(),
             now: around.now.clone(),
+            all_users: around.all_users.clone(),
             owners: HashMap::new(),
             heads: HashMap::new(),
             hidden: HashSet::new(),
@@ -144,6 +148,12 @@ impl Sight {
             }
         }
         Ok(sight)
+    }
+
+    /// Whom something can be given to so that the reader has it: itself, and the roles that it has.
+    pub(crate) fn holders(&self) -> Vec<String> {
+        let roles = self.owners.keys().filter(|uuid| GroupUuid::parse(uuid).is_ok()).cloned();
+        roles.chain([self.reader.user.to_string(), self.all_users.clone()]).collect()
     }
 
     /// What the database speaks that it was found in.
@@ -298,21 +308,28 @@ impl Sight {
         if self.reader.is_admin {
             return Cond::all();
         }
-        let is_permission = || column(links, "link_class").eq("permission");
+        let is_of = |class: &'static str| column(links, "link_class").eq(class);
         let owned = Cond::all()
             .add(self.is_in(column(links, "owner_uuid"), self.owners.keys()))
-            .add(is_permission().not());
-        // In a query of its own, which goes over permissions alone and only where one is met: both sides of the OR
+            .add(is_of(PERMISSION_CLASS).not())
+            .add(is_of(SERVICE_ACCESS_CLASS).not());
+        // In a query of its own, which goes over links of one class and only where one is met: both sides of the OR
         // are then found by an index.
-        let seen = Cond::all()
-            .add(is_permission())
-            .add(column(links, "uuid").in_subquery(self.permissions_in_sight()));
-        Cond::any().add(owned).add(seen)
+        let given = |class, is_such| {
+            Cond::all()
+                .add(is_of(class))
+                .add(column(links, "uuid").in_subquery(self.given_in_sight(is_such)))
+        };
+        // As the indexes have it, to the letter.
+        Cond::any()
+            .add(owned)
+            .add(given(PERMISSION_CLASS, "\"grants\".\"link_class\" = 'permission'"))
+            .add(given(SERVICE_ACCESS_CLASS, "\"grants\".\"link_class\" = 'service_access'"))
     }
 
-    /// Permission links whose tail or head the reader is, or whose head it manages: because a link says so, or because
-    /// it is in what the reader manages.
-    fn permissions_in_sight(&self) -> SelectStatement {
+    /// Links that give something, and whose tail or head the reader is, or whose head it manages: because a link says
+    /// so, or because it is in what the reader manages.
+    fn given_in_sight(&self, is_such: &'static str) -> SelectStatement {
         let managed = |levels: &HashMap<String, Level>| -> Vec<String> {
             let managed = levels.iter().filter(|(_, level)| **level == Level::Manage);
             managed.map(|(uuid, _)| uuid.clone()).collect()
@@ -346,8 +363,7 @@ impl Sight {
         grants
             .column((Alias::new("grants"), Alias::new("uuid")))
             .from_as(Alias::new(Resource::Links.schema().table), Alias::new("grants"))
-            // As the index of permissions has it, to the letter.
-            .and_where(Expr::cust("\"grants\".\"link_class\" = 'permission'"))
+            .and_where(Expr::cust(is_such))
             .cond_where(any);
         grants
     }

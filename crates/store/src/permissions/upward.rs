@@ -178,7 +178,7 @@ async fn of_administrator(
 
 /// Whether the reader has what this holder of rights has: is this user or manages it, has this role, or sees into
 /// this project.
-pub(super) async fn has(
+pub(crate) async fn has(
     conn: &mut Connection,
     around: &Around,
     reader: &Reader,
@@ -205,6 +205,23 @@ pub(crate) async fn trail(
     uuid: &str,
     owner_uuid: &str,
 ) -> Result<Vec<String>, StoreError> {
+    steps(conn, uuid, Some(owner_uuid.to_owned()), 1).await
+}
+
+/// The same for who has what this holder of rights has ([`has`]).
+pub(crate) async fn trail_of_holder(
+    conn: &mut Connection,
+    holder: &str,
+) -> Result<Vec<String>, StoreError> {
+    steps(conn, holder, None, 0).await
+}
+
+async fn steps(
+    conn: &mut Connection,
+    uuid: &str,
+    owner_uuid: Option<String>,
+    itself: i32,
+) -> Result<Vec<String>, StoreError> {
     let rows = query(upward!(
         conn.dialect(),
         "SELECT groups.uuid FROM up JOIN groups ON groups.uuid = up.uuid \
@@ -213,8 +230,8 @@ pub(crate) async fn trail(
             WHERE links.link_class = 'permission'"
     ))
     .bind(uuid.to_owned())
-    .bind(Some(owner_uuid.to_owned()))
-    .bind(1)
+    .bind(owner_uuid)
+    .bind(itself)
     .fetch_all(conn)
     .await?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()

@@ -4,6 +4,7 @@
 //! where a process, a mount, a cgroup or a folder is left. Tests named `tNN_...` are the rows of
 //! the threat list (docs/testing.md) that need a whole system.
 
+mod access;
 mod app_answers;
 mod app_isolation;
 mod bad_input;
@@ -24,6 +25,7 @@ mod hosts;
 mod http2;
 mod httpbin;
 mod images;
+mod invitations;
 mod jupyter;
 mod keep;
 mod links;

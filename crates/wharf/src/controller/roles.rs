@@ -12,6 +12,7 @@ use crate::log_entries;
 use crate::log_files::LogFiles;
 use crate::metrics::{MetricsPage, Sources};
 use crate::traffic;
+use crate::visitors::SeenVisitors;
 use anyhow::{Context, Result};
 use api::Api;
 use client::Client;
@@ -50,26 +51,29 @@ impl Roles {
         let store = &keeping.store;
         let logs = LogFiles::new(data.path().join("containers"), store.clone());
         let histories = Histories::new(data.path().join("containers"));
-        let api = Api::new(
-            store.clone(),
-            settings::api(config)?,
-            blocks::served(config, &keeping.keep, &identity.secrets),
-            Arc::new(keeping.images.clone()),
-            Arc::new(logs.clone()),
-            Arc::new(histories.clone()),
-        );
-        let client = Client::in_memory(api.in_front_of(api.router()), identity.owner.clone());
-        let pages = settings::dashboard(config, data, &identity.secrets);
-        let router = api.in_front_of(api.router().merge(dashboard::router(pages, client.clone())));
-
         let registry = Registry::new();
-        let directory = RecordsDirectory::new(store.clone(), logs);
+        let directory = RecordsDirectory::new(store.clone(), logs.clone());
         let short_way = config.proxy.direct_sockets.then(|| data.path().join("containers"));
         let proxy = Arc::new(Proxy::new(
             settings::proxy(config, &identity.secrets),
             Arc::clone(&directory) as Arc<dyn proxy::Directory>,
             Arc::new(AppDial::new(registry.clone(), short_way)),
         ));
+        let api = Api::new(
+            store.clone(),
+            settings::api(config)?,
+            blocks::served(config, &keeping.keep, &identity.secrets),
+            api::Sources {
+                images: Arc::new(keeping.images.clone()),
+                logs: Arc::new(logs),
+                figures: Arc::new(histories.clone()),
+                visitors: Arc::new(SeenVisitors(Arc::clone(&proxy))),
+            },
+        );
+        let client = Client::in_memory(api.in_front_of(api.router()), identity.owner.clone());
+        let pages = settings::dashboard(config, data, &identity.secrets);
+        let router = api.in_front_of(api.router().merge(dashboard::router(pages, client.clone())));
+
         let acceptor = TunnelAcceptor::new(
             store.clone(),
             tunnel::Identity::generate().context("make the tunnels' key")?,

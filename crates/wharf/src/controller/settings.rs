@@ -7,7 +7,7 @@ use crate::edge::{CallLimits, EdgeLimits, Http2Limits, PlaceLimits};
 use crate::machine;
 use crate::secrets::Secrets;
 use anyhow::{Context, Result};
-use api::{ApiConfig, BindMounts, CollectionsConfig};
+use api::{ApiConfig, BindMounts, CollectionsConfig, InvitationsConfig};
 use cli::DEFAULT_LISTEN;
 use config::{Config, DatabaseUrl};
 use dashboard::DashboardConfig;
@@ -72,6 +72,11 @@ pub(super) fn api(config: &Config) -> Result<ApiConfig> {
         },
         handoff_ttl: config.sessions.handoff_code_lifetime,
         login_ttl: config.sessions.sign_in_link_lifetime,
+        invitations: InvitationsConfig {
+            lifetime: config.sessions.invitation_lifetime,
+            lifetime_max: config.sessions.invitation_lifetime_max,
+            uses_max: config.sessions.invitation_uses_max,
+        },
         session_ttl: config.sessions.session_lifetime,
         password_ttl: config.sessions.password_token_lifetime,
         password_tries_per_minute: config.sessions.password_tries_per_minute,

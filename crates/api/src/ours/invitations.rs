@@ -1,0 +1,169 @@
+//! Invitations to a port of a service, and the guests who came in by them; for who manages the request.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use model::{ContainerPort, FieldError, GuestSessionUuid, InvitationUuid, JsonMap, RequestUuid};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use store::{Invitation, NewInvitation};
+
+use super::handoff::{best_base, choose_port};
+use crate::call::Call;
+use crate::error::ApiError;
+use crate::resources::ByUuid;
+use crate::resources::service_access::{manageable, sharable};
+use crate::router::Api;
+
+/// Where a service host lets guests in (`proxy/invite`).
+const PATH: &str = ".wharf/invitation";
+/// Longest note, in bytes.
+const NOTE_BYTES_MAX: usize = 500;
+
+/// `POST`: `{"request_uuid", "port"?, "expires_in_s"?, "uses"?, "note"?}`. The answer is the invitation with its `url`, which is
+/// the only place where its secret ever is.
+pub(crate) async fn create(State(api): State<Api>, call: Call) -> Result<Json<Value>, ApiError> {
+    call.caller.require_unscoped("invite to a service")?;
+    let body = call.body();
+    let request = body.get("request_uuid").and_then(Value::as_str).unwrap_or_default();
+    let request = RequestUuid::parse(request)
+        .map_err(|_not_one| ApiError::field("request_uuid", "must be a container request"))?;
+    let (_, target) = sharable(&api, &call, request).await?;
+    let (asked_port, lifetime, uses_max, note) = asked(&api, body)?;
+    let port = choose_port(&target, asked_port)?;
+    let base = best_base(&api, &target, port).await?;
+    let new =
+        NewInvitation { request, port, made_by: call.caller.user.uuid, note, lifetime, uses_max };
+    let (secret, made) = api.store().create_invitation(new).await?;
+    let mut shown = shown(&made);
+    shown["url"] = format!("{base}{PATH}?code={secret}").into();
+    Ok(Json(shown))
+}
+
+type Asked = (Option<ContainerPort>, Duration, u32, String);
+
+fn asked(api: &Api, body: &JsonMap) -> Result<Asked, ApiError> {
+    let limits = &api.config().invitations;
+    let mut problems = Vec::new();
+    let given = |name: &str| body.get(name).filter(|value| !value.is_null());
+    let mut refuse = |name: &str, words: String| problems.push(FieldError::new(name, words));
+    let port = given("port").and_then(|value| {
+        let digits = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        ContainerPort::parse(&digits).map_err(|error| refuse("port", error.to_string())).ok()
+    });
+    let longest = limits.lifetime_max.as_secs();
+    let lifetime = match given("expires_in_s") {
+        None => limits.lifetime.min(limits.lifetime_max),
+        Some(value) => match value.as_u64().filter(|s| (1..=longest).contains(s)) {
+            Some(seconds) => Duration::from_secs(seconds),
+            None => {
+                refuse(
+                    "expires_in_s",
+                    format!("must be from 1 to {longest} (Sessions.InvitationLifetimeMax)"),
+                );
+                limits.lifetime
+            }
+        },
+    };
+    let most = limits.uses_max;
+    let uses = match given("uses") {
+        None => 1,
+        Some(value) => {
+            let uses = value.as_u64().and_then(|uses| u32::try_from(uses).ok());
+            uses.filter(|uses| (1..=most).contains(uses)).unwrap_or_else(|| {
+                refuse("uses", format!("must be from 1 to {most} (Sessions.InvitationUsesMax)"));
+                1
+            })
+        }
+    };
+    let note = match given("note") {
+        None => String::new(),
+        Some(Value::String(note)) if note.len() <= NOTE_BYTES_MAX => note.clone(),
+        Some(_) => {
+            refuse("note", format!("must be text of at most {NOTE_BYTES_MAX} bytes"));
+            String::new()
+        }
+    };
+    if problems.is_empty() { Ok((port, lifetime, uses, note)) } else { Err(problems.into()) }
+}
+
+fn shown(invitation: &Invitation) -> Value {
+    let mut shown = serde_json::to_value(invitation).unwrap_or_default();
+    // A number, as in links.
+    shown["port"] = invitation.port.get().into();
+    shown
+}
+
+#[derive(Deserialize)]
+pub(crate) struct OfRequest {
+    request_uuid: String,
+}
+
+/// `GET ?request_uuid=`: `{"items": [{…, "guests": [{"uuid", "created_at", "address"}]}]}`, those that expired lately among them.
+pub(crate) async fn list(
+    State(api): State<Api>,
+    Query(of): Query<OfRequest>,
+    call: Call,
+) -> Result<Json<Value>, ApiError> {
+    call.caller.require_unscoped("see invitations")?;
+    let request = RequestUuid::parse(&of.request_uuid)
+        .map_err(|_not_one| ApiError::field("request_uuid", "must be a container request"))?;
+    manageable(&api, &call, request).await?;
+    let guests = api.store().guests_of(request).await?;
+    let items: Vec<Value> = api
+        .store()
+        .invitations_of(request)
+        .await?
+        .iter()
+        .map(|invitation| {
+            let mut item = shown(invitation);
+            let theirs = guests.iter().filter(|guest| guest.invitation_uuid == invitation.uuid);
+            item["guests"] = theirs.map(|guest| json!(guest)).collect();
+            item
+        })
+        .collect();
+    Ok(Json(json!({ "items": items })))
+}
+
+/// `DELETE`: takes an invitation back; the sessions made with it end at once.
+pub(crate) async fn remove(
+    State(api): State<Api>,
+    Path(path): Path<ByUuid>,
+    call: Call,
+) -> Result<Json<Value>, ApiError> {
+    let no_such = || ApiError::no_such("invitation", &path.uuid);
+    let uuid = InvitationUuid::parse(&path.uuid).map_err(|_not_one| no_such())?;
+    let found = api.store().invitation(uuid).await?.ok_or_else(no_such)?;
+    ensure_managed(&api, &call, &found, no_such).await?;
+    api.store().delete_invitation(uuid).await?;
+    Ok(Json(shown(&found)))
+}
+
+/// `DELETE guest_sessions/{uuid}`: signs one guest out.
+pub(crate) async fn sign_out(
+    State(api): State<Api>,
+    Path(path): Path<ByUuid>,
+    call: Call,
+) -> Result<Json<Value>, ApiError> {
+    let no_such = || ApiError::no_such("session of a guest", &path.uuid);
+    let uuid = GuestSessionUuid::parse(&path.uuid).map_err(|_not_one| no_such())?;
+    let found = api.store().invitation_of_guest(uuid).await?.ok_or_else(no_such)?;
+    ensure_managed(&api, &call, &found, no_such).await?;
+    api.store().delete_guest(uuid).await?;
+    Ok(Json(json!({})))
+}
+
+/// To others there is no such thing.
+async fn ensure_managed(
+    api: &Api,
+    call: &Call,
+    invitation: &Invitation,
+    no_such: impl Fn() -> ApiError,
+) -> Result<(), ApiError> {
+    call.caller.require_unscoped("take back invitations")?;
+    match manageable(api, call, invitation.request_uuid).await {
+        Err(ApiError::NotFound(_) | ApiError::Forbidden(_)) => Err(no_such()),
+        other => other,
+    }
+}
