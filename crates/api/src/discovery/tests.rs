@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::body::Body;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use history::{Series, Span, Usage};
 use http::{Method, Request, StatusCode};
 use keep::{Keep, KeepOptions};
 use model::{ContainerUuid, ServiceDomain};
@@ -18,8 +19,8 @@ use tower::ServiceExt as _;
 use super::describe;
 use crate::public_url::PublicUrl;
 use crate::{
-    Api, ApiConfig, Blocks, ByteStream, ImageFault, ImageSummary, Images, LogQuery, LogSource,
-    ResolvedImage,
+    Api, ApiConfig, Blocks, ByteStream, ContainerFigures, FigureSource, ImageFault, ImageSummary,
+    Images, LogQuery, LogSource, ResolvedImage,
 };
 
 struct Nothing;
@@ -44,6 +45,25 @@ impl Images for Nothing {
     }
     fn remove<'a>(&'a self, _name: &'a str) -> BoxFuture<'a, Result<bool, String>> {
         async { Ok(false) }.boxed()
+    }
+}
+
+impl FigureSource for Nothing {
+    fn of<'a>(
+        &'a self,
+        _container: &'a ContainerUuid,
+        span: Span,
+    ) -> BoxFuture<'a, Result<ContainerFigures, String>> {
+        let (usage, traffic) = (Series::empty(span, 0), Series::empty(span, 0));
+        async { Ok(ContainerFigures { usage, traffic }) }.boxed()
+    }
+
+    fn usages(
+        &self,
+        containers: Vec<ContainerUuid>,
+        span: Span,
+    ) -> BoxFuture<'_, Result<Vec<Series<Usage>>, String>> {
+        async move { Ok(containers.iter().map(|_| Series::empty(span, 0)).collect()) }.boxed()
     }
 }
 
@@ -108,7 +128,8 @@ async fn api() -> (axum::Router, String) {
         NewToken { owner: root, scopes: vec!["all".to_owned()], expires_at: None, made_by: root };
     let (token, _) = store.create_token(new).await.unwrap();
     let blocks = Blocks { keep: Keep::new(Vec::new(), KeepOptions::default()), signer: None };
-    let api = Api::new(store, config(), blocks, Arc::new(Nothing), Arc::new(Nothing));
+    let api =
+        Api::new(store, config(), blocks, Arc::new(Nothing), Arc::new(Nothing), Arc::new(Nothing));
     (api.router(), token.expose())
 }
 
