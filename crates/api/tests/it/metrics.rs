@@ -17,7 +17,7 @@ async fn figures_come_as_series_with_gaps_to_whoever_may_read_the_logs() {
         let quarter = of("").await;
         assert_eq!(quarter, of("?range=15m").await);
         assert_eq!(quarter["container_uuid"], uuids[1]);
-        assert_eq!(quarter["start"], "2026-12-03T07:45:00.000000000Z");
+        assert_eq!(quarter["start"], "2026-12-03T11:45:00.000000000Z");
         assert_eq!((&quarter["period_seconds"], &quarter["range"]), (&json!(5), &json!("15m")));
         let last = |series: &Value| series.as_array().unwrap().last().unwrap().clone();
         for (name, expected) in [

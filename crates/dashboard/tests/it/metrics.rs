@@ -4,15 +4,18 @@ use axum::http::StatusCode;
 use model::metrics::{ByClass, ContainerMetrics, Quantiles, RecentUsage};
 use serde_json::json;
 
-use crate::fake_api::{CONTAINER, REQUEST, TIME, container, request};
+use crate::fake_api::{CONTAINER, REQUEST, container, request};
 use crate::site::Site;
+
+/// Two seconds after its start.
+const READY: &str = "2026-11-23T20:58:47.123456789Z";
 
 /// A running service; three slots, of which the middle one was not measured.
 fn measured() -> Site {
     let site = Site::new();
     let running = request(1, "burner", &json!({ "80": { "label": "Web", "access": "private" } }));
     let mut records = site.api.records();
-    records.containers = vec![container(&running, "Running", Some(TIME))];
+    records.containers = vec![container(&running, "Running", Some(READY))];
     records.requests = vec![running];
     let uuid = CONTAINER.parse().unwrap();
     records.metrics = Some(ContainerMetrics {

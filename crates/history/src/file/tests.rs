@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{Traffic, Usage};
 
-/// Some time in November 2026, at the beginning of a week's slot.
+/// 2026-12-03 12:00 UTC, where a slot of every span begins.
 const NOON_S: u64 = 1_796_299_200;
 
 fn used(cpu_us: u64) -> Usage {

@@ -54,7 +54,7 @@ async fn refusals_are_counted_by_reason_and_those_of_a_service_as_its_answers() 
         let all = world.proxy.refusals();
         all.into_iter().find(|(words, _)| *words == reason).unwrap().1
     };
-    assert_eq!(world.send(&request("GET", HOST, "/", "")).await.status, 401);
+    assert_eq!(world.send(&request("GET", HOST, "/", "")).await.status, 403);
     let nobody = "nobody.containers.localhost";
     assert_eq!(world.send(&request("GET", nobody, "/", "")).await.status, 404);
     assert_eq!((refused(&world, "denied"), refused(&world, "not found")), (1, 1));
