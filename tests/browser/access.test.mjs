@@ -43,7 +43,7 @@ async function share(page, who, port) {
 function openSocket(page) {
   return page.evaluate(() => new Promise((resolve, reject) => {
     const socket = new WebSocket(`ws://${location.host}/ws`);
-    window.closed = new Promise((closed) => (socket.onclose = (event) => closed(event.code)));
+    window.ended = new Promise((ended) => (socket.onclose = (event) => ended(event.code)));
     [socket.onopen, socket.onerror] = [() => resolve(), () => reject(new Error("no socket"))];
   }));
 }
@@ -65,7 +65,7 @@ test("check 16: a colleague is refused, gets in after sharing, and is out with a
   await hers.getByText("may open port 8080").waitFor();
   await hers.getByText("Private: you and 1 other").first().waitFor();
   // It appears on his page by itself, one port to click and the other with a reason.
-  await his.getByText("shared notebook").waitFor({ timeout: 5000 });
+  await his.getByRole("link", { name: "shared notebook", exact: true }).waitFor({ timeout: 5000 });
   await his.goto(`${wharf.url}/services/${service.uuid}`);
   await his.getByText("not opened to you: ask its owner").waitFor();
   assert.equal(await his.getByRole("link", { name: /Open Other/ }).count(), 0);
@@ -82,7 +82,7 @@ test("check 16: a colleague is refused, gets in after sharing, and is out with a
   const begin = Date.now();
   await hers.getByRole("button", { name: "Take back from bob Test" }).click();
   await hers.getByText("Nobody yet besides you").waitFor();
-  assert.equal(await app.evaluate(() => window.closed), 1008);
+  assert.equal(await app.evaluate(() => window.ended), 1008);
   assert.ok(Date.now() - begin < 5000, `${Date.now() - begin} ms`);
   assert.equal((await app.goto(wharf.address(service, 8080))).status(), 403);
   await context.close();
@@ -108,7 +108,7 @@ test("somebody who may only read is told why there is no button, and whom to ask
 test("check 17: an invitation lets a guest in once, without an account and without script, until it is taken back", async () => {
   const service = await adasService("open house");
   const { page: hers } = await as(ada, `/services/${service.uuid}/access`, { javaScriptEnabled: false });
-  await hers.getByLabel("Note").fill("Review on Friday");
+  await hers.getByRole("textbox", { name: "Note" }).fill("Review on Friday");
   await hers.getByRole("button", { name: "Make a link" }).click();
   const url = (await hers.locator("[role=status] code").textContent()).trim();
   assert.match(url, /\/\.wharf\/invitation\?code=wc1_[\w-]{43}$/);
@@ -137,7 +137,7 @@ test("check 17: an invitation lets a guest in once, without an account and witho
   await hers.reload();
   await hers.getByText("A guest from 127.0.0.1").waitFor();
   await hers.getByRole("button", { name: "Take back Review on Friday" }).click();
-  assert.equal(await guest.evaluate(() => window.closed), 1008);
+  assert.equal(await guest.evaluate(() => window.ended), 1008);
   assert.equal((await guest.goto(wharf.address(service, 8080))).status(), 403);
 });
 
@@ -176,12 +176,12 @@ test("check 15: a name that is moved leads to the new service at once, and what 
   await app.goto(`${wharf.url}/open?host=${host}&path=/`);
   await app.getByText("GET / HTTP/1.1").waitFor();
   await openSocket(app);
-  await page.getByLabel("Name").fill("moving");
+  await page.getByRole("textbox", { name: "Name" }).fill("moving");
   await page.getByLabel("Leads to").selectOption(`${second.uuid} 8080`);
   await page.getByRole("button", { name: "Set", exact: true }).click();
   await page.getByText("1 connection is open to that service.").waitFor();
   await page.getByRole("button", { name: "Move it" }).click();
-  assert.equal(await app.evaluate(() => window.closed), 1008);
+  assert.equal(await app.evaluate(() => window.ended), 1008);
   await page.getByRole("link", { name: "second" }).waitFor();
   assert.equal((await app.goto(`http://${host}/`)).status(), 200);
 });
