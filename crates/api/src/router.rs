@@ -8,6 +8,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, delete, get, post};
 use axum::{Router, body::Body};
 use http::{HeaderValue, Method, StatusCode, header};
+use model::ContainerUuid;
 use store::Store;
 use tokio::sync::Semaphore;
 use tower::ServiceBuilder;
@@ -17,6 +18,7 @@ use crate::config::ApiConfig;
 use crate::error::ApiError;
 use crate::images::Images;
 use crate::logs::LogSource;
+use crate::ours::connections::OpenSockets;
 use crate::sign_in::Passwords;
 use crate::webdav::locks::Locks;
 use crate::{discovery, method_override, ours, request_id, resources, websocket};
@@ -40,6 +42,7 @@ struct Inner {
     openid_turns: Semaphore,
     sockets: Arc<Semaphore>,
     locks: Locks,
+    open_sockets: Option<Arc<dyn OpenSockets>>,
 }
 
 impl std::fmt::Debug for Api {
@@ -71,7 +74,22 @@ impl Api {
             openid_turns,
             sockets,
             locks,
+            open_sockets: None,
         }))
+    }
+
+    /// The same with somebody who knows what is open to services; to be said before it is cloned.
+    #[must_use]
+    pub fn with_open_sockets(mut self, open_sockets: Arc<dyn OpenSockets>) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            inner.open_sockets = Some(open_sockets);
+        }
+        self
+    }
+
+    /// WebSockets and raw connections that are open to a container.
+    pub(crate) fn n_open_sockets(&self, container: ContainerUuid) -> u32 {
+        self.0.open_sockets.as_ref().map_or(0, |sockets| sockets.n_open(container))
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -140,6 +158,11 @@ impl Api {
             .route("/wharf/v1/healthz", get(ours::status::healthz))
             .route("/wharf/v1/status", get(ours::status::status))
             .route("/wharf/v1/events", get(ours::events::events))
+            .route(
+                "/wharf/v1/container_requests/{uuid}/connections",
+                get(ours::connections::connections),
+            )
+            .route("/wharf/v1/container_requests/{uuid}/extend", post(ours::extend::extend))
             .route("/wharf/v1/handoff", post(ours::handoff::handoff))
             .route("/wharf/v1/login_links", post(ours::login::create))
             .route("/wharf/v1/login_links/redeem", post(ours::login::redeem))

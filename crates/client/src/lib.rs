@@ -9,6 +9,7 @@
 //! Start reading at [`Client`]; one file per kind of record follows.
 
 pub use bytes::Bytes;
+pub use lives::{Connections, ContainerLife};
 
 mod body;
 mod brief;
@@ -20,6 +21,7 @@ mod handoff;
 mod images;
 mod links;
 mod list;
+mod lives;
 mod logs;
 mod openid;
 mod requests;

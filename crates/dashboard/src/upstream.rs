@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use client::{
-    BodyStream, Client, ClientError, Deadlines, ListQuery, LogSelection, LogStreamName, NewToken,
+    BodyStream, Client, ClientError, ContainerLife, Deadlines, ListQuery, LogSelection,
+    LogStreamName, NewToken,
 };
-use futures_util::future::{join, try_join4};
+use futures_util::future::{join3, try_join4};
 use futures_util::{Stream, StreamExt as _};
 use model::{
     ApiToken, Container, ContainerPort, ContainerRequest, ContainerUuid, Link, LinkUuid,
-    RequestUuid, ServiceDomain, Timestamp, TokenUuid, User, UserUuid,
+    RequestState, RequestUuid, ServiceDomain, Timestamp, TokenUuid, User, UserUuid,
 };
 use tokio::time::timeout;
 
@@ -48,6 +49,17 @@ pub(crate) enum UpstreamError {
     Unavailable(String),
 }
 
+impl UpstreamError {
+    /// For a sentence.
+    pub(crate) fn words(&self) -> &str {
+        match self {
+            Self::SignedOut => "you are signed out",
+            Self::NotFound => "it is not there, or you may not see it",
+            Self::Refused(words) | Self::Unavailable(words) => words,
+        }
+    }
+}
+
 impl From<ClientError> for UpstreamError {
     fn from(error: ClientError) -> Self {
         match error.status() {
@@ -70,6 +82,8 @@ pub(crate) struct Records {
     requests: Vec<ContainerRequest>,
     containers: Vec<Container>,
     host_names: Vec<Link>,
+    /// Of the only container, where there is one that runs.
+    life: Option<ContainerLife>,
 }
 
 impl Records {
@@ -83,7 +97,8 @@ impl Records {
             .map(|request| {
                 // Several requests can share one container, so it is copied, not taken.
                 let container = request.container_uuid.and_then(|uuid| containers.get_mut(&uuid));
-                Service::new(request, container.cloned(), names, domain, me)
+                let service = Service::new(request, container.cloned(), names, domain, me);
+                Service { life: self.life.clone(), ..service }
             })
             .collect()
     }
@@ -146,7 +161,7 @@ impl Upstream {
             let query = ListQuery::default().filter("uuid", "in", missing.to_vec()).limit(100);
             containers.extend(client.list_containers_briefly(query).await?);
         }
-        Ok(Records { requests, containers, host_names })
+        Ok(Records { requests, containers, host_names, life: None })
     }
 
     /// One request and what belongs to it.
@@ -158,8 +173,16 @@ impl Upstream {
                 None => Ok(Vec::new()),
             }
         };
-        let (containers, host_names) = join(container, self.client.hostnames_of(&[uuid])).await;
-        Ok(Records { requests: vec![request], containers: containers?, host_names: host_names? })
+        let life = async {
+            let alive = request.container_uuid.filter(|_| request.state == RequestState::Committed);
+            // A page without it is better than no page.
+            self.client.get_life(alive?).await.ok()
+        };
+        let uuids = [uuid];
+        let host_names = self.client.hostnames_of(&uuids);
+        let (containers, host_names, life) = join3(container, host_names, life).await;
+        let (containers, host_names) = (containers?, host_names?);
+        Ok(Records { requests: vec![request], containers, host_names, life })
     }
 
     /// A log, to its end or as it comes.
@@ -175,6 +198,11 @@ impl Upstream {
     pub(crate) async fn stop(&self, uuid: RequestUuid) -> Result<(), UpstreamError> {
         self.client.cancel_request(uuid).await?;
         Ok(())
+    }
+
+    /// WebSockets and raw connections that are open to a service; `None` where that cannot be said.
+    pub(crate) async fn n_sockets(&self, uuid: RequestUuid) -> Option<u32> {
+        self.client.connections(uuid).await.ok().map(|open| open.sockets)
     }
 
     /// The last lines of a request's log; `None` when it cannot be read in time.

@@ -45,6 +45,7 @@ mod pump;
 mod relay;
 mod socket;
 mod tcp;
+mod uses;
 mod visit;
 
 mod access_log;
@@ -64,3 +65,4 @@ pub use directory::{
 pub use peer::{Farewell, Peer};
 pub use proxy::Proxy;
 pub use upstream::answer::AnswerError;
+pub use uses::{ContainerUse, Uses};

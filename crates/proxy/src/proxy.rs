@@ -33,6 +33,7 @@ use crate::session::seal::Seal;
 use crate::tenant::{self, Tenants};
 use crate::upstream::http2::Http2Pool;
 use crate::upstream::pool::Pool;
+use crate::uses::Uses;
 
 /// Serves service hosts. Clones are handles to the same proxy.
 #[derive(Clone)]
@@ -157,6 +158,11 @@ impl Proxy {
         } else {
             peer.ip()
         }
+    }
+
+    /// Which containers are used.
+    pub fn uses(&self) -> Uses {
+        self.shared.budgets.uses.clone()
     }
 
     /// A request that is not the proxy's to answer wants its part of the same machine.

@@ -72,8 +72,8 @@ where
 {
     /// `early` goes to the client before anything that is read from the app.
     pub(crate) fn new(client: A, app: B, early: &[u8]) -> Self {
-        let back = Direction { kept: early.to_vec(), ..Direction::default() };
-        let (there, stall) = (Direction::default(), Stall::default());
+        let back = Direction { kept: early.to_vec(), counts: true, ..Direction::default() };
+        let (there, stall) = (Direction { counts: true, ..Direction::default() }, Stall::default());
         Self { client, app, there, back, stall, n_moves_seen: 0 }
     }
 
@@ -83,7 +83,16 @@ where
         let mut frames = Frames::default();
         frames.pass(early);
         pump.back.frames = Some(frames);
+        // What the client says is use; what the app sends, and what keeps the socket alive, is none.
+        pump.there.frames = Some(Frames::default());
+        pump.back.counts = false;
         pump
+    }
+
+    /// Whether somebody has used the app since this was last asked.
+    fn take_was_used(&mut self) -> bool {
+        let there = self.there.take_was_used();
+        self.back.take_was_used() || there
     }
 
     /// Runs until both directions have ended, one side breaks off, the client stalls, or access is withdrawn.
@@ -146,7 +155,11 @@ where
         let this = self.get_mut();
         if let Some(pump) = &mut this.pump {
             if Pin::new(&mut this.lease.revoked).poll(cx).is_pending() {
-                let ended = ready!(pump.poll(cx, this.lease.stall_timeout));
+                let polled = pump.poll(cx, this.lease.stall_timeout);
+                if pump.take_was_used() {
+                    this.lease.place.note_use();
+                }
+                let ended = ready!(polled);
                 if let Err(error) = ended {
                     this.lease.broke_off(&error);
                 }
@@ -171,13 +184,23 @@ struct Direction {
     needs_flush: bool,
     has_ended: bool,
     is_done: bool,
-    /// Where a frame may be put in between; counts what was read.
+    /// Where a frame may be put in between, and whether it is data; counts what was read.
     frames: Option<Frames>,
+    /// Whether what passes is use of the app.
+    counts: bool,
+    /// Whether something has passed since it was last asked.
+    was_used: bool,
     /// Writes that took something.
     n_moves: u64,
 }
 
 impl Direction {
+    fn take_was_used(&mut self) -> bool {
+        let passed = std::mem::take(&mut self.was_used);
+        let is_data = self.frames.as_mut().is_none_or(Frames::take_has_data);
+        self.counts && passed && is_data
+    }
+
     /// Whether there is something that its target does not take.
     fn is_blocked(&self) -> bool {
         !self.is_done && (!self.kept.is_empty() || self.needs_flush || self.has_ended)
@@ -234,6 +257,7 @@ impl Direction {
         if let Some(frames) = &mut self.frames {
             frames.pass(rest);
         }
+        self.was_used |= !rest.is_empty();
         self.needs_flush |= !rest.is_empty();
         while !rest.is_empty() {
             match Pin::new(&mut *to).poll_write(cx, rest)? {

@@ -25,6 +25,7 @@ mod secrets;
 mod service_manager;
 mod supervisors;
 mod up;
+mod uses;
 
 use cli::{Cli, Command, RoleCommand, SharedArgs};
 use std::process::ExitCode;

@@ -7,8 +7,10 @@ use axum::response::Response;
 use maud::{Markup, html};
 use model::{Timestamp, UserUuid};
 
+use super::extend::near;
 use super::problem::NoPage;
 use super::signed_in::SignedIn;
+use super::stop_many::may_stop;
 use crate::app::App;
 use crate::html::layout::{Live, Place};
 use crate::html::parts;
@@ -24,6 +26,9 @@ struct Shown<'s> {
     now: Timestamp,
     /// Names of those whose services are among the shown ones; empty where all are one's own.
     people: &'s HashMap<UserUuid, String>,
+    is_admin: bool,
+    /// Whether several can be chosen, to be stopped together.
+    choosing: bool,
 }
 
 pub(crate) async fn page(
@@ -43,12 +48,17 @@ pub(crate) async fn page(
             a.button.end href="/launch" { "Launch a service" }
         }
         @if !services.is_empty() { (tools(&wanted, &services, me.user.is_admin)) }
-        div #services data-live { (list(&wanted, services, &people)) }
+        div #services data-live { (list(&wanted, services, &people, me.user.is_admin)) }
     };
     Ok(me.page("Services", Place::Services, Live::Events, body))
 }
 
-fn list(wanted: &Wanted, services: Vec<Service>, people: &HashMap<UserUuid, String>) -> Markup {
+fn list(
+    wanted: &Wanted,
+    services: Vec<Service>,
+    people: &HashMap<UserUuid, String>,
+    is_admin: bool,
+) -> Markup {
     let is_new_here = services.is_empty();
     let looked_at_all = services.len() < REQUESTS_MAX;
     let in_scope: Vec<Service> = services.into_iter().filter(|it| wanted.in_scope(it)).collect();
@@ -61,12 +71,15 @@ fn list(wanted: &Wanted, services: Vec<Service>, people: &HashMap<UserUuid, Stri
         shown.into_iter().partition(|service| service.state.is_over());
     let (without, with_ports): (Vec<&Service>, Vec<&Service>) =
         live.into_iter().partition(|service| service.ports.is_empty());
-    let how = Shown { now: crate::app::App::now(), people };
+    let n_stoppable = with_ports.iter().chain(&without).filter(|it| may_stop(it, is_admin)).count();
+    let choosing = n_stoppable > 1;
+    let how = Shown { now: crate::app::App::now(), people, is_admin, choosing };
     html! {
         @if !counts.is_empty() { (count_links(wanted, &counts)) }
         @if is_new_here { (empty()) }
         @else if n == 0 { (nothing_found(wanted)) }
         @else if n_live == 0 { (nothing_runs()) }
+        form method="get" action="/stop" {
         @if !with_ports.is_empty() {
             @if with_ports.len() > CARDS_MAX {
                 ul.rows.dense aria-label="Running services" { @for service in with_ports { (dense_row(service, &how)) } }
@@ -77,6 +90,8 @@ fn list(wanted: &Wanted, services: Vec<Service>, people: &HashMap<UserUuid, Stri
         @if !without.is_empty() {
             h2 { "Running without published ports" }
             ul.rows { @for service in without { (row(service, &how)) } }
+        }
+        @if choosing { p.choose-foot { button.plain type="submit" { "Stop the chosen ones…" } } }
         }
         @if !over.is_empty() {
             h2 { "No longer running" }
@@ -165,7 +180,9 @@ fn card(service: &Service, how: &Shown<'_>) -> Markup {
                     (state_line(service, &how.now))
                 }
                 (parts::ports(service))
+                (near(service))
                 p.card-foot {
+                    (choose(service, how))
                     (owner(service, how))
                     a href=(format!("/services/{uuid}")) { "Details" span.unseen { " of " (service.name()) } }
                     a href=(format!("/services/{uuid}/logs")) { "Logs" span.unseen { " of " (service.name()) } }
@@ -186,14 +203,28 @@ fn dense_row(service: &Service, how: &Shown<'_>) -> Markup {
             div.who {
                 h2 { a href=(format!("/services/{uuid}")) { (service.name()) } }
                 (state_line(service, &how.now))
+                (near(service))
             }
             (parts::buttons(service))
             p.more {
+                (choose(service, how))
                 (owner(service, how))
                 a href=(format!("/services/{uuid}/logs")) { "Logs" span.unseen { " of " (service.name()) } }
                 @if service.state.can_stop() {
                     a.quiet href=(format!("/services/{uuid}/stop")) { "Stop" span.unseen { " " (service.name()) } }
                 }
+            }
+        }
+    }
+}
+
+/// A box to choose it with, for whoever may stop it.
+fn choose(service: &Service, how: &Shown<'_>) -> Markup {
+    html! {
+        @if how.choosing && may_stop(service, how.is_admin) {
+            label.choose {
+                input type="checkbox" name="uuid" value=(service.request.uuid);
+                span.unseen { "Choose " (service.name()) }
             }
         }
     }
@@ -221,6 +252,7 @@ fn row(service: &Service, how: &Shown<'_>) -> Markup {
     let uuid = service.request.uuid;
     html! {
         li.row data-key=(uuid) {
+            (choose(service, how))
             a.row-name href=(format!("/services/{uuid}")) { (service.name()) }
             (owner(service, how))
             (state_line(service, &how.now))

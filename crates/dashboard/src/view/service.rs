@@ -1,5 +1,6 @@
 //! One service as the pages show it: request, container and host names put together.
 
+use client::ContainerLife;
 use model::{
     Access, Container, ContainerPort, ContainerRequest, ContainerState, Link, PublishedPort,
     ServiceDomain, UserUuid,
@@ -20,6 +21,10 @@ pub(crate) struct Service {
     pub(crate) host_names: Vec<Link>,
     /// Whether the person who looks submitted it.
     pub(crate) mine: bool,
+    /// When it was last used and when it ends by itself; only on its own pages.
+    pub(crate) life: Option<ContainerLife>,
+    /// WebSockets and raw connections that are open to it, where that is known; only on its own pages.
+    pub(crate) n_sockets: Option<u32>,
 }
 
 /// One published port as something to click.
@@ -64,7 +69,7 @@ impl Service {
         let own = |link: &&Link| link.head_uuid.as_deref() == Some(request.uuid.as_str());
         let host_names = host_names.iter().filter(own).cloned().collect();
         let mine = request.modified_by_user_uuid == me;
-        Self { request, container, state, ports, host_names, mine }
+        Self { request, container, state, ports, host_names, mine, life: None, n_sockets: None }
     }
 
     /// The name, or the identifier for those without one.
@@ -98,13 +103,16 @@ fn can_open(
 ) -> Result<(), String> {
     let running = container.is_some_and(|c| c.state == ContainerState::Running);
     match state {
+        State::Ready | State::NotAnswering if entry.silent_since.is_some() => {
+            Err(format!("nothing listens on port {number} any more"))
+        }
         State::Ready | State::Starting if running && entry.is_ready() => Ok(()),
-        State::Ready | State::Starting if running => {
+        State::Ready | State::Starting | State::NotAnswering if running => {
             Err(format!("opens as soon as port {number} answers"))
         }
         State::Queued => Err("opens once the service has started".to_owned()),
         State::Draft => Err("the request is not committed".to_owned()),
-        State::Ready | State::Starting | State::Running => {
+        State::Ready | State::Starting | State::NotAnswering | State::Running => {
             Err("opens once the service has started".to_owned())
         }
         State::Stopping => Err("the service is stopping".to_owned()),
@@ -120,7 +128,11 @@ fn can_open(
 pub(crate) fn home_order(services: &mut [Service]) {
     services.sort_by(|a, b| {
         let rank = |s: &Service| match (s.state.is_over(), s.ports.is_empty()) {
-            (false, false) if matches!(s.state, State::Starting | State::Ready) => 0,
+            (false, false)
+                if matches!(s.state, State::Starting | State::Ready | State::NotAnswering) =>
+            {
+                0
+            }
             (false, false) => 1,
             (false, true) => 2,
             (true, _) => 3,

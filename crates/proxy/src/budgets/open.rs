@@ -8,6 +8,7 @@ use limits::Tick;
 use super::{Address, Budgets, Exceeded, GrantBudgets, Limit};
 use crate::grants::Grant;
 use crate::peer::Peer;
+use crate::uses::Use;
 
 /// A request's place among the open ones of its address, and of its service and user once they are known. Goes where
 /// the answer goes, and is given up with it.
@@ -15,6 +16,8 @@ use crate::peer::Peer;
 pub(crate) struct Open {
     address: Arc<Address>,
     grant: Option<Arc<Grant>>,
+    /// Whether it is use of the service for as long as it is open.
+    is_use: bool,
 }
 
 impl Open {
@@ -23,7 +26,7 @@ impl Open {
         if !address.budget.open.enter(budgets.address_open_max) {
             return Err(full(Limit::OpenOfAddress));
         }
-        Ok(Self { address: Arc::clone(address), grant: None })
+        Ok(Self { address: Arc::clone(address), grant: None, is_use: false })
     }
 
     /// Counts the request for its user and service, and takes a place among their open ones; answers how long it must
@@ -34,7 +37,7 @@ impl Open {
         budgets: &Budgets,
         now: Tick,
     ) -> Result<Duration, Exceeded> {
-        let GrantBudgets { service, user } = &grant.budgets;
+        let GrantBudgets { service, user, used: _ } = &grant.budgets;
         let mut turn = Duration::ZERO;
         if let Some(user) = user {
             turn = budgets.of_users.take(user, now, Limit::RequestsOfUser)?;
@@ -54,12 +57,27 @@ impl Open {
         }
         entered.map(|of_service| turn.max(of_service))
     }
+
+    /// The service is used for as long as it is open.
+    pub(crate) fn count_as_use(&mut self) {
+        if let Some(grant) = self.grant.as_ref().filter(|_| !self.is_use) {
+            grant.budgets.used.begin_request();
+            self.is_use = true;
+        }
+    }
+
+    fn used(&self) -> Option<&Use> {
+        self.grant.as_ref().map(|grant| &*grant.budgets.used)
+    }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
         self.address.budget.open.leave();
         let Some(grant) = &self.grant else { return };
+        if self.is_use {
+            grant.budgets.used.end_request();
+        }
         grant.budgets.service.open.leave();
         if let Some(user) = &grant.budgets.user {
             user.open.leave();
@@ -70,7 +88,7 @@ impl Drop for Open {
 /// What a socket occupies while it is open: its place, and the connection that it lives in.
 #[derive(Debug)]
 pub(crate) struct SocketPlace {
-    _open: Open,
+    open: Open,
     pub(crate) peer: Peer,
 }
 
@@ -78,12 +96,25 @@ impl SocketPlace {
     pub(crate) fn new(open: Open, peer: &Peer) -> Self {
         // Bounded by the open ones of the address.
         let _entered = peer.sockets().enter(u32::MAX);
-        Self { _open: open, peer: peer.clone() }
+        if let Some(used) = open.used() {
+            used.open_socket();
+        }
+        Self { open, peer: peer.clone() }
+    }
+
+    /// Its service is used now.
+    pub(crate) fn note_use(&self) {
+        if let Some(used) = self.open.used() {
+            used.note();
+        }
     }
 }
 
 impl Drop for SocketPlace {
     fn drop(&mut self) {
+        if let Some(used) = self.open.used() {
+            used.close_socket();
+        }
         self.peer.sockets().leave();
     }
 }

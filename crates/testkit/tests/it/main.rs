@@ -27,6 +27,7 @@ mod images;
 mod jupyter;
 mod keep;
 mod links;
+mod lives;
 mod official_clients;
 mod openid;
 mod oracle;

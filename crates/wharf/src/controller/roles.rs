@@ -9,6 +9,7 @@ use crate::directory::RecordsDirectory;
 use crate::edge::Rooms;
 use crate::log_entries;
 use crate::log_files::LogFiles;
+use crate::uses;
 use anyhow::{Context, Result};
 use api::Api;
 use client::Client;
@@ -44,25 +45,26 @@ impl Roles {
     ) -> Result<Self> {
         let store = &keeping.store;
         let logs = LogFiles::new(data.path().join("containers"), store.clone());
-        let api = Api::new(
-            store.clone(),
-            settings::api(config)?,
-            blocks::served(config, &keeping.keep, &identity.secrets),
-            Arc::new(keeping.images.clone()),
-            Arc::new(logs.clone()),
-        );
-        let client = Client::in_memory(api.in_front_of(api.router()), identity.owner.clone());
-        let pages = settings::dashboard(config, data, &identity.secrets);
-        let router = api.in_front_of(api.router().merge(dashboard::router(pages, client.clone())));
-
         let registry = Registry::new();
-        let directory = RecordsDirectory::new(store.clone(), logs);
+        let directory = RecordsDirectory::new(store.clone(), logs.clone());
         let short_way = config.proxy.direct_sockets.then(|| data.path().join("containers"));
         let proxy = Arc::new(Proxy::new(
             settings::proxy(config, &identity.secrets),
             Arc::clone(&directory) as Arc<dyn proxy::Directory>,
             Arc::new(AppDial::new(registry.clone(), short_way)),
         ));
+        let api = Api::new(
+            store.clone(),
+            settings::api(config)?,
+            blocks::served(config, &keeping.keep, &identity.secrets),
+            Arc::new(keeping.images.clone()),
+            Arc::new(logs),
+        )
+        .with_open_sockets(Arc::new(uses::OpenOf(proxy.uses())));
+        let client = Client::in_memory(api.in_front_of(api.router()), identity.owner.clone());
+        let pages = settings::dashboard(config, data, &identity.secrets);
+        let router = api.in_front_of(api.router().merge(dashboard::router(pages, client.clone())));
+
         let acceptor = TunnelAcceptor::new(
             store.clone(),
             tunnel::Identity::generate().context("make the tunnels' key")?,
@@ -70,6 +72,8 @@ impl Roles {
             config.services.service_domain.clone(),
             registry.clone(),
         );
+        let interval = config.lifetimes.use_interval;
+        work.spawn("uses", uses::tell(proxy.uses(), store.clone(), interval, work.token()));
         let kept = Arc::clone(&proxy);
         work.spawn_cancellable("grants", async move { kept.keep_grants().await });
         work.spawn_cancellable("directory changes", directory.follow_changes());

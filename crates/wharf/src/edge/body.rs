@@ -27,6 +27,10 @@ pub(super) struct EdgeBody {
 
 /// A body of the proxy, or of the API and the pages.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a box would cost each request to a service an allocation"
+)]
 pub(super) enum Content {
     Service(ProxyBody),
     Router(RouterBody),
