@@ -14,6 +14,7 @@ mod full_disk;
 mod groups;
 mod identities;
 mod lists;
+mod lives;
 mod logs;
 mod names;
 mod permissions;
