@@ -68,14 +68,14 @@ fn a_service_that_nobody_uses_is_warned_of_and_ends_though_a_page_is_open() {
     let service = wharf.launch(&limited(&json!({ "idle_time": 4 })));
     let cookie = service.sign_in();
     // What an open page does by itself, for as long as it is answered.
-    let mut socket = service.websocket("/ws");
+    let socket = std::cell::RefCell::new(service.websocket("/ws"));
     let poll = || {
         let request = service.bare("GET", "/x").header("Cookie", &cookie);
         request.header("Sec-Fetch-Mode", "cors").header("Sec-Fetch-Site", "same-origin").send()
     };
     let told = service.wait(&wharf, "its end to be told", |record| {
         let _polled = poll();
-        let _sent = socket.send(Message::Ping(Vec::new().into()));
+        let _sent = socket.borrow_mut().send(Message::Ping(Vec::new().into()));
         record["runtime_status"]["warning"].as_str().is_some_and(|it| it.starts_with("stops at "))
     });
     assert_eq!(told["stops_because"], "idle_time");
