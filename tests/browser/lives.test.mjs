@@ -36,7 +36,6 @@ test("an app that dies inside is Not answering within ten seconds, comes back, a
   await page.goto(`${wharf.url}/services/${service.uuid}`);
   const state = page.locator("#service p.state");
   await state.getByText("Ready").waitFor();
-  // Both ways to become ready come before the first look.
   await wharf.shell(service, 9000, "touch /tmp/die");
   await state.getByText("Not answering").waitFor({ timeout: 10_000 });
   assert.equal(await page.getByRole("link", { name: /Open App/ }).count(), 0);
@@ -126,7 +125,7 @@ test("what the launch form says of its life is what is sent", async () => {
   await page.getByText("must be a length of time").first().waitFor();
   await page.getByLabel("Stop when nobody used it for").fill("2 h");
   await page.getByLabel("Stop when it has run for").fill("3 d");
-  await page.locator("#preview").getByText("--idle 2h").waitFor();
+  await page.locator("#preview").getByText("--max-life 3d").waitFor();
   const json = await page.locator("#preview pre").last().innerText();
   const previewed = JSON.parse(json).scheduling_parameters;
   assert.deepEqual(previewed, { max_run_time: 259200, idle_time: 7200 });

@@ -80,18 +80,18 @@ fn list(
         @else if n == 0 { (nothing_found(wanted)) }
         @else if n_live == 0 { (nothing_runs()) }
         form method="get" action="/stop" {
-        @if !with_ports.is_empty() {
-            @if with_ports.len() > CARDS_MAX {
-                ul.rows.dense aria-label="Running services" { @for service in with_ports { (dense_row(service, &how)) } }
-            } @else {
-                ul.cards aria-label="Running services" { @for service in with_ports { (card(service, &how)) } }
+            @if !with_ports.is_empty() {
+                @if with_ports.len() > CARDS_MAX {
+                    ul.rows.dense aria-label="Running services" { @for service in with_ports { (dense_row(service, &how)) } }
+                } @else {
+                    ul.cards aria-label="Running services" { @for service in with_ports { (card(service, &how)) } }
+                }
             }
-        }
-        @if !without.is_empty() {
-            h2 { "Running without published ports" }
-            ul.rows { @for service in without { (row(service, &how)) } }
-        }
-        @if choosing { p.choose-foot { button.plain type="submit" { "Stop the chosen ones…" } } }
+            @if !without.is_empty() {
+                h2 { "Running without published ports" }
+                ul.rows { @for service in without { (row(service, &how)) } }
+            }
+            @if choosing { p.choose-foot { button.plain type="submit" { "Stop the chosen ones…" } } }
         }
         @if !over.is_empty() {
             h2 { "No longer running" }
