@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use model::{ReservedNames, ServiceDomain, VersionPolicy};
+use model::request_rules::ServiceLives;
+use model::{LifePolicy, ReservedNames, ServiceDomain, VersionPolicy};
 
 use crate::sign_in_config::SignInConfig;
 
@@ -57,6 +58,22 @@ impl Default for InvitationsConfig {
     }
 }
 
+/// How long containers live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LivesConfig {
+    /// What services may ask for.
+    pub of_services: ServiceLives,
+    /// What their ends go by.
+    pub policy: LifePolicy,
+}
+
+impl Default for LivesConfig {
+    fn default() -> Self {
+        let policy = LifePolicy::new(Duration::from_secs(600), Duration::from_secs(30));
+        Self { of_services: ServiceLives::default(), policy }
+    }
+}
+
 /// The API's settings.
 #[derive(Debug, Clone)]
 pub struct ApiConfig {
@@ -88,6 +105,8 @@ pub struct ApiConfig {
     pub password_ttl: Duration,
     /// How collections are kept.
     pub collections: CollectionsConfig,
+    /// How long containers live.
+    pub lives: LivesConfig,
     /// Most sockets on which events are sent.
     pub event_sockets_max: usize,
     /// Most tries of a password for one user in a minute.
@@ -118,6 +137,7 @@ impl ApiConfig {
             session_ttl: Duration::from_secs(24 * 3600),
             password_ttl: Duration::from_secs(24 * 3600),
             collections: CollectionsConfig::default(),
+            lives: LivesConfig::default(),
             event_sockets_max: 1000,
             password_tries_per_minute: 10,
             sign_in: SignInConfig::default(),

@@ -1,7 +1,9 @@
 //! What Wharf has beside Arvados's API, under `/wharf/v1`.
 
 pub(crate) mod access;
+pub(crate) mod connections;
 pub(crate) mod events;
+pub(crate) mod extend;
 pub(crate) mod handoff;
 pub(crate) mod identities;
 pub(crate) mod images;

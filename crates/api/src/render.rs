@@ -22,7 +22,8 @@ pub(crate) fn computed(resource: Resource) -> &'static [&'static str] {
         }
         Resource::Collections => &["unsigned_manifest_text"],
         Resource::Logs => &["object_kind"],
-        Resource::ContainerRequests | Resource::Containers | Resource::Workflows => &[],
+        Resource::Containers => crate::lives::ATTRIBUTES,
+        Resource::ContainerRequests | Resource::Workflows => &[],
     }
 }
 
@@ -37,7 +38,7 @@ pub(crate) fn object(resource: Resource, mut attributes: JsonMap, caller: &Calle
                 attributes.insert(kind.to_owned(), value.into());
             }
         }
-        Resource::Tokens => {
+        Resource::Tokens | Resource::Containers => {
             for name in computed(resource) {
                 attributes.entry(*name).or_insert(Value::Null);
             }
@@ -48,7 +49,6 @@ pub(crate) fn object(resource: Resource, mut attributes: JsonMap, caller: &Calle
         }
         // The rights on a group are looked up for a page at once (`rights`).
         Resource::ContainerRequests
-        | Resource::Containers
         | Resource::Groups
         | Resource::Collections
         | Resource::Workflows => {}

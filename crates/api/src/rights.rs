@@ -8,6 +8,7 @@ use store::{Reader, Resource, Rights};
 
 use crate::call::Call;
 use crate::error::ApiError;
+use crate::lives;
 use crate::resources::what;
 use crate::router::Api;
 
@@ -95,7 +96,7 @@ pub(crate) async fn check_owner(api: &Api, call: &Call, owner_uuid: &str) -> Res
 }
 
 /// Makes records what this caller may see of them: groups with its rights on them, requests and containers without the
-/// secrets of ports that it may not open.
+/// secrets of ports that it may not open, containers with what is known of their lives.
 pub(crate) async fn add(
     resource: Resource,
     api: &Api,
@@ -104,8 +105,10 @@ pub(crate) async fn add(
 ) -> Result<(), ApiError> {
     match resource {
         Resource::Groups => add_to_groups(api, call, items).await,
-        Resource::ContainerRequests | Resource::Containers => {
-            ports::cut_secrets(resource, api, call, items).await
+        Resource::ContainerRequests => ports::cut_secrets(resource, api, call, items).await,
+        Resource::Containers => {
+            ports::cut_secrets(resource, api, call, items).await?;
+            lives::add(api, call, items).await
         }
         Resource::Links
         | Resource::Users

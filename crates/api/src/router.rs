@@ -9,6 +9,7 @@ use axum::routing::{any, delete, get, post};
 use axum::{Router, body::Body};
 use history::latency::TimesCounted;
 use http::{HeaderValue, Method, StatusCode, header};
+use model::ContainerUuid;
 use store::Store;
 use tokio::sync::Semaphore;
 use tower::ServiceBuilder;
@@ -20,6 +21,7 @@ use crate::error::ApiError;
 use crate::figures::FigureSource;
 use crate::images::Images;
 use crate::logs::LogSource;
+use crate::ours::connections::OpenSockets;
 use crate::sign_in::Passwords;
 use crate::visitors::Visitors;
 use crate::webdav::locks::Locks;
@@ -41,6 +43,8 @@ pub struct Sources {
     pub figures: Arc<dyn FigureSource>,
     /// Who uses services.
     pub visitors: Arc<dyn Visitors>,
+    /// What is open to services.
+    pub open_sockets: Arc<dyn OpenSockets>,
 }
 
 impl std::fmt::Debug for Sources {
@@ -98,6 +102,11 @@ impl Api {
 
     pub(crate) fn counted(&self) -> &Counted {
         &self.0.counted
+    }
+
+    /// WebSockets and raw connections that are open to a container.
+    pub(crate) fn n_open_sockets(&self, container: ContainerUuid) -> u32 {
+        self.0.sources.open_sockets.n_open(container)
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -175,6 +184,11 @@ impl Api {
             .route("/wharf/v1/healthz", get(ours::status::healthz))
             .route("/wharf/v1/status", get(ours::status::status))
             .route("/wharf/v1/events", get(ours::events::events))
+            .route(
+                "/wharf/v1/container_requests/{uuid}/connections",
+                get(ours::connections::connections),
+            )
+            .route("/wharf/v1/container_requests/{uuid}/extend", post(ours::extend::extend))
             .route("/wharf/v1/handoff", post(ours::handoff::handoff))
             .route(
                 "/wharf/v1/invitations",

@@ -3,6 +3,7 @@
 mod batch;
 mod config;
 mod env;
+mod extend;
 mod forward;
 mod hostname;
 mod image;
@@ -39,6 +40,7 @@ pub(crate) async fn dispatch(
         C::Show(args) => show::show(&context()?, &args).await?,
         C::Logs(args) => logs::logs(&context()?, &args).await?,
         C::Stop(args) => Box::pin(stop::stop(&context()?, &args)).await?,
+        C::Extend(args) => extend::extend(&context()?, &args).await?,
         C::Open(args) => open::open(&context()?, &args).await?,
         C::Url(args) => url::url(&context()?, &args).await?,
         C::Forward(args) => Box::pin(forward::forward(&context()?, &args)).await?,

@@ -9,6 +9,7 @@
 //! Start reading at [`Client`]; one file per kind of record follows.
 
 pub use bytes::Bytes;
+pub use lives::{Connections, ContainerLife};
 
 mod access;
 mod body;
@@ -22,6 +23,7 @@ mod images;
 mod invitations;
 mod links;
 mod list;
+mod lives;
 mod logs;
 mod metrics;
 mod openid;

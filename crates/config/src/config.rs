@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::raw::{Problem, Section};
 use crate::sections::{
-    Api, AuditLogs, Collections, Containers, Dashboard, Database, Log, Login, Metrics,
+    Api, AuditLogs, Collections, Containers, Dashboard, Database, Lifetimes, Log, Login, Metrics,
     OpenIdConnect, Proxy, Services, Sessions, Shutdown, Tunnels, Users,
 };
 use crate::setting::{Line, Setting};
@@ -30,6 +30,8 @@ pub struct Config {
     pub reserved_hostnames: Vec<String>,
     /// Limits and defaults of containers.
     pub containers: Containers,
+    /// How long services live.
+    pub lifetimes: Lifetimes,
     /// Limits of the API.
     pub api: Api,
     /// Collections and blocks.
@@ -76,6 +78,7 @@ impl Config {
             services: Services::local(listen.port()),
             reserved_hostnames: Vec::new(),
             containers,
+            lifetimes: Lifetimes::default(),
             api: Api::default(),
             collections: Collections::default(),
             volumes: Vec::new(),
@@ -121,6 +124,7 @@ impl Config {
         };
         within("Database", &mut |section, problems| self.database.overlay(section, problems));
         within("Containers", &mut |section, problems| self.containers.overlay(section, problems));
+        within("Lifetimes", &mut |section, problems| self.lifetimes.overlay(section, problems));
         within("API", &mut |section, problems| self.api.overlay(section, problems));
         within("Collections", &mut |section, problems| {
             self.collections.overlay(section, problems);
@@ -175,6 +179,7 @@ impl Config {
         for (name, lines) in [
             ("Database", self.database.describe()),
             ("Containers", self.containers.describe()),
+            ("Lifetimes", self.lifetimes.describe()),
             ("API", self.api.describe()),
             ("Collections", self.collections.describe()),
             ("Proxy", self.proxy.describe()),

@@ -28,7 +28,7 @@ pub use environment::{Environment, default_data_dir};
 pub use raw::{ConfigError, Problem, RawConfig};
 pub use secret::Secret;
 pub use sections::{
-    Api, AuditLogs, Collections, Containers, Dashboard, Database, Log, LogFormat, Metrics,
+    Api, AuditLogs, Collections, Containers, Dashboard, Database, Lifetimes, Log, LogFormat, Metrics,
     OpenIdConnect, Proxy, Services, Sessions, Shutdown, Users,
 };
 pub use template::Template;

@@ -74,6 +74,24 @@ settings! {
 }
 
 settings! {
+    /// How long services live. What a request says of max_run_time and idle_time is in its scheduling_parameters.
+    pub struct Lifetimes {
+        /// Time that a service may run where its request does not say; none by default, since whoever did not ask for an end loses work by it. 0s is no limit.
+        "MaxRunTime" max_run_time: Duration = Duration::ZERO, Duration::ZERO => 3650 * DAY;
+        /// The longest that a request may ask for, and what one gets that asks for no limit. 0s is no limit.
+        "MaxRunTimeLimit" max_run_time_limit: Duration = Duration::ZERO, Duration::ZERO => 3650 * DAY;
+        /// Time after which a service that nobody uses is stopped where its request does not say; none by default. 0s is never.
+        "IdleTime" idle_time: Duration = Duration::ZERO, Duration::ZERO => 3650 * DAY;
+        /// The longest that a request may ask for, and what one gets that asks to be left alone. 0s is no limit.
+        "IdleTimeLimit" idle_time_limit: Duration = Duration::ZERO, Duration::ZERO => 3650 * DAY;
+        /// How long before its end it is told, on the record, in the log and on the pages; time to come back from a break. Of a limit that is shorter than four times this, a quarter.
+        "WarnBefore" warn_before: Duration = 10 * MINUTE, Duration::ZERO => DAY;
+        /// Time between notes of one service's use, and between looks at whether it works by itself; a service that is used costs a small write as often. Services that nobody uses are stopped by up to twice this late, never early.
+        "UseInterval" use_interval: Duration = 30 * SECOND, SECOND => HOUR;
+    }
+}
+
+settings! {
     /// Limits of the API.
     pub struct Api {
         /// Body of one API call; records are small, and Arvados has the same limit.

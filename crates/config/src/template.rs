@@ -1,10 +1,12 @@
 //! A template of the launch page: what to run, so that people begin with something that works.
 
+use std::time::Duration;
+
 use model::{Access, ContainerPort, PublishedPort, PublishedPorts};
 use serde_json::{Map, Value, json};
 
 use crate::setting::{Setting, shown};
-use crate::units::ByteSize;
+use crate::units::{ByteSize, show_duration};
 
 /// One template, as it stands in `Dashboard.Templates`.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,9 +25,14 @@ pub struct Template {
     pub vcpus: u32,
     /// Memory.
     pub ram: ByteSize,
+    /// How long nobody may use it; none for the site's default.
+    pub idle: Option<Duration>,
+    /// How long it may run; none for the site's default.
+    pub max_life: Option<Duration>,
 }
 
-const KEYS: [&str; 7] = ["Name", "Description", "Image", "Command", "Ports", "VCPUs", "RAM"];
+const KEYS: [&str; 9] =
+    ["Name", "Description", "Image", "Command", "Ports", "VCPUs", "RAM", "IdleTime", "MaxLife"];
 const EXAMPLE: &str =
     "{Name: JupyterLab, Image: jupyterlab, Ports: {8888: {Label: JupyterLab, Access: private}}}";
 
@@ -48,6 +55,12 @@ impl Setting for Template {
             Some(value) => Vec::from_value(value)
                 .map_err(|text| format!("Command {text}, such as [jupyter, lab]"))?,
         };
+        let length = |key: &str| match entry.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => {
+                Duration::from_value(value).map(Some).map_err(|text| format!("{key} {text}"))
+            }
+        };
         let vcpus = entry.get("VCPUs").map_or(Ok(1), u32::from_value);
         let ram = entry.get("RAM").map_or(Ok(ByteSize::gib(1)), ByteSize::from_value);
         Ok(Self {
@@ -58,6 +71,8 @@ impl Setting for Template {
             ports: ports(entry.get("Ports").unwrap_or(&Value::Null))?,
             vcpus: vcpus.map_err(|text| format!("VCPUs {text}"))?.max(1),
             ram: ram.map_err(|text| format!("RAM {text}"))?,
+            idle: length("IdleTime")?,
+            max_life: length("MaxLife")?,
         })
     }
 
@@ -72,7 +87,9 @@ impl Setting for Template {
                 (port.to_string(), entry)
             })
             .collect();
+        let length = |length: Option<Duration>| length.map(show_duration);
         json!({
+            "IdleTime": length(self.idle), "MaxLife": length(self.max_life),
             "Name": self.name, "Description": self.description, "Image": self.image,
             "Command": self.command, "Ports": ports, "VCPUs": self.vcpus, "RAM": self.ram.to_string(),
         })
@@ -122,10 +139,12 @@ mod tests {
     fn a_template_reads_back_to_itself_and_fills_in_what_is_left_out() {
         let written = json!({
             "Name": "Lab", "Image": "lab:1", "Command": ["jupyter", "lab"], "RAM": "4GiB",
+            "IdleTime": "2h",
             "Ports": { "8888": { "Label": "Lab", "Path": "lab?x" } },
         });
         let template = Template::from_value(&written).unwrap();
         assert_eq!((template.vcpus, template.ram), (1, ByteSize::gib(4)));
+        assert_eq!((template.idle, template.max_life), (Some(Duration::from_secs(7200)), None));
         let entry = template.ports.get(ContainerPort::literal(8888)).unwrap();
         assert_eq!((entry.access, entry.initial_path.as_str()), (Access::Private, "lab?x"));
         let again: Value = serde_json::from_str(&template.show()).unwrap();
@@ -140,6 +159,7 @@ mod tests {
             (json!({ "Image": "lab" }), "needs Name"),
             (json!({ "Name": "a", "Image": "b", "Colour": 1 }), "unknown key Colour"),
             (json!({ "Name": "a", "Image": "b", "VCPUs": "x" }), "VCPUs must be"),
+            (json!({ "Name": "a", "Image": "b", "IdleTime": 5 }), "IdleTime "),
             (json!({ "Name": "a", "Image": "b", "Command": "x" }), "Command must be a list"),
             (json!({ "Name": "a", "Image": "b", "Ports": { "0": {} } }), "Ports: `0` is no port"),
             (json!({ "Name": "a", "Image": "b", "Ports": { "80": {} } }), "Ports.80 needs a Label"),

@@ -59,6 +59,8 @@ pub fn router(config: DashboardConfig, client: client::Client) -> Router {
         .route("/services/{uuid}/details", get(pages::tabs::details))
         .route("/services/{uuid}/restart", get(pages::restart::ask).post(pages::restart::restart))
         .route("/services/{uuid}/stop", get(pages::stop::ask).post(pages::stop::stop))
+        .route("/services/{uuid}/extend", post(pages::extend::extend))
+        .route("/stop", get(pages::stop_many::ask).post(pages::stop_many::stop))
         .route("/open/{uuid}/{port}", get(pages::open::port))
         .route("/open", get(pages::open::host))
         .route("/host-names", get(pages::host_names::page))

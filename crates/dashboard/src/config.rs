@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use model::{PublishedPorts, ServiceDomain};
 
@@ -41,6 +42,10 @@ pub struct Template {
     pub vcpus: u32,
     /// Memory.
     pub ram_bytes: u64,
+    /// How long nobody may use it; none for the site's default.
+    pub idle: Option<Duration>,
+    /// How long it may run; none for the site's default.
+    pub max_life: Option<Duration>,
 }
 
 impl fmt::Debug for DashboardConfig {

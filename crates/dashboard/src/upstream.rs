@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use client::{
-    BodyStream, Client, ClientError, Deadlines, Holder, ListQuery, LogSelection, LogStreamName,
-    NewToken, OpenedPorts,
+    BodyStream, Client, ClientError, ContainerLife, Deadlines, Holder, ListQuery, LogSelection,
+    LogStreamName, NewToken, OpenedPorts,
 };
-use futures_util::future::{try_join, try_join4, try_join5};
+use futures_util::future::{join, try_join, try_join4, try_join5};
 use futures_util::{Stream, StreamExt as _};
 use model::metrics::{ContainerMetrics, RecentUsage};
 use model::{
     ApiToken, Container, ContainerPort, ContainerRequest, ContainerUuid, Link, LinkUuid,
-    RequestUuid, ServiceDomain, Timestamp, TokenUuid, User, UserUuid,
+    RequestState, RequestUuid, ServiceDomain, Timestamp, TokenUuid, User, UserUuid,
 };
 use tokio::time::timeout;
 
@@ -50,6 +50,17 @@ pub(crate) enum UpstreamError {
     Unavailable(String),
 }
 
+impl UpstreamError {
+    /// For a sentence.
+    pub(crate) fn words(&self) -> &str {
+        match self {
+            Self::SignedOut => "you are signed out",
+            Self::NotFound => "it is not there, or you may not see it",
+            Self::Refused(words) | Self::Unavailable(words) => words,
+        }
+    }
+}
+
 impl From<ClientError> for UpstreamError {
     fn from(error: ClientError) -> Self {
         match error.status() {
@@ -75,6 +86,8 @@ pub(crate) struct Records {
     links: Vec<Link>,
     /// What others opened to who asks.
     opened: Vec<OpenedPorts>,
+    /// Of the only container, where there is one that runs.
+    life: Option<ContainerLife>,
 }
 
 impl Records {
@@ -89,7 +102,8 @@ impl Records {
             .map(|request| {
                 // Several requests can share one container, so it is copied, not taken.
                 let container = request.container_uuid.and_then(|uuid| containers.get_mut(&uuid));
-                Service::new(request, container.cloned(), links, domain, &viewer)
+                let service = Service::new(request, container.cloned(), links, domain, &viewer);
+                Service { life: self.life.clone(), ..service }
             })
             .collect()
     }
@@ -156,7 +170,7 @@ impl Upstream {
             let query = ListQuery::default().filter("uuid", "in", missing.to_vec()).limit(100);
             containers.extend(client.list_containers_briefly(query).await?);
         }
-        Ok(Records { requests, containers, links, opened })
+        Ok(Records { requests, containers, links, opened, life: None })
     }
 
     /// One request and what belongs to it.
@@ -169,15 +183,22 @@ impl Upstream {
             }
         };
         let client = &self.client;
-        let (containers, mut links, access, opened) = try_join4(
+        let life = async {
+            let alive = request.container_uuid.filter(|_| request.state == RequestState::Committed);
+            // A page without it is better than no page.
+            client.get_life(alive?).await.ok()
+        };
+        let uuids = [uuid];
+        let others = try_join4(
             container,
-            client.hostnames_of(&[uuid]),
+            client.hostnames_of(&uuids),
             client.list_access(Some(uuid)),
             client.opened_ports(),
-        )
-        .await?;
+        );
+        let (others, life) = join(others, life).await;
+        let (containers, mut links, access, opened) = others?;
         links.extend(access);
-        Ok(Records { requests: vec![request], containers, links, opened })
+        Ok(Records { requests: vec![request], containers, links, opened, life })
     }
 
     /// A log, to its end or as it comes.
@@ -193,6 +214,11 @@ impl Upstream {
     pub(crate) async fn stop(&self, uuid: RequestUuid) -> Result<(), UpstreamError> {
         self.client.cancel_request(uuid).await?;
         Ok(())
+    }
+
+    /// WebSockets and raw connections that are open to a service; `None` where that cannot be said.
+    pub(crate) async fn n_sockets(&self, uuid: RequestUuid) -> Option<u32> {
+        self.client.connections(uuid).await.ok().map(|open| open.sockets)
     }
 
     /// The last lines of a request's log; `None` when it cannot be read in time.

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use model::BlockStore;
+use model::{BlockStore, LifePolicy};
 
 use crate::admission::Capacity;
 
@@ -35,6 +35,10 @@ pub struct DispatchConfig {
     pub blocks: Option<BlockStore>,
     /// Public ports for services, on sites without a wildcard name.
     pub external_ports: Option<RangeInclusive<u16>>,
+    /// How long before a container's end it is told.
+    pub warn_before: Duration,
+    /// Between notes of one container's use, and between looks at whether it works by itself.
+    pub use_interval: Duration,
 }
 
 impl DispatchConfig {
@@ -56,7 +60,14 @@ impl DispatchConfig {
             period: Duration::from_secs(5),
             blocks: None,
             external_ports: None,
+            warn_before: Duration::from_secs(600),
+            use_interval: Duration::from_secs(30),
         }
+    }
+
+    /// What ends of containers go by.
+    pub fn life_policy(&self) -> LifePolicy {
+        LifePolicy::new(self.warn_before, self.use_interval)
     }
 
     /// The limits that admission works with.

@@ -20,6 +20,7 @@ use tunnel::Registry;
 use crate::backend::{Backend, Found};
 use crate::config::DispatchConfig;
 use crate::images::ImageResolver;
+use crate::lives;
 use crate::orders::container_changed;
 use crate::queue::QueueReport;
 use crate::reconcile::{self, Action, Actual, Life, Plan, Wanted, World};
@@ -49,6 +50,8 @@ pub struct Dispatcher {
     queue: watch::Sender<Arc<QueueReport>>,
     scope: TaskScope,
     stops: Stops,
+    /// How long it is until something is due in a container's life.
+    next_due: Option<Duration>,
 }
 
 /// What the loop and its tasks share.
@@ -99,7 +102,7 @@ impl Dispatcher {
             places: Arc::new(Semaphore::new(WORK_AT_A_TIME)),
         };
         let queue = watch::Sender::new(Arc::default());
-        Self { parts, queue, scope: TaskScope::new("dispatch"), stops }
+        Self { parts, queue, scope: TaskScope::new("dispatch"), stops, next_due: None }
     }
 
     /// The same, counting how starts went where others do.
@@ -155,7 +158,8 @@ impl Dispatcher {
 
     fn pause(&self) -> Duration {
         let period = self.parts.config.period;
-        if self.stops.is_empty() { period } else { period.min(STOPPING_PERIOD) }
+        let period = if self.stops.is_empty() { period } else { period.min(STOPPING_PERIOD) };
+        self.next_due.map_or(period, |due| period.min(due))
     }
 
     /// One round. Takes no hint of why: a restart and an event run the same code.
@@ -177,21 +181,27 @@ impl Dispatcher {
             self.act(uuid, action, records.get(&uuid).copied(), dead.contains(&uuid)).await?;
         }
         self.parts.book().n_launches.retain(|uuid, _| records.contains_key(uuid));
-        self.name_silent_ports(records.into_values()).await
+        let records: Vec<&Container> = records.into_values().collect();
+        let changed = self.name_silent_ports(&records).await?;
+        let (store, policy) = (&self.parts.store, self.parts.config.life_policy());
+        self.next_due = lives::mind(store, policy, &records, &changed).await?;
+        Ok(())
     }
 
     /// A look comes at least every period, so a port is named at most that late.
     async fn name_silent_ports(
         &self,
-        records: impl Iterator<Item = &Container>,
-    ) -> Result<(), LookError> {
+        records: &[&Container],
+    ) -> Result<BTreeSet<ContainerUuid>, LookError> {
         let now = self.parts.store.now();
+        let mut changed = BTreeSet::new();
         for record in records {
             if let Some(status) = silence::status_of(record, now) {
                 self.parts.store.set_runtime_status(record.uuid, status).await?;
+                changed.insert(record.uuid);
             }
         }
-        Ok(())
+        Ok(changed)
     }
 
     fn world(

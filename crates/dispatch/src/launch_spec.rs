@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use model::{ApiAccess, Container, ContainerPort, JsonMap, MountPlan, MountProblem, SuperviseSpec};
+use model::{
+    ApiAccess, Container, ContainerPort, JsonMap, LifeLimits, MountPlan, MountProblem,
+    SuperviseSpec,
+};
 use serde_json::Value;
 
 use crate::config::DispatchConfig;
@@ -55,7 +58,15 @@ pub(crate) fn build(
         stop_grace_ms: u64::try_from(config.stop_grace.as_millis()).unwrap_or(u64::MAX),
         log_bytes_max: config.log_bytes_max,
         service: container.service,
+        busy_period_ms: busy_period_ms(container, config),
     })
+}
+
+/// Often enough for the time that it may be unused; that can be changed later, and then counts from the next start on.
+fn busy_period_ms(container: &Container, config: &DispatchConfig) -> u64 {
+    let idle = LifeLimits::of(&container.scheduling_parameters).idle;
+    let period = idle.map_or(config.use_interval, |idle| config.use_interval.min(idle / 10));
+    u64::try_from(period.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn environment_of(environment: &JsonMap) -> Result<BTreeMap<String, String>, SpecError> {

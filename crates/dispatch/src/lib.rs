@@ -23,6 +23,7 @@ pub mod backend;
 pub mod config;
 pub mod images;
 pub mod layout;
+mod lives;
 pub mod queue;
 pub mod reconcile;
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use model::{
-    Container, ContainerEnd, ContainerState, ContainerUuid, ServiceDomain, SupervisorState,
-    Timestamp,
+    Container, ContainerEnd, ContainerPort, ContainerState, ContainerUuid, PublishedPort,
+    ServiceDomain, SupervisorState, Timestamp,
 };
 use store::{Leavings, Store, StoreError};
 
@@ -54,7 +54,25 @@ impl Recorder {
                 self.starts.ready(started_at, *at);
             }
         }
-        Ok(())
+        let is_known = |(port, entry): (ContainerPort, &PublishedPort)| {
+            entry.silent_since == state.silent.get(&port).copied()
+        };
+        if !container.published_ports.iter().all(is_known) {
+            self.store.set_silent(uuid, state.silent.clone()).await?;
+        }
+        match state.busy_at {
+            Some(at) => self.note_work(uuid, at).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Every controller is told: who comes late writes nothing.
+    async fn note_work(&self, uuid: ContainerUuid, at: Timestamp) -> Result<(), StoreError> {
+        let lives = self.store.lives(&[uuid]).await?;
+        if lives.get(&uuid).and_then(|notes| notes.used_at).is_some_and(|known| known >= at) {
+            return Ok(());
+        }
+        self.store.note_use(vec![(uuid, at)]).await
     }
 
     /// How it ended, for the container and its requests. One that ran is Running first: a record

@@ -13,6 +13,12 @@ const MEMBER: &str = "warning";
 /// Tells our words from a warning of somebody else, which we leave alone.
 const BEGINNING: &str = "nothing listens on port ";
 
+/// Whether the record's warning is of this module.
+pub(crate) fn is_ours(container: &Container) -> bool {
+    let said = container.runtime_status.get(MEMBER).and_then(|words| words.as_str());
+    said.is_some_and(|words| words.starts_with(BEGINNING))
+}
+
 /// The runtime status that the record should have, if it is another one than it has.
 pub(crate) fn status_of(container: &Container, now: Timestamp) -> Option<JsonMap> {
     let said = container.runtime_status.get(MEMBER);

@@ -180,6 +180,14 @@ pub struct SuperviseSpec {
     pub log_bytes_max: u64,
     /// Whether it is a service.
     pub service: bool,
+    /// Time between looks at whether its processes work, in milliseconds.
+    #[serde(default = "busy_period_ms")]
+    pub busy_period_ms: u64,
+}
+
+/// For a specification of an earlier version.
+fn busy_period_ms() -> u64 {
+    30_000
 }
 
 /// How far a supervisor is with its container.
@@ -243,13 +251,26 @@ pub struct SupervisorState {
     pub started_at: Option<Timestamp>,
     /// Ports that have accepted a connection, and when they first did.
     pub ready: BTreeMap<ContainerPort, Timestamp>,
+    /// Of those, the ones on which nothing listens any more, and since when.
+    #[serde(default)]
+    pub silent: BTreeMap<ContainerPort, Timestamp>,
+    /// When its processes last used a processor for more than they do at rest; coarse, so that it changes seldom.
+    #[serde(default)]
+    pub busy_at: Option<Timestamp>,
     /// How it ended, once it has.
     pub end: Option<ContainerEnd>,
 }
 
 impl Default for SupervisorState {
     fn default() -> Self {
-        Self { phase: Phase::Starting, started_at: None, ready: BTreeMap::new(), end: None }
+        Self {
+            phase: Phase::Starting,
+            started_at: None,
+            ready: BTreeMap::new(),
+            silent: BTreeMap::new(),
+            busy_at: None,
+            end: None,
+        }
     }
 }
 

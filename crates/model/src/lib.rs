@@ -13,6 +13,7 @@ pub mod group;
 pub mod group_rules;
 pub mod host_label;
 pub mod launch;
+pub mod life;
 pub mod metrics;
 pub mod mounts;
 pub mod permission;
@@ -36,6 +37,7 @@ pub use launch::{
     Outcome, Phase, S3Bucket, SuperviseSpec, SupervisorState, ToController, ToSupervisor,
     VolumePlace,
 };
+pub use life::{Due, EndOfLife, Life, LifeLimits, LifeNotes, LifePolicy, PlannedEnd};
 pub use mounts::{CollectionMount, Content, MountPlan, MountProblem, SecretPlan, Stdin};
 pub use permission::Level;
 pub use port::{Access, ContainerPort, PortError, PublishedPort, PublishedPorts};

@@ -124,6 +124,9 @@ pub struct PublishedPort {
     /// When it first did.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "nullable")]
     pub ready_at: Option<Option<Timestamp>>,
+    /// Since when nothing listens on it any more, though it was ready; absent while something does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silent_since: Option<Timestamp>,
 }
 
 /// Tells an absent field (`None`) from a null one (`Some(None)`).
@@ -157,6 +160,7 @@ impl PublishedPort {
             external_port: None,
             ready: None,
             ready_at: None,
+            silent_since: None,
         }
     }
 

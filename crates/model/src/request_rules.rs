@@ -14,8 +14,11 @@ mod mounts;
 mod tests;
 mod values;
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
+use crate::life::{IDLE_TIME, LifeLimits, MAX_RUN_TIME};
 use crate::records::{ContainerRequest, JsonMap, RuntimeConstraints};
 use crate::uuid::{RequestUuid, UserUuid};
 use crate::{FieldError, PublishedPorts, RequestState, Timestamp};
@@ -141,6 +144,67 @@ pub fn mark_supervisor(request: &mut ContainerRequest) {
     if request.command.first().is_some_and(|program| program == "arvados-cwl-runner") {
         request.scheduling_parameters.insert("supervisor".to_owned(), Value::Bool(true));
     }
+}
+
+/// How long services of a site may live.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ServiceLives {
+    /// Where a service says nothing, and the most that it may say.
+    pub max_run: LifeRange,
+    /// The same for the time that nobody uses it.
+    pub idle: LifeRange,
+}
+
+/// A default and a ceiling; none is no limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LifeRange {
+    /// For services that say nothing.
+    pub default: Option<Duration>,
+    /// The longest; who asks for no limit gets it.
+    pub max: Option<Duration>,
+}
+
+/// Gives a service that says nothing the site's limits, and holds the others to its ceilings. Other requests stay as
+/// they are.
+///
+/// # Errors
+/// A limit beyond its ceiling, each naming its field.
+pub fn limit_life(
+    request: &mut ContainerRequest,
+    lives: &ServiceLives,
+) -> Result<(), Vec<FieldError>> {
+    if !request.service {
+        return Ok(());
+    }
+    let said = LifeLimits::of(&request.scheduling_parameters);
+    let mut problems = Vec::new();
+    for (name, said, range) in
+        [(MAX_RUN_TIME, said.max_run, lives.max_run), (IDLE_TIME, said.idle, lives.idle)]
+    {
+        match (said, range.max) {
+            (Some(said), Some(most)) if said > most => problems.push(FieldError::new(
+                format!("scheduling_parameters.{name}"),
+                format!(
+                    "is {} s; services of this site may have {} s ({}) at most",
+                    said.as_secs(),
+                    most.as_secs(),
+                    crate::life::duration_words(most)
+                ),
+            )),
+            (Some(_), _) => {}
+            (None, most) => {
+                let given = match (range.default, most) {
+                    (Some(default), Some(most)) => Some(default.min(most)),
+                    (one, other) => one.or(other),
+                };
+                if let Some(given) = given {
+                    let seconds = given.as_secs().into();
+                    request.scheduling_parameters.insert(name.to_owned(), seconds);
+                }
+            }
+        }
+    }
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
 /// A request with Arvados's defaults and nothing else.
@@ -298,15 +362,21 @@ fn frozen_changes(before: &ContainerRequest, after: &ContainerRequest) -> Vec<Fi
         return Vec::new();
     }
     let (old, new) = (comparable(before), comparable(after));
+    let is_committed = before.state == RequestState::Committed;
     let allowed = |name: &str| {
         name == "state"
             || ALWAYS.contains(&name)
-            || (before.state == RequestState::Committed && WHILE_COMMITTED.contains(&name))
+            || (is_committed && WHILE_COMMITTED.contains(&name))
+            || (is_committed && name == "scheduling_parameters" && only_life_differs(before, after))
     };
     new.iter()
         .filter(|(name, value)| !allowed(name) && old.get(name.as_str()) != Some(value))
         .map(|(name, _)| {
-            let problem = format!("cannot be changed once the request is {}", before.state);
+            let except = match name.as_str() {
+                "scheduling_parameters" if is_committed => ", but for max_run_time and idle_time",
+                _ => "",
+            };
+            let problem = format!("cannot be changed once the request is {}{except}", before.state);
             FieldError::new(name, problem)
         })
         .collect()
@@ -319,4 +389,14 @@ fn comparable(request: &ContainerRequest) -> JsonMap {
     map.insert("secret_mounts".to_owned(), json!(request.secret_mounts));
     map.insert("runtime_token".to_owned(), json!(request.runtime_token));
     map
+}
+
+/// What may be said of `scheduling_parameters` while Committed: how long it lives, and nothing else.
+fn only_life_differs(before: &ContainerRequest, after: &ContainerRequest) -> bool {
+    let fixed = |request: &ContainerRequest| {
+        let mut rest = request.scheduling_parameters.clone();
+        rest.retain(|name, _| name != MAX_RUN_TIME && name != IDLE_TIME);
+        rest
+    };
+    fixed(before) == fixed(after)
 }

@@ -20,6 +20,7 @@ use model::{ContainerUuid, UserUuid};
 
 use crate::authorize::Caller;
 use crate::config::ProxyLimits;
+use crate::uses::{Use, Uses};
 pub(crate) use limit::{Exceeded, Limit};
 pub(crate) use open::{Open, SocketPlace};
 
@@ -63,6 +64,8 @@ pub(crate) struct GrantBudgets {
     service: Arc<Budget>,
     /// Callers of public ports have no name.
     user: Option<Arc<Budget>>,
+    /// Where the container's use is noted.
+    pub(crate) used: Arc<Use>,
 }
 
 /// All of one proxy.
@@ -74,6 +77,7 @@ pub(crate) struct Budgets {
     of_services: Contest,
     of_users: Contest,
     of_addresses: Contest,
+    pub(crate) uses: Uses,
     miss_rate: Rate,
     service_open_max: u32,
     user_open_max: u32,
@@ -96,6 +100,7 @@ impl Budgets {
             of_services: contest(limits.service_requests_per_second),
             of_users: contest(limits.user_requests_per_second),
             of_addresses: contest(limits.address_requests_per_second),
+            uses: Uses::default(),
             miss_rate: Rate::per_second(limits.misses_per_second, MISS_BURST),
             service_open_max: limits.service_open_max,
             user_open_max: limits.user_open_max,
@@ -116,7 +121,8 @@ impl Budgets {
             Caller::Anyone | Caller::Guest(_) => None,
             Caller::User { user, .. } => Some(self.users.get(*user, now)),
         };
-        GrantBudgets { service: self.services.get(container, now), user }
+        let used = self.uses.of(container);
+        GrantBudgets { service: self.services.get(container, now), user, used }
     }
 
     /// Counts a request of an address; answers how long it must wait for its turn.

@@ -26,6 +26,7 @@ use crate::route::Protocol;
 use crate::socket::{Client, Handshake};
 use crate::tcp;
 use crate::upstream::{self, Owner, PoolKey};
+use crate::uses;
 
 impl Shared {
     /// Carries a granted request to its app. Its place among the open ones goes with the answer.
@@ -36,8 +37,11 @@ impl Shared {
         protocol: Protocol,
         grant: &Arc<Grant>,
         exchange: &Exchange,
-        open: Open,
+        mut open: Open,
     ) -> Result<Response<ProxyBody>, Refusal> {
+        if uses::is_use(&protocol, &parts.method, &parts.headers, grant.caller.is_program()) {
+            open.count_as_use();
+        }
         match protocol {
             Protocol::Http => self.forward(parts, body, grant, exchange, open).await,
             Protocol::Call => Box::pin(self.forward_call(parts, body, grant, exchange, open)).await,

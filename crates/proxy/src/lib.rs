@@ -47,6 +47,7 @@ mod pump;
 mod relay;
 mod socket;
 mod tcp;
+mod uses;
 mod visit;
 mod visitors;
 
@@ -68,4 +69,5 @@ pub use peer::{Farewell, Peer};
 pub use proxy::Proxy;
 pub use traffic::{PortCounted, PortKey};
 pub use upstream::answer::AnswerError;
+pub use uses::{ContainerUse, Uses};
 pub use visitors::{Refused, Seen, Visit, Who};

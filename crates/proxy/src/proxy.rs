@@ -35,6 +35,7 @@ use crate::tenant::{self, Tenants};
 use crate::traffic::{PortCounted, PortKey, Ports};
 use crate::upstream::http2::Http2Pool;
 use crate::upstream::pool::Pool;
+use crate::uses::Uses;
 use crate::visitors::{Seen, Visitors};
 
 /// Serves service hosts. Clones are handles to the same proxy.
@@ -169,6 +170,11 @@ impl Proxy {
     /// Who used a service through this process, and who was refused.
     pub fn seen(&self, container: ContainerUuid) -> Seen {
         self.shared.visitors.of(container)
+    }
+
+    /// Which containers are used.
+    pub fn uses(&self) -> Uses {
+        self.shared.budgets.uses.clone()
     }
 
     /// A request that is not the proxy's to answer wants its part of the same machine.

@@ -83,8 +83,8 @@ where
 {
     /// `early` goes to the client before anything that is read from the app.
     pub(crate) fn new(client: A, app: B, early: &[u8]) -> Self {
-        let back = Direction { kept: early.to_vec(), ..Direction::default() };
-        let (there, stall) = (Direction::default(), Stall::default());
+        let back = Direction { kept: early.to_vec(), counts: true, ..Direction::default() };
+        let (there, stall) = (Direction { counts: true, ..Direction::default() }, Stall::default());
         Self { client, app, there, back, stall, n_moves_seen: 0 }
     }
 
@@ -94,7 +94,16 @@ where
         let mut frames = Frames::default();
         frames.pass(early);
         pump.back.frames = Some(frames);
+        // What the client says is use; what the app sends, and what keeps the socket alive, is none.
+        pump.there.frames = Some(Frames::default());
+        pump.back.counts = false;
         pump
+    }
+
+    /// Whether somebody has used the app since this was last asked.
+    fn take_was_used(&mut self) -> bool {
+        let there = self.there.take_was_used();
+        self.back.take_was_used() || there
     }
 
     /// Runs until both directions have ended, one side breaks off, the client stalls, or access is withdrawn.
@@ -159,6 +168,9 @@ where
             if Pin::new(&mut this.lease.revoked).poll(cx).is_pending() {
                 let polled = pump.poll(cx, this.lease.stall_timeout);
                 this.lease.count(&mut pump.there.n_uncounted, &mut pump.back.n_uncounted);
+                if pump.take_was_used() {
+                    this.lease.place.note_use();
+                }
                 let ended = ready!(polled);
                 if let Err(error) = ended {
                     this.lease.broke_off(&error);
@@ -184,8 +196,12 @@ struct Direction {
     needs_flush: bool,
     has_ended: bool,
     is_done: bool,
-    /// Where a frame may be put in between; counts what was read.
+    /// Where a frame may be put in between, and whether it is data; counts what was read.
     frames: Option<Frames>,
+    /// Whether what passes is use of the app.
+    counts: bool,
+    /// Whether something has passed since it was last asked.
+    was_used: bool,
     /// Writes that took something.
     n_moves: u64,
     /// Bytes that were read and not counted yet.
@@ -193,6 +209,12 @@ struct Direction {
 }
 
 impl Direction {
+    fn take_was_used(&mut self) -> bool {
+        let passed = std::mem::take(&mut self.was_used);
+        let is_data = self.frames.as_mut().is_none_or(Frames::take_has_data);
+        self.counts && passed && is_data
+    }
+
     /// Whether there is something that its target does not take.
     fn is_blocked(&self) -> bool {
         !self.is_done && (!self.kept.is_empty() || self.needs_flush || self.has_ended)
@@ -250,6 +272,7 @@ impl Direction {
             frames.pass(rest);
         }
         self.n_uncounted += rest.len();
+        self.was_used |= !rest.is_empty();
         self.needs_flush |= !rest.is_empty();
         while !rest.is_empty() {
             match Pin::new(&mut *to).poll_write(cx, rest)? {

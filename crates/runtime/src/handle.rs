@@ -3,6 +3,7 @@
 use crate::dialer::Dialer;
 use crate::error::Gone;
 use crate::link::Link;
+use crate::listeners::Listeners;
 use crate::spec::{Exit, ExitStatus, Signal};
 use crate::sweep::sweep;
 use crate::usage::Meter;
@@ -70,6 +71,11 @@ impl Handle {
     /// Reads what the container uses, as long as it runs.
     pub fn meter(&self) -> Meter {
         Meter::new(self.pid, self.groups.clone())
+    }
+
+    /// Sees on which ports the container listens, as long as it runs.
+    pub fn listeners(&self) -> Listeners {
+        Listeners::new(self.pid)
     }
 
     /// Connects to ports inside the container.

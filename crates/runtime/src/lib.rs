@@ -28,6 +28,7 @@ mod error;
 mod handle;
 pub mod images;
 mod link;
+mod listeners;
 mod shim;
 mod spec;
 mod sweep;
@@ -41,6 +42,7 @@ pub use doctor::{Check, Verdict, doctor};
 pub use embedded::{Embedded, Runtime};
 pub use error::{DialError, Gone, StartError, SweepError};
 pub use handle::Handle;
+pub use listeners::Listeners;
 pub use shim::run_if_reexec;
 pub use spec::{
     Capabilities, ContainerSpec, Exit, ExitStatus, Input, Limits, Mount, Signal, TextFile, UserSpec,

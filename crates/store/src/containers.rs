@@ -23,6 +23,7 @@ pub use finish::Leavings;
 pub use token::ContainerToken;
 
 pub(crate) mod finish;
+pub(crate) mod life;
 pub(crate) mod priority;
 pub(crate) mod results;
 mod token;
@@ -159,6 +160,28 @@ impl Store {
                 }
                 _ => false,
             }
+        })
+        .await
+    }
+
+    /// Of the published ports of a Running container that were ready, nothing listens any more on these, and something
+    /// does on the others; false where that was known.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_silent(
+        &self,
+        uuid: ContainerUuid,
+        silent: BTreeMap<ContainerPort, Timestamp>,
+    ) -> Result<bool, StoreError> {
+        self.change(uuid, move |container| {
+            let mut is_news = false;
+            for (port, entry) in container.published_ports.iter_mut() {
+                let since = silent.get(&port).copied().filter(|_| entry.is_ready());
+                is_news |= entry.silent_since != since;
+                entry.silent_since = since;
+            }
+            is_news && container.state == ContainerState::Running
         })
         .await
     }

@@ -55,6 +55,7 @@ const STEPS: &[Step] = &[
     step(7, "lists", include_str!("../migrations/sqlite/0007_lists.sql")),
     step(8, "identities", include_str!("../migrations/sqlite/0008_identities.sql")),
     step(9, "access", include_str!("../migrations/sqlite/0009_access.sql")),
+    step(10, "lives", include_str!("../migrations/sqlite/0010_lives.sql")),
 ];
 
 /// How long another process may take to open and migrate the same file.

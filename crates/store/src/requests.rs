@@ -71,6 +71,9 @@ impl Store {
                 }
                 sql::insert(&CONTAINER_REQUESTS, &request, hidden)?.execute(tx.conn()).await?;
                 saved(tx, &request, &[]).await?;
+                if let Some(container) = request.container_uuid.filter(|_| request.use_existing) {
+                    containers::life::take_limits(tx, container).await?;
+                }
                 Ok(request)
             })
         })
@@ -117,6 +120,11 @@ impl Store {
                 let statement = sql::update(&CONTAINER_REQUESTS, uuid.as_str(), &after, hidden)?;
                 statement.execute(tx.conn()).await?;
                 saved(tx, &after, &[before.owner_uuid.as_str()]).await?;
+                let limits_change = before.scheduling_parameters != after.scheduling_parameters
+                    || before.state != after.state;
+                if let Some(container) = after.container_uuid.filter(|_| limits_change) {
+                    containers::life::take_limits(tx, container).await?;
+                }
                 if cancels {
                     containers::finish::cancel_if_queued(tx, after.container_uuid).await?;
                 }

@@ -119,6 +119,7 @@ mod tests {
             stop_grace_ms: 1,
             log_bytes_max: 1,
             service: true,
+            busy_period_ms: 30_000,
         }
     }
 

@@ -7,11 +7,12 @@ use std::time::Duration;
 use keep::Keep;
 use lifecycle::{CancellationToken, Signals, TaskScope};
 use model::{ContainerEnd, ContainerPort, SuperviseSpec, SupervisorState};
-use runtime::{Dialer, ExitStatus, Handle, Signal};
+use runtime::{Dialer, ExitStatus, Handle, Listeners, Signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::bridge;
+use crate::busy;
 use crate::container;
 use crate::files::{self, Durability, Files};
 use crate::inputs::OutputPlan;
@@ -38,6 +39,9 @@ const CLEANUP_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What stays below the shutdown of the scope at the end: only streams that ignore their end.
 const SCOPE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Between looks at whether the container works, at least.
+const BUSY_PERIOD_MIN_MS: u64 = 100;
 
 /// Everything the driver works with; see [`Driver::run`].
 #[derive(Debug)]
@@ -185,7 +189,7 @@ impl Run {
     async fn perform(&mut self, action: Action, is_ack: bool) {
         match action {
             Action::Publish => self.publish().await,
-            Action::WatchPorts => self.watch_ports(),
+            Action::Watch => self.watch(),
             Action::Terminate => {
                 if let Some(handle) = &self.handle {
                     // A container that is over needs no signal; its exit is on the way.
@@ -228,20 +232,27 @@ impl Run {
         self.driver.state.send_replace(state);
     }
 
-    fn watch_ports(&self) {
+    fn watch(&self) {
         let Some(handle) = &self.handle else { return };
         for port in &self.driver.spec.published_ports {
-            self.spawn_probe(*port, handle.dialer());
+            self.spawn_probe(*port, handle.dialer(), handle.listeners());
         }
+        let period = Duration::from_millis(self.driver.spec.busy_period_ms.max(BUSY_PERIOD_MIN_MS));
+        let watching = busy::watch(handle.meter(), period, self.driver.events.clone());
+        self.probes.spawn_cancellable("work", watching);
     }
 
-    fn spawn_probe(&self, port: ContainerPort, dialer: Dialer) {
+    fn spawn_probe(&self, port: ContainerPort, dialer: Dialer, listeners: Listeners) {
         let (events, journal) = (self.driver.events.clone(), self.driver.journal.clone());
         let accepts = move || {
             let dialer = dialer.clone();
             async move { dialer.dial(port.get()).await.is_ok() }
         };
-        self.probes.spawn_cancellable("port", readiness::watch(port, accepts, events, journal));
+        self.probes.spawn_cancellable("port", async move {
+            readiness::watch(port, accepts, events.clone(), journal.clone()).await;
+            let listens = move || listeners.has(port.get());
+            readiness::watch_on(port, listens, events, journal).await;
+        });
     }
 
     /// Reads the output to its end, saves it and removes leftovers, beside the loop, which goes on serving.

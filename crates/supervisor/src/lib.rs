@@ -21,6 +21,7 @@ pub mod machine;
 pub mod words;
 
 mod bridge;
+mod busy;
 mod container;
 mod driver;
 mod files;

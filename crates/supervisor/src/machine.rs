@@ -32,6 +32,10 @@ pub struct Machine {
     pub started_at: Option<Timestamp>,
     /// Ports that accepted a connection, and when each first did.
     pub ready: BTreeMap<ContainerPort, Timestamp>,
+    /// Of those, the ones on which nothing listens any more, and since when.
+    pub silent: BTreeMap<ContainerPort, Timestamp>,
+    /// When it was last seen to work.
+    pub busy_at: Option<Timestamp>,
     /// The memory limit of the container in bytes, 0 for none; only for the words of its end.
     pub ram_bytes: u64,
 }
@@ -83,6 +87,23 @@ pub enum Event {
         /// When.
         at: Timestamp,
     },
+    /// Nothing listens on a port any more that was ready.
+    PortSilent {
+        /// Which.
+        port: ContainerPort,
+        /// Since when, about.
+        at: Timestamp,
+    },
+    /// Something listens there again.
+    PortAnswers {
+        /// Which.
+        port: ContainerPort,
+    },
+    /// Its processes worked lately.
+    Busy {
+        /// When that was seen.
+        at: Timestamp,
+    },
     /// The controller, or a signal to the supervisor, asks for the end.
     StopAsked {
         /// How long the command may take; zero kills at once.
@@ -131,8 +152,8 @@ pub enum ExitHow {
 pub enum Action {
     /// Write the state file and tell the controller, if one is connected.
     Publish,
-    /// Begin to probe the published ports.
-    WatchPorts,
+    /// Begin to probe the published ports, and to look whether the container works.
+    Watch,
     /// Ask the command to end (SIGTERM).
     Terminate,
     /// Feed [`Event::GraceOver`] after this time.
@@ -154,6 +175,8 @@ impl Machine {
             step: Step::Starting { stop: None },
             started_at: None,
             ready: BTreeMap::new(),
+            silent: BTreeMap::new(),
+            busy_at: None,
             ram_bytes,
         }
     }
@@ -167,7 +190,14 @@ impl Machine {
             _ if self.started_at.is_some() => (Phase::Running, None),
             _ => (Phase::Starting, None),
         };
-        SupervisorState { phase, started_at: self.started_at, ready: self.ready.clone(), end }
+        SupervisorState {
+            phase,
+            started_at: self.started_at,
+            ready: self.ready.clone(),
+            silent: self.silent.clone(),
+            busy_at: self.busy_at,
+            end,
+        }
     }
 }
 
@@ -197,6 +227,17 @@ pub fn next(machine: Machine, event: Event) -> (Machine, Vec<Action>) {
             let is_new = !machine.ready.contains_key(&port);
             machine.ready.entry(port).or_insert(at);
             if is_new { vec![Action::Publish] } else { vec![] }
+        }
+        (Step::Running, Event::PortSilent { port, at }) => {
+            machine.silent.insert(port, at);
+            vec![Action::Publish]
+        }
+        (Step::Running, Event::PortAnswers { port }) => {
+            machine.silent.remove(&port).map_or(vec![], |_since| vec![Action::Publish])
+        }
+        (Step::Running, Event::Busy { at }) => {
+            machine.busy_at = Some(at);
+            vec![Action::Publish]
         }
         (Step::Running, Event::StopAsked { grace }) => stop(&mut machine, grace),
         (Step::Stopping { killed: false, grace: old }, Event::StopAsked { grace }) => {
@@ -239,7 +280,7 @@ fn started(machine: &mut Machine, at: Timestamp, asked: Option<Duration>) -> Vec
     let mut actions = vec![Action::Publish];
     match asked {
         Some(grace) => actions.extend(stop(machine, grace)),
-        None => actions.push(Action::WatchPorts),
+        None => actions.push(Action::Watch),
     }
     actions
 }

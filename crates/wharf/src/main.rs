@@ -29,6 +29,7 @@ mod service_manager;
 mod supervisors;
 mod traffic;
 mod up;
+mod uses;
 mod visitors;
 
 use cli::{Cli, Command, RoleCommand, SharedArgs};

@@ -54,6 +54,12 @@ impl crate::visitors::Visitors for Nothing {
     }
 }
 
+impl crate::OpenSockets for Nothing {
+    fn n_open(&self, _container: ContainerUuid) -> u32 {
+        0
+    }
+}
+
 impl FigureSource for Nothing {
     fn of<'a>(
         &'a self,
@@ -137,7 +143,8 @@ async fn api() -> (axum::Router, String) {
         images: nothing.clone(),
         logs: nothing.clone(),
         figures: nothing.clone(),
-        visitors: nothing,
+        visitors: nothing.clone(),
+        open_sockets: nothing,
     };
     let api = Api::new(store, config(), blocks, sources);
     (api.router(), token.expose())

@@ -36,6 +36,7 @@ pub(super) async fn resolve(
         }
     };
     request_rules::check_commit(request, binds)?;
+    request_rules::limit_life(request, &api.config().lives.of_services)?;
     if let Some(token) = request.runtime_token.clone() {
         check_runtime_token(api, call, &token).await?;
     }

@@ -12,6 +12,7 @@ use store::{Resource, StoreError};
 use super::{TRIES_MAX, check_owner, commit, reads};
 use crate::call::Call;
 use crate::error::ApiError;
+use crate::ours::extend;
 use crate::render;
 use crate::rights;
 use crate::router::Api;
@@ -62,6 +63,7 @@ async fn update(
         if after.owner_uuid != before.owner_uuid {
             check_owner(&api, &call, &after.owner_uuid).await?;
         }
+        extend::check_change(&api, &before, &mut after)?;
         let commits =
             before.state == RequestState::Uncommitted && after.state == RequestState::Committed;
         let resolved = match commits {

@@ -100,6 +100,7 @@ impl Fixture {
             logs: Arc::new(TwoLogs),
             figures: Arc::new(OneSlot),
             visitors: Arc::new(TwoLogs),
+            open_sockets: Arc::new(TwoLogs),
         };
         let api = Api::new(store.clone(), config, blocks, sources);
         Self { router: api.in_front_of(api.router()), store, admin, ada, bob, dir }
@@ -270,6 +271,12 @@ pub(crate) const STDOUT: &str = "2026-01-01T00:00:01.000000000Z one\n";
 
 /// Two lines on each output, interleaved in time, in pieces that break anywhere.
 struct TwoLogs;
+
+impl api::OpenSockets for TwoLogs {
+    fn n_open(&self, _container: ContainerUuid) -> u32 {
+        0
+    }
+}
 
 impl api::Visitors for TwoLogs {
     fn of(&self, _container: model::ContainerUuid) -> serde_json::Value {

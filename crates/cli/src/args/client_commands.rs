@@ -35,6 +35,12 @@ pub enum ClientCommand {
     /// Stop a service and wait for its end
     #[command(display_order = 14, after_help = "Example:\n  wharf stop lab")]
     Stop(StopArgs),
+    /// Let a service that would end by itself go on for some time
+    #[command(
+        display_order = 14,
+        after_help = "Examples:\n  wharf extend lab\n  wharf extend lab --for 1d"
+    )]
+    Extend(ExtendArgs),
     /// Open a service in the browser, signed in
     #[command(display_order = 15, after_help = "Example:\n  wharf open lab 8888")]
     Open(OpenArgs),
@@ -132,6 +138,12 @@ pub struct RunArgs {
     /// CPUs it may use
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub(crate) cpus: Option<u32>,
+    /// Stop it when nobody has used it for so long, such as 2h: no requests, and its programs rest
+    #[arg(long, value_name = "TIME", value_parser = model::life::parse_duration)]
+    pub(crate) idle: Option<Duration>,
+    /// Stop it when it has run for so long, such as 3d
+    #[arg(long, value_name = "TIME", value_parser = model::life::parse_duration)]
+    pub(crate) max_life: Option<Duration>,
     /// Wait until its published ports answer
     #[arg(long)]
     pub(crate) wait: bool,
@@ -147,6 +159,15 @@ pub struct RunArgs {
     /// Program and arguments; the image's own if left out
     #[arg(last = true, value_name = "CMD")]
     pub(crate) command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct ExtendArgs {
+    #[arg(value_name = "SERVICE", help = ID_HELP)]
+    pub(crate) id: String,
+    /// How long it goes on from now, at least
+    #[arg(long = "for", value_name = "TIME", default_value = "2h", value_parser = model::life::parse_duration)]
+    pub(crate) length: Duration,
 }
 
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use client::NewRequest;
 use config::ByteSize;
+use model::life::{IDLE_TIME, MAX_RUN_TIME};
 use model::{
     ContainerRequest, JsonMap, Link, PublishedPorts, RequestState, RequestUuid, ServiceDomain,
 };
@@ -67,7 +68,7 @@ pub(super) async fn submit(
         output_path: OUTPUT_PATH.to_owned(),
         mounts: mounts(args)?,
         runtime_constraints: constraints(args),
-        scheduling_parameters: JsonMap::new(),
+        scheduling_parameters: life(args),
         service: is_service,
         use_existing: false,
         published_ports: ports(args)?,
@@ -134,6 +135,13 @@ async fn image(context: &Context, args: &RunArgs) -> anyhow::Result<String> {
         ))
         .into()),
     }
+}
+
+/// How long it lives; nothing where nothing was said, so that the site's defaults hold.
+fn life(args: &RunArgs) -> JsonMap {
+    let limits = [(MAX_RUN_TIME, args.max_life), (IDLE_TIME, args.idle)];
+    let said = limits.into_iter().filter_map(|(name, limit)| Some((name, limit?)));
+    said.map(|(name, limit)| (name.to_owned(), limit.as_secs().into())).collect()
 }
 
 fn ports(args: &RunArgs) -> anyhow::Result<PublishedPorts> {

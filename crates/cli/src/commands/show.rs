@@ -1,5 +1,6 @@
 //! `wharf show`: everything about one service that a person may want to know.
 
+use client::ContainerLife;
 use config::ByteSize;
 use model::{ServiceDomain, Timestamp};
 
@@ -21,7 +22,12 @@ pub(crate) async fn show(context: &Context, args: &ShowArgs) -> anyhow::Result<(
     }
     let queue = queue_words(context, &service).await;
     let now = Timestamp::from_jiff(jiff::Timestamp::now());
-    output::print(&describe(&service, domain.as_ref(), queue.as_deref(), now))?;
+    let life = match &service.container {
+        Some(container) if service.is_alive() => context.client.get_life(container.uuid).await.ok(),
+        _ => None,
+    };
+    let life = life.unwrap_or_default();
+    output::print(&describe(&service, domain.as_ref(), queue.as_deref(), &life, now))?;
     Ok(())
 }
 
@@ -42,6 +48,7 @@ fn describe(
     service: &Service,
     domain: Option<&ServiceDomain>,
     queue: Option<&str>,
+    life: &ContainerLife,
     now: Timestamp,
 ) -> String {
     let request = &service.request;
@@ -53,6 +60,7 @@ fn describe(
         let label = printable(&entry.label);
         let ready = match (service.is_alive(), entry.is_ready()) {
             (false, _) => "",
+            (true, true) if entry.silent_since.is_some() => ", not answering",
             (true, true) => ", ready",
             (true, false) => ", not ready",
         };
@@ -75,6 +83,9 @@ fn describe(
     facts.say("Created", &ago(request.created_at));
     if let Some(container) = &service.container {
         facts.say("Started", &container.started_at.map(ago).unwrap_or_default());
+        facts.say("Last used", &life.last_used_at.map(ago).unwrap_or_default());
+        let unless = if life.ends_for_want_of_use() { " if nobody uses it" } else { "" };
+        facts.say("Stops", &life.stops_at.map(|at| format!("{at}{unless}")).unwrap_or_default());
         facts.say("Finished", &container.finished_at.map(ago).unwrap_or_default());
         facts.say(
             "Exit code",

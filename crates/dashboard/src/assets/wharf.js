@@ -22,11 +22,11 @@ function length(seconds) {
 // The server's clock counts, not this machine's: it is read off each answer.
 let clockAhead = 0;
 function tick() {
-  for (const element of document.querySelectorAll("time[data-ago], time[data-for]")) {
+  for (const element of document.querySelectorAll("time[data-ago], time[data-for], time[data-until]")) {
     const passed = Math.floor((Date.now() + clockAhead - Date.parse(element.dateTime)) / 1000);
-    const seconds = Math.max(passed, 0);
+    const seconds = Math.max(element.dataset.until === undefined ? passed : -passed, 0);
     const ago = seconds < 10 ? "just now" : `${length(seconds)} ago`;
-    const text = element.dataset.for === undefined ? ago : length(seconds);
+    const text = element.dataset.ago === undefined ? length(seconds) : ago;
     if (element.textContent !== text) element.textContent = text;
   }
 }
@@ -41,7 +41,7 @@ function carryOver(from, to) {
     return;
   }
   if (from.dataset.readout !== undefined) return; // what is read out is ours, and is not to be said twice
-  if (from.matches("time[data-ago], time[data-for]") && from.dateTime === to.dateTime) return;
+  if (from.matches("time[data-ago], time[data-for], time[data-until]") && from.dateTime === to.dateTime) return;
   for (const { name, value } of to.attributes) if (from.getAttribute(name) !== value) from.setAttribute(name, value);
   for (const { name } of [...from.attributes]) if (!to.hasAttribute(name) && !(name === "open" && from.localName === "details")) from.removeAttribute(name);
   const atEnd = from.matches(".log") && from.scrollTop + from.clientHeight >= from.scrollHeight - 4;

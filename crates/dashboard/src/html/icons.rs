@@ -33,6 +33,10 @@ pub(crate) fn state(state: &State) -> Markup {
                     circle.full cx="8" cy="8" r="7" {}
                     path.cut d="M4.8 8.3l2.2 2.2 4.2-4.6" {}
                 }
+                State::NotAnswering => {
+                    circle.line cx="8" cy="8" r="6" {}
+                    path.line d="M8 4.6v4M8 11.2v.1" {}
+                }
                 State::Stopping => {
                     circle.faint cx="8" cy="8" r="6" {}
                     rect.full x="5.5" y="5.5" width="5" height="5" rx="1" {}

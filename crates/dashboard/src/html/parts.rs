@@ -17,10 +17,10 @@ pub(crate) fn ago(at: &Timestamp, now: &Timestamp) -> Markup {
     }
 }
 
-/// `3 min` from now, with the exact time beside it.
+/// `3 min` from now, with the exact time beside it; the script keeps it ticking.
 pub(crate) fn until(at: &Timestamp, now: &Timestamp) -> Markup {
     let seconds = at.as_jiff().as_second() - now.as_jiff().as_second();
-    html! { time datetime=(time::machine(at)) title=(time::exact(at)) { (time::length(seconds)) } }
+    html! { time datetime=(time::machine(at)) title=(time::exact(at)) data-until { (time::length(seconds)) } }
 }
 
 /// `3 min`, for "for 3 min"; the script keeps it ticking as well.
@@ -34,7 +34,7 @@ pub(crate) fn lasting(from: &Timestamp, now: &Timestamp) -> Markup {
 /// The state as shape and word.
 pub(crate) fn chip(state: &State) -> Markup {
     html! {
-        span.chip data-kind=(state.word().to_ascii_lowercase()) { (icons::state(state)) (state.word()) }
+        span.chip data-kind=(state.word().to_ascii_lowercase().replace(' ', "-")) { (icons::state(state)) (state.word()) }
     }
 }
 
@@ -54,6 +54,9 @@ pub(crate) fn since(service: &Service, now: &Timestamp) -> Markup {
                 }
             }
             State::Ready => { @if let Some(at) = ready_at { "for " (lasting(&at, now)) } }
+            State::NotAnswering => {
+                @if let Some(at) = silent_since(service) { "for " (lasting(&at, now)) ", though its program runs" }
+            }
             State::Running => { @if let Some(at) = service.started_at() { "for " (lasting(at, now)) } }
             State::Stopping => "asked to stop, the program is given time to end"
             State::Stopped | State::Finished | State::Failed(_) => {
@@ -61,6 +64,12 @@ pub(crate) fn since(service: &Service, now: &Timestamp) -> Markup {
             }
         }
     }
+}
+
+/// Since when no port answers.
+fn silent_since(service: &Service) -> Option<Timestamp> {
+    let ports = &service.container.as_ref()?.published_ports;
+    ports.iter().filter_map(|(_, port)| port.silent_since).max()
 }
 
 /// Who may enter, in words.

@@ -320,12 +320,18 @@ fn resources(launch: &Launch<'_>) -> Markup {
     let draft = &launch.draft;
     html! {
         fieldset.pair {
-            legend { "Resources" }
+            legend { "Resources and limits" }
             (field(launch, "cpus", "CPUs", "", |it| html! {
                 input id=(it.id) name="cpus" value=(draft.cpus) inputmode="numeric" required autocomplete="off" aria-describedby=[it.described_by] aria-invalid=[it.invalid];
             }))
             (field(launch, "ram", "Memory", "More than that ends it.", |it| html! {
                 input id=(it.id) name="ram" value=(draft.ram) required autocomplete="off" aria-describedby=[it.described_by] aria-invalid=[it.invalid];
+            }))
+            (field(launch, "idle", "Stop when nobody used it for", "Such as 2 h. Requests, what people type, and work of its programs are use; an open page is none.", |it| html! {
+                input id=(it.id) name="idle" value=(draft.idle) autocomplete="off" aria-describedby=[it.described_by] aria-invalid=[it.invalid];
+            }))
+            (field(launch, "max_life", "Stop when it has run for", "Such as 3 d. It can be extended while it runs.", |it| html! {
+                input id=(it.id) name="max_life" value=(draft.max_life) autocomplete="off" aria-describedby=[it.described_by] aria-invalid=[it.invalid];
             }))
         }
     }

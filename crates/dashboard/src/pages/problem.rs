@@ -35,6 +35,11 @@ impl Problem {
         Self::new(StatusCode::BAD_GATEWAY, "Not readable", words)
     }
 
+    /// Something that was asked for and is not done, in the API's words or our own.
+    pub(crate) fn refused(words: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "That was refused", words)
+    }
+
     /// A form that did not come from one of our pages of this session.
     pub(crate) fn stale_form() -> Self {
         let words = "This form was not from your present session, so nothing was changed. Go back, reload the page and try again.";

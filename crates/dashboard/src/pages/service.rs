@@ -4,7 +4,8 @@ use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse as _, Response};
 use maud::{Markup, html};
-use model::{RequestUuid, Timestamp};
+use model::life::duration_words;
+use model::{LifeLimits, RequestUuid, Timestamp};
 
 use super::problem::{NoPage, Problem};
 use super::signed_in::SignedIn;
@@ -70,7 +71,11 @@ impl FromRequestParts<App> for Asked {
 pub(crate) async fn load(app: &App, me: &SignedIn, uuid: RequestUuid) -> Result<Service, NoPage> {
     let records = me.api.service(uuid).await.map_err(|error| me.no_page(error, "service"))?;
     let mut services = records.put_together(&app.0.config.service_domain, &me.user);
-    services.pop().ok_or_else(|| Problem::not_found("service").into())
+    let mut service = services.pop().ok_or_else(|| Problem::not_found("service"))?;
+    if service.state.can_stop() {
+        service.n_sockets = me.api.n_sockets(uuid).await;
+    }
+    Ok(service)
 }
 
 pub(crate) async fn page(Asked { me, service }: Asked) -> Result<Response, NoPage> {
@@ -116,6 +121,7 @@ pub(super) fn framed(
                 }
             }
             @if let Some(why) = service.state.why() { p.failure { strong { "Why it failed: " } (why) } }
+            (super::extend::life(service, &me.session.form_token, &now))
             (parts::ports(service))
             (actions(service))
         }
@@ -188,11 +194,23 @@ fn facts(service: &Service) -> Markup {
                         }
                     }
                 }
+                @if let Some(words) = limits(service) { dt { "Ends by itself" } dd { (words) } }
                 @if let Some(code) = service.container.as_ref().and_then(|it| it.exit_code) { dt { "Exit code" } dd { (code) } }
                 dt { "Request" } dd { code { (request.uuid) } }
             }
         }
     }
+}
+
+/// By which limits it ends.
+fn limits(service: &Service) -> Option<String> {
+    let limits = LifeLimits::of(&service.request.scheduling_parameters);
+    let words = [
+        limits.idle.map(|limit| format!("when nobody has used it for {}", duration_words(limit))),
+        limits.max_run.map(|limit| format!("when it has run for {}", duration_words(limit))),
+    ];
+    let words: Vec<String> = words.into_iter().flatten().collect();
+    (!words.is_empty()).then(|| words.join(", or "))
 }
 
 /// Each step of the start with how long it took.
@@ -212,7 +230,10 @@ fn start_up(service: &Service, now: &Timestamp) -> Markup {
                 @if let (Some(container), Some(started)) = (&service.container, started) {
                     @for (number, port) in container.published_ports.iter() {
                         @match port.ready_at.flatten() {
-                            Some(at) => li.done { "Port " (number) " answered " (time::between(started, &at)) " later" },
+                            Some(at) => li.done {
+                                "Port " (number) " answered " (time::between(started, &at)) " later"
+                                @if let Some(since) = &port.silent_since { ", and nothing listens on it since " (parts::ago(since, now)) }
+                            },
                             None if service.state.is_over() => li { "Port " (number) " never answered" },
                             None => li { "Port " (number) " does not answer yet" },
                         }

@@ -9,8 +9,10 @@ use maud::{Markup, html};
 use model::metrics::RecentUsage;
 use model::{ContainerUuid, Timestamp, UserUuid};
 
+use super::extend::near;
 use super::problem::NoPage;
 use super::signed_in::SignedIn;
+use super::stop_many::may_stop;
 use crate::app::App;
 use crate::html::layout::{Live, Place};
 use crate::html::parts;
@@ -28,6 +30,9 @@ struct Shown<'s> {
     people: &'s HashMap<UserUuid, String>,
     /// What runs used lately.
     usage: &'s HashMap<ContainerUuid, RecentUsage>,
+    is_admin: bool,
+    /// Whether several can be chosen, to be stopped together.
+    choosing: bool,
 }
 
 pub(crate) async fn page(
@@ -42,23 +47,25 @@ pub(crate) async fn page(
         true => HashMap::new(),
         false => me.api.people().await,
     };
+    let how = Shown {
+        now: App::now(),
+        people: &people,
+        usage: &usage,
+        is_admin: me.user.is_admin,
+        choosing: false,
+    };
     let body = html! {
         div.title {
             h1 { "Services" }
             a.button.end href="/launch" { "Launch a service" }
         }
         @if !services.is_empty() { (tools(&wanted, &services, me.user.is_admin)) }
-        div #services data-live { (list(&wanted, services, &people, &usage)) }
+        div #services data-live { (list(&wanted, services, how)) }
     };
     Ok(me.page("Services", Place::Services, Live::Events, body))
 }
 
-fn list(
-    wanted: &Wanted,
-    services: Vec<Service>,
-    people: &HashMap<UserUuid, String>,
-    usage: &HashMap<ContainerUuid, RecentUsage>,
-) -> Markup {
+fn list(wanted: &Wanted, services: Vec<Service>, how: Shown<'_>) -> Markup {
     let is_new_here = services.is_empty();
     let looked_at_all = services.len() < REQUESTS_MAX;
     let in_scope: Vec<Service> = services.into_iter().filter(|it| wanted.in_scope(it)).collect();
@@ -71,22 +78,27 @@ fn list(
         shown.into_iter().partition(|service| service.state.is_over());
     let (without, with_ports): (Vec<&Service>, Vec<&Service>) =
         live.into_iter().partition(|service| service.ports.is_empty());
-    let how = Shown { now: crate::app::App::now(), people, usage };
+    let n_stoppable =
+        with_ports.iter().chain(&without).filter(|it| may_stop(it, how.is_admin)).count();
+    let how = Shown { choosing: n_stoppable > 1, ..how };
     html! {
         @if !counts.is_empty() { (count_links(wanted, &counts)) }
         @if is_new_here { (empty()) }
         @else if n == 0 { (nothing_found(wanted)) }
         @else if n_live == 0 { (nothing_runs()) }
-        @if !with_ports.is_empty() {
-            @if with_ports.len() > CARDS_MAX {
-                ul.rows.dense aria-label="Running services" { @for service in with_ports { (dense_row(service, &how)) } }
-            } @else {
-                ul.cards aria-label="Running services" { @for service in with_ports { (card(service, &how)) } }
+        form method="get" action="/stop" {
+            @if !with_ports.is_empty() {
+                @if with_ports.len() > CARDS_MAX {
+                    ul.rows.dense aria-label="Running services" { @for service in with_ports { (dense_row(service, &how)) } }
+                } @else {
+                    ul.cards aria-label="Running services" { @for service in with_ports { (card(service, &how)) } }
+                }
             }
-        }
-        @if !without.is_empty() {
-            h2 { "Running without published ports" }
-            ul.rows { @for service in without { (row(service, &how)) } }
+            @if !without.is_empty() {
+                h2 { "Running without published ports" }
+                ul.rows { @for service in without { (row(service, &how)) } }
+            }
+            @if how.choosing { p.choose-foot { button.plain type="submit" { "Stop the chosen ones…" } } }
         }
         @if !over.is_empty() {
             h2 { "No longer running" }
@@ -176,7 +188,9 @@ fn card(service: &Service, how: &Shown<'_>) -> Markup {
                 }
                 (parts::ports(service))
                 (used(service, how))
+                (near(service))
                 p.card-foot {
+                    (choose(service, how))
                     (owner(service, how))
                     a href=(format!("/services/{uuid}")) { "Details" span.unseen { " of " (service.name()) } }
                     a href=(format!("/services/{uuid}/logs")) { "Logs" span.unseen { " of " (service.name()) } }
@@ -198,9 +212,11 @@ fn dense_row(service: &Service, how: &Shown<'_>) -> Markup {
                 h2 { a href=(format!("/services/{uuid}")) { (service.name()) } }
                 (state_line(service, &how.now))
                 (used(service, how))
+                (near(service))
             }
             (parts::buttons(service))
             p.more {
+                (choose(service, how))
                 (owner(service, how))
                 a href=(format!("/services/{uuid}/logs")) { "Logs" span.unseen { " of " (service.name()) } }
                 @if service.state.can_stop() {
@@ -216,6 +232,18 @@ fn used(service: &Service, how: &Shown<'_>) -> Markup {
     let container = service.container.as_ref();
     let used = container.and_then(|it| Some((it, how.usage.get(&it.uuid)?)));
     html! { @if let Some((container, usage)) = used { (parts::used(container, usage)) } }
+}
+
+/// A box to choose it with, for whoever may stop it.
+fn choose(service: &Service, how: &Shown<'_>) -> Markup {
+    html! {
+        @if how.choosing && may_stop(service, how.is_admin) {
+            label.choose {
+                input type="checkbox" name="uuid" value=(service.request.uuid);
+                span.unseen { "Choose " (service.name()) }
+            }
+        }
+    }
 }
 
 fn owner(service: &Service, how: &Shown<'_>) -> Markup {
@@ -240,6 +268,7 @@ fn row(service: &Service, how: &Shown<'_>) -> Markup {
     let uuid = service.request.uuid;
     html! {
         li.row data-key=(uuid) {
+            (choose(service, how))
             a.row-name href=(format!("/services/{uuid}")) { (service.name()) }
             (owner(service, how))
             (used(service, how))

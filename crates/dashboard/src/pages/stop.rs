@@ -47,7 +47,13 @@ pub(crate) fn question(service: &Service, form_token: &str, heading: Heading) ->
             Heading::Page => h1 #stop-title { "Stop " (service.name()) "?" },
             Heading::Dialog => h2 #stop-title { "Stop " (service.name()) "?" },
         }
-        p { "Its program is asked to end and gets a little time to save. Then its addresses answer that it is over, and whoever is connected is cut off. What it kept inside the container is lost." }
+        p { "Its program is asked to end and gets a little time to save. Then its addresses answer that it is over, and whoever is connected is cut off. What it kept inside the container, and did not write to " code { (service.request.output_path) } ", is lost." }
+        @match service.n_sockets {
+            Some(0) => p { "Nobody is connected to it now." },
+            Some(1) => p { strong { "One session is open" } " (a WebSocket or a raw connection); it is cut off." },
+            Some(n) => p { strong { (n) " sessions are open" } " (WebSockets and raw connections); they are cut off." },
+            None => {}
+        }
         form.choices method="post" action=(format!("/services/{uuid}/stop")) {
             (parts::form_token(form_token))
             button.danger type="submit" { "Stop it" }

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 
 use client::NewRequest;
 use config::ByteSize;
+use model::life::{IDLE_TIME, MAX_RUN_TIME, duration_words, parse_duration};
 use model::{
-    Access, ContainerPort, ContainerRequest, JsonMap, PublishedPort, PublishedPorts, RequestState,
-    RequestUuid,
+    Access, ContainerPort, ContainerRequest, JsonMap, LifeLimits, PublishedPort, PublishedPorts,
+    RequestState, RequestUuid,
 };
 use serde_json::{Value, json};
 
@@ -55,6 +56,10 @@ pub(crate) struct Draft {
     pub(crate) environment: String,
     pub(crate) cpus: String,
     pub(crate) ram: String,
+    /// How long nobody may use it, in words; empty for the site's default.
+    pub(crate) idle: String,
+    /// How long it may run, in words; empty for the site's default.
+    pub(crate) max_life: String,
     pub(crate) host_name: String,
     pub(crate) ports: Vec<PortDraft>,
 }
@@ -107,6 +112,8 @@ impl Draft {
             command: shell::join(&template.command),
             cpus: template.vcpus.to_string(),
             ram: ByteSize::bytes(template.ram_bytes).to_string(),
+            idle: template.idle.map(duration_words).unwrap_or_default(),
+            max_life: template.max_life.map(duration_words).unwrap_or_default(),
             ports: ports_of(&template.ports),
             ..Self::default()
         }
@@ -118,6 +125,7 @@ impl Draft {
             .map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default()))
             .collect();
         let constraints = &request.runtime_constraints;
+        let limits = LifeLimits::of(&request.scheduling_parameters);
         Self {
             from: Some(request.uuid),
             name: request.name.clone(),
@@ -126,6 +134,8 @@ impl Draft {
             environment: environment.join("\n"),
             cpus: constraints.vcpus.to_string(),
             ram: ByteSize::bytes(constraints.ram).to_string(),
+            idle: limits.idle.map(duration_words).unwrap_or_default(),
+            max_life: limits.max_run.map(duration_words).unwrap_or_default(),
             host_name: String::new(),
             ports: ports_of(&request.published_ports),
         }
@@ -146,6 +156,8 @@ impl Draft {
                 "environment" => draft.environment = value,
                 "cpus" => draft.cpus = value,
                 "ram" => draft.ram = value,
+                "idle" => draft.idle = value,
+                "max_life" => draft.max_life = value,
                 "host_name" => draft.host_name = value,
                 // A row begins with its port; browsers send the fields in their order.
                 "port" if draft.ports.len() < PORT_ROWS_MAX => {
@@ -183,6 +195,7 @@ impl Draft {
         let environment = self.environment(&mut wrong);
         let ports = self.ports(&mut wrong);
         let constraints = self.constraints(&mut wrong);
+        let life = self.life(&mut wrong);
         if !self.host_name.trim().is_empty() && ports.is_empty() {
             wrong.push(Wrong::new("host_name", "needs a port to lead to"));
         }
@@ -203,7 +216,7 @@ impl Draft {
                 json!({ "kind": "tmp", "capacity": OUTPUT_CAPACITY }),
             )]),
             runtime_constraints: constraints,
-            scheduling_parameters: JsonMap::new(),
+            scheduling_parameters: life,
             service: true,
             use_existing: false,
             published_ports: ports,
@@ -256,6 +269,26 @@ impl Draft {
         ports
     }
 
+    /// Only what is filled in: where nothing is said, the site's defaults hold.
+    fn life(&self, wrong: &mut Vec<Wrong>) -> JsonMap {
+        let mut life = JsonMap::new();
+        for (field, name, text) in
+            [("max_life", MAX_RUN_TIME, &self.max_life), ("idle", IDLE_TIME, &self.idle)]
+        {
+            match parse_duration(text) {
+                _ if text.trim().is_empty() => {}
+                Ok(length) => drop(life.insert(name.to_owned(), length.as_secs().into())),
+                Err(_no_length) => {
+                    wrong.push(Wrong::new(
+                        field,
+                        "must be a length of time such as 30 min, 2 h or 3 d",
+                    ));
+                }
+            }
+        }
+        life
+    }
+
     fn constraints(&self, wrong: &mut Vec<Wrong>) -> JsonMap {
         let vcpus = self.cpus.trim().parse::<u32>().ok().filter(|n| *n > 0);
         if vcpus.is_none() {
@@ -293,6 +326,8 @@ impl Draft {
         }
         flag("cpus", &self.cpus);
         flag("ram", &self.ram);
+        flag("idle", &compact(&self.idle));
+        flag("max-life", &compact(&self.max_life));
         if let Ok(words) = shell::split(&self.command)
             && !words.is_empty()
         {
@@ -329,6 +364,8 @@ impl Draft {
             "environment" => "environment",
             "runtime_constraints.ram" => "ram",
             "runtime_constraints.vcpus" => "cpus",
+            "scheduling_parameters.max_run_time" => "max_life",
+            "scheduling_parameters.idle_time" => "idle",
             _ => return Wrong::new("", text),
         };
         Wrong::new(known, words)
@@ -365,10 +402,23 @@ fn keep(attributes: &mut JsonMap, original: &ContainerRequest) {
                 constraints.extend(filled_in.clone());
             }
             attributes.insert(name.to_owned(), constraints.into());
+        } else if name == "scheduling_parameters" {
+            let mut parameters = kept.as_object().cloned().unwrap_or_default();
+            // The form shows these: what is empty there is meant so.
+            parameters.retain(|name, _| name != MAX_RUN_TIME && name != IDLE_TIME);
+            if let Some(Value::Object(filled_in)) = attributes.get(name) {
+                parameters.extend(filled_in.clone());
+            }
+            attributes.insert(name.to_owned(), parameters.into());
         } else {
             attributes.insert(name.to_owned(), kept.clone());
         }
     }
+}
+
+/// `2h30min`, which a shell takes as one word.
+fn compact(length: &str) -> String {
+    length.split_whitespace().collect()
 }
 
 /// What people call the image of a request.

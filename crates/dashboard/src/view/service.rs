@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use client::OpenedPorts;
+use client::{ContainerLife, OpenedPorts};
 use model::{
     Access, Container, ContainerPort, ContainerRequest, ContainerState, Link, PublishedPort,
     ServiceDomain, UserUuid,
@@ -25,6 +25,10 @@ pub(crate) struct Service {
     pub(crate) mine: bool,
     /// To whom ports were opened, as far as the person who looks may see it.
     pub(crate) access: Vec<Link>,
+    /// When it was last used and when it ends by itself; only on its own pages.
+    pub(crate) life: Option<ContainerLife>,
+    /// WebSockets and raw connections that are open to it, where that is known; only on its own pages.
+    pub(crate) n_sockets: Option<u32>,
 }
 
 /// Who looks, and what that person may open.
@@ -96,7 +100,8 @@ impl Service {
                 }
             })
             .collect();
-        Self { request, container, state, ports, host_names, mine, access }
+        let (life, n_sockets) = (None, None);
+        Self { request, container, state, ports, host_names, mine, access, life, n_sockets }
     }
 
     /// The name, or the identifier for those without one.
@@ -148,13 +153,16 @@ fn can_open(
 ) -> Result<(), String> {
     let running = container.is_some_and(|c| c.state == ContainerState::Running);
     match state {
+        State::Ready | State::NotAnswering if entry.silent_since.is_some() => {
+            Err(format!("nothing listens on port {number} any more"))
+        }
         State::Ready | State::Starting if running && entry.is_ready() => Ok(()),
-        State::Ready | State::Starting if running => {
+        State::Ready | State::Starting | State::NotAnswering if running => {
             Err(format!("opens as soon as port {number} answers"))
         }
         State::Queued => Err("opens once the service has started".to_owned()),
         State::Draft => Err("the request is not committed".to_owned()),
-        State::Ready | State::Starting | State::Running => {
+        State::Ready | State::Starting | State::NotAnswering | State::Running => {
             Err("opens once the service has started".to_owned())
         }
         State::Stopping => Err("the service is stopping".to_owned()),
@@ -170,7 +178,11 @@ fn can_open(
 pub(crate) fn home_order(services: &mut [Service]) {
     services.sort_by(|a, b| {
         let rank = |s: &Service| match (s.state.is_over(), s.ports.is_empty()) {
-            (false, false) if matches!(s.state, State::Starting | State::Ready) => 0,
+            (false, false)
+                if matches!(s.state, State::Starting | State::Ready | State::NotAnswering) =>
+            {
+                0
+            }
             (false, false) => 1,
             (false, true) => 2,
             (true, _) => 3,

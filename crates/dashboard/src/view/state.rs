@@ -1,7 +1,7 @@
 //! The state of a service in words a person uses, made of the request and its container.
 //!
 //! ```text
-//!  Draft ─► Queued ─► Starting ─► Ready (service) / Running (no ports) ─► Stopping ─► Stopped
+//!  Draft ─► Queued ─► Starting ─► Ready ◄─► Not answering (service) / Running (no ports) ─► Stopping ─► Stopped
 //!              │          │         │                                                 Finished (batch)
 //!              └──────────┴─────────┴──────────────────────────────────────────────► Failed(why)
 //! ```
@@ -19,6 +19,8 @@ pub(crate) enum State {
     Starting,
     /// At least one published port answers.
     Ready,
+    /// Every port that answered has fallen silent: its program is there, and listens no more.
+    NotAnswering,
     /// Running; it publishes no port.
     Running,
     /// Asked to stop and still there.
@@ -56,8 +58,18 @@ impl State {
             ContainerState::Locked => Self::Starting,
             ContainerState::Running if container.published_ports.is_empty() => Self::Running,
             ContainerState::Running => {
-                let answers = container.published_ports.iter().any(|(_, port)| port.is_ready());
-                if answers { Self::Ready } else { Self::Starting }
+                let mut ready =
+                    container.published_ports.iter().filter(|(_, port)| port.is_ready());
+                let mut has_ready = false;
+                let answers = ready.any(|(_, port)| {
+                    has_ready = true;
+                    port.silent_since.is_none()
+                });
+                match (answers, has_ready) {
+                    (true, _) => Self::Ready,
+                    (false, true) => Self::NotAnswering,
+                    (false, false) => Self::Starting,
+                }
             }
         }
     }
@@ -87,6 +99,7 @@ impl State {
             Self::Queued => "Queued",
             Self::Starting => "Starting",
             Self::Ready => "Ready",
+            Self::NotAnswering => "Not answering",
             Self::Running => "Running",
             Self::Stopping => "Stopping",
             Self::Stopped => "Stopped",
@@ -110,6 +123,9 @@ impl State {
 
     /// Whether asking it to stop makes sense.
     pub(crate) fn can_stop(&self) -> bool {
-        matches!(self, Self::Queued | Self::Starting | Self::Ready | Self::Running)
+        matches!(
+            self,
+            Self::Queued | Self::Starting | Self::Ready | Self::NotAnswering | Self::Running
+        )
     }
 }

@@ -30,6 +30,8 @@ fn templates() -> Vec<Template> {
         ports,
         vcpus: 2,
         ram_bytes: 2 << 30,
+        idle: Some(std::time::Duration::from_secs(7200)),
+        max_life: None,
     }]
 }
 

@@ -6,8 +6,12 @@ use std::ops::RangeInclusive;
 
 use serde_json::{Value, json};
 
+use crate::life::{IDLE_TIME, MAX_RUN_TIME};
 use crate::records::{JsonMap, RuntimeConstraints, is_read_only};
 use crate::{FieldError, PublishedPorts, RequestState, Timestamp};
+
+/// A century; more would not fit into times.
+const SECONDS_MAX: i64 = 100 * 366 * 86_400;
 
 /// The attributes, which of them were read, and the problems so far.
 pub(super) struct Values<'a> {
@@ -325,16 +329,20 @@ impl<'a> Values<'a> {
         for (name, value) in sent {
             let known = match name.as_str() {
                 _ if value.is_null() => continue,
-                "max_run_time" => as_integer(&value).filter(|n| *n >= 0).map(Value::from),
+                MAX_RUN_TIME | IDLE_TIME => {
+                    as_integer(&value).filter(|n| (0..=SECONDS_MAX).contains(n)).map(Value::from)
+                }
                 "partitions" => as_strings(&value).ok().map(Value::from),
                 "preemptible" | "supervisor" => as_boolean(&value).map(Value::from),
                 _ => None,
             };
             match known {
+                // Ours, and not there where there is no such limit, so that Arvados's clients find what they know.
+                Some(value) if name == IDLE_TIME && value == 0 => {}
                 Some(value) => drop(parameters.insert(name, value)),
                 None => self.problems.push(FieldError::new(
                     format!("scheduling_parameters.{}", name.chars().take(60).collect::<String>()),
-                    "is not known or of the wrong type: there are max_run_time (seconds), \
+                    "is not known or of the wrong type: there are max_run_time and idle_time (seconds), \
                      partitions (a list of text), preemptible and supervisor (true or false)",
                 )),
             }

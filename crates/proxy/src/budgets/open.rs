@@ -9,6 +9,7 @@ use super::{Address, Budgets, Exceeded, GrantBudgets, Limit};
 use crate::grants::Grant;
 use crate::peer::Peer;
 use crate::traffic::PortTraffic;
+use crate::uses::Use;
 
 /// A request's place among the open ones of its address, and of its service and user once they are known. Goes where
 /// the answer goes, and is given up with it.
@@ -17,6 +18,8 @@ pub(crate) struct Open {
     address: Arc<Address>,
     grant: Option<Arc<Grant>>,
     begun: Option<Instant>,
+    /// Whether it is use of the service for as long as it is open.
+    is_use: bool,
 }
 
 impl Open {
@@ -25,7 +28,7 @@ impl Open {
         if !address.budget.open.enter(budgets.address_open_max) {
             return Err(full(Limit::OpenOfAddress));
         }
-        Ok(Self { address: Arc::clone(address), grant: None, begun: None })
+        Ok(Self { address: Arc::clone(address), grant: None, begun: None, is_use: false })
     }
 
     /// Counts the request for its user and service, and takes a place among their open ones; answers how long it must
@@ -37,7 +40,7 @@ impl Open {
         begun: Instant,
     ) -> Result<Duration, Exceeded> {
         let now = Tick::of(begun);
-        let GrantBudgets { service, user } = &grant.budgets;
+        let GrantBudgets { service, user, used: _ } = &grant.budgets;
         let mut turn = Duration::ZERO;
         if let Some(user) = user {
             turn = budgets.of_users.take(user, now, Limit::RequestsOfUser)?;
@@ -62,6 +65,18 @@ impl Open {
         }
         entered.map(|of_service| turn.max(of_service))
     }
+
+    /// The service is used for as long as it is open.
+    pub(crate) fn count_as_use(&mut self) {
+        if let Some(grant) = self.grant.as_ref().filter(|_| !self.is_use) {
+            grant.budgets.used.begin_request();
+            self.is_use = true;
+        }
+    }
+
+    fn used(&self) -> Option<&Use> {
+        self.grant.as_ref().map(|grant| &*grant.budgets.used)
+    }
 }
 
 impl Open {
@@ -77,6 +92,9 @@ impl Drop for Open {
         let Some(grant) = &self.grant else { return };
         grant.traffic.closed(self.begun.map_or(Duration::ZERO, |begun| begun.elapsed()));
         grant.visitor.leave();
+        if self.is_use {
+            grant.budgets.used.end_request();
+        }
         grant.budgets.service.open.leave();
         if let Some(user) = &grant.budgets.user {
             user.open.leave();
@@ -98,12 +116,25 @@ impl SocketPlace {
         if let Some(traffic) = open.traffic() {
             traffic.socket_opened();
         }
+        if let Some(used) = open.used() {
+            used.open_socket();
+        }
         Self { open, peer: peer.clone() }
+    }
+
+    /// Its service is used now.
+    pub(crate) fn note_use(&self) {
+        if let Some(used) = self.open.used() {
+            used.note();
+        }
     }
 }
 
 impl Drop for SocketPlace {
     fn drop(&mut self) {
+        if let Some(used) = self.open.used() {
+            used.close_socket();
+        }
         self.peer.sockets().leave();
         if let Some(traffic) = self.open.traffic() {
             traffic.socket_closed();

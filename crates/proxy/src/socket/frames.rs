@@ -1,6 +1,7 @@
 //! Where one WebSocket frame ends and the next begins (RFC 6455 §5.2), and the frame that says goodbye. Pure.
 //!
-//! Bytes pass untouched; they are only counted, so that a frame of ours can be put between two of the app's.
+//! Bytes pass untouched; they are only counted, so that a frame of ours can be put between two of the app's, and so that
+//! it is known whether somebody says something.
 
 /// Longest header: 2 bytes, a length of 8, a mask of 4.
 const HEADER_BYTES_MAX: usize = 14;
@@ -8,13 +9,44 @@ const HEADER_BYTES_MAX: usize = 14;
 /// The socket is closed because of a rule (RFC 6455 §7.4.1).
 const POLICY_VIOLATION: u16 = 1008;
 
+/// Longest heartbeat of an app's own (`2` of Engine.IO, 13 bytes of VS Code).
+const HEARTBEAT_BYTES_MAX: usize = 16;
+
 /// Counts the frames of one direction.
 #[derive(Debug, Default)]
 pub(crate) struct Frames {
     header: [u8; HEADER_BYTES_MAX],
     n_header: usize,
+    /// Length of the header of the frame whose payload is passing.
+    n_payload_header: usize,
     /// Bytes of the payload that are still to come.
     payload: u64,
+    /// Whether data has passed since it was last asked.
+    has_data: bool,
+    /// The frame that is passing, where it is short and may be a heartbeat.
+    short: Short,
+    /// The last one that passed.
+    last_short: Short,
+}
+
+/// The beginning of a short frame of data, unmasked.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Short {
+    bytes: [u8; HEARTBEAT_BYTES_MAX],
+    /// 0: none.
+    n_bytes: u8,
+}
+
+impl Short {
+    fn push(&mut self, header: &[u8], byte: u8) {
+        let at = usize::from(self.n_bytes);
+        let Some(place) = self.bytes.get_mut(at) else { return };
+        // The mask, where there is one, is the end of the header.
+        let is_masked = header.get(1).is_some_and(|second| second & 0x80 != 0);
+        let mask = header.last_chunk::<4>().filter(|_| is_masked).map_or(0, |mask| mask[at % 4]);
+        *place = byte ^ mask;
+        self.n_bytes += 1;
+    }
 }
 
 impl Frames {
@@ -24,7 +56,7 @@ impl Frames {
             if self.payload > 0 {
                 let here =
                     usize::try_from(self.payload).map_or(bytes.len(), |n| n.min(bytes.len()));
-                self.payload -= here as u64;
+                self.take_payload(&bytes[..here]);
                 bytes = &bytes[here..];
                 continue;
             }
@@ -35,9 +67,35 @@ impl Frames {
             bytes = &bytes[n..];
             if self.n_header == header_bytes(&self.header[..self.n_header]) {
                 self.payload = payload_bytes(&self.header[..self.n_header]);
+                self.n_payload_header = self.n_header;
                 self.n_header = 0;
+                self.short = Short::default();
             }
         }
+    }
+
+    fn take_payload(&mut self, bytes: &[u8]) {
+        let header = &self.header[..self.n_payload_header];
+        // Pings, pongs and the close are for the socket, and not for the app (RFC 6455 §5.5).
+        let is_data = header.first().is_some_and(|first| first & 0x0f < 0x8);
+        let is_short = self.payload + u64::from(self.short.n_bytes) <= HEARTBEAT_BYTES_MAX as u64;
+        self.payload -= bytes.len() as u64;
+        if is_data && is_short {
+            for byte in bytes {
+                self.short.push(header, *byte);
+            }
+            if self.payload == 0 && self.short != self.last_short {
+                self.last_short = self.short;
+                self.has_data = true;
+            }
+        } else if is_data {
+            self.has_data = true;
+        }
+    }
+
+    /// Whether data has passed since this was last asked. A short frame that says what the last one said is none.
+    pub(crate) fn take_has_data(&mut self) -> bool {
+        std::mem::take(&mut self.has_data)
     }
 
     /// Whether the last frame is whole, so that another may follow.
@@ -118,6 +176,33 @@ mod tests {
                 frames.pass(&frame[frame.len() - 1..]);
                 assert!(frames.is_between(), "{payload} {masked}");
             }
+        }
+    }
+
+    /// A client's frame, masked.
+    fn said(opcode: u8, text: &str, mask: [u8; 4]) -> Vec<u8> {
+        let mut frame = vec![0x80 | opcode, 0x80 | u8::try_from(text.len()).unwrap()];
+        frame.extend(mask);
+        frame.extend(text.bytes().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+        frame
+    }
+
+    #[test]
+    fn data_is_told_from_heartbeats_however_it_is_cut() {
+        for step in [1, 3, 1000] {
+            let mut frames = Frames::default();
+            let mut has_data = |frame: Vec<u8>| {
+                frame.chunks(step).for_each(|piece| frames.pass(piece));
+                frames.take_has_data()
+            };
+            assert!(!has_data(said(0x9, "ping", [1, 2, 3, 4])));
+            assert!(!has_data(said(0xa, "", [9, 9, 9, 9])));
+            assert!(has_data(said(0x1, "2", [1, 2, 3, 4])), "the first may be anything");
+            assert!(!has_data(said(0x1, "2", [5, 6, 7, 8])));
+            assert!(has_data(said(0x1, "ls", [1, 2, 3, 4])));
+            assert!(has_data(said(0x2, &"x".repeat(17), [1, 2, 3, 4])));
+            assert!(has_data(said(0x2, &"x".repeat(17), [1, 2, 3, 4])), "too long for a heartbeat");
+            assert!(!has_data(said(0x8, "\u{3}\u{8}", [1, 2, 3, 4])));
         }
     }
 

@@ -6,7 +6,7 @@ use model::{
     RequestState,
 };
 
-use super::{insert, load, open_requests, priority, results, save, token};
+use super::{insert, life, load, open_requests, priority, results, save, token};
 use crate::changes::ChangeKind;
 use crate::connection::query;
 use crate::error::StoreError;
@@ -62,13 +62,18 @@ pub(super) async fn finish(
     container.finished_at = Some(end.finished_at);
     container.locked_by_uuid = None;
     container.gateway_address = None;
-    if !end.reason.is_empty() {
+    let reason = reason_of(end, &life::take_ending(tx, uuid).await?);
+    if !reason.is_empty() {
         // A cancellation that was asked for is no error; its words are still on the record.
         let key = match end.outcome {
             Outcome::Stopped { .. } => "activity",
             _ => "error",
         };
-        container.runtime_status.insert(key.to_owned(), end.reason.clone().into());
+        container.runtime_status.insert(key.to_owned(), reason.into());
+    }
+    take_back_notice(&mut container);
+    for (_, port) in container.published_ports.iter_mut() {
+        port.silent_since = None;
     }
     let manifests = results::settle(tx, &mut container, leavings).await?;
     save(tx, container.clone()).await?;
@@ -88,6 +93,25 @@ pub(super) async fn finish(
         .execute(tx.conn())
         .await?;
     Ok(true)
+}
+
+/// Why it ended. Who stops it does not know whose wish that was: `ending` is the site's, where it had one.
+fn reason_of(end: &ContainerEnd, ending: &str) -> String {
+    const ASKED: &str = "stopped on request";
+    match end.reason.strip_prefix(ASKED) {
+        Some(rest) if !ending.is_empty() => format!("{ending}{rest}"),
+        _ => end.reason.clone(),
+    }
+}
+
+/// An end that was told beforehand has come, or will not come.
+fn take_back_notice(container: &mut Container) {
+    let is_notice = |value: &serde_json::Value| {
+        value.as_str().is_some_and(|words| words.starts_with(model::life::NOTICE))
+    };
+    if container.runtime_status.get("warning").is_some_and(is_notice) {
+        container.runtime_status.shift_remove("warning");
+    }
 }
 
 /// What the machine did to a container is worth another try; what the program or its user did is not.
@@ -150,7 +174,7 @@ async fn retry(
 }
 
 /// Writes a request; one that is over loses what nobody may see.
-async fn save_request(
+pub(super) async fn save_request(
     tx: &mut Tx,
     mut request: ContainerRequest,
     is_over: bool,

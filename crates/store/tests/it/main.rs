@@ -15,6 +15,7 @@ mod full_disk;
 mod groups;
 mod identities;
 mod lists;
+mod lives;
 mod logs;
 mod names;
 mod permissions;

@@ -47,8 +47,8 @@ fn a_plain_life_publishes_running_and_the_end_and_leaves_after_the_ack() {
     ]);
     assert_eq!(machine.step, Step::Gone);
     assert_eq!(machine.ready[&port()], at(2), "the first time counts");
-    use Action::{ArmAck, Finish, Leave, Publish, WatchPorts};
-    assert_eq!(actions, [Publish, WatchPorts, Publish, Finish, Publish, ArmAck, Leave]);
+    use Action::{ArmAck, Finish, Leave, Publish, Watch};
+    assert_eq!(actions, [Publish, Watch, Publish, Finish, Publish, ArmAck, Leave]);
 }
 
 #[test]
@@ -61,8 +61,8 @@ fn a_stop_climbs_the_ladder() {
         Event::GraceOver,
         Event::Exited { at: at(9), exit: Exit { how: ExitHow::Signal(9), oom_killed: false } },
     ]);
-    use Action::{ArmGrace, Finish, Kill, Publish, Terminate, WatchPorts};
-    assert_eq!(actions, [Publish, WatchPorts, Terminate, ArmGrace(grace()), Kill, Finish]);
+    use Action::{ArmGrace, Finish, Kill, Publish, Terminate, Watch};
+    assert_eq!(actions, [Publish, Watch, Terminate, ArmGrace(grace()), Kill, Finish]);
     assert_eq!(outcome(&machine), Outcome::Stopped { code: None });
 }
 
@@ -83,7 +83,7 @@ fn a_stop_while_starting_is_not_lost() {
     let (machine, actions) =
         run(&[Event::StopAsked { grace: grace() }, Event::Started { at: at(1) }]);
     assert!(matches!(machine.step, Step::Stopping { .. }));
-    assert!(actions.contains(&Action::Terminate) && !actions.contains(&Action::WatchPorts));
+    assert!(actions.contains(&Action::Terminate) && !actions.contains(&Action::Watch));
 
     let failed = Event::StartFailed { at: at(1), reason: "no such image layer".into() };
     let (machine, _) = run(&[Event::StopAsked { grace: grace() }, failed.clone()]);

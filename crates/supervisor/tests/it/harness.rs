@@ -112,6 +112,7 @@ impl Launched {
             stop_grace_ms: 5000,
             log_bytes_max: 1 << 20,
             service: true,
+            busy_period_ms: 30_000,
         };
         Self { dir, spec, child: None, tunnels, secret, home }
     }

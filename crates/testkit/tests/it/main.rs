@@ -29,6 +29,7 @@ mod invitations;
 mod jupyter;
 mod keep;
 mod links;
+mod lives;
 mod metrics;
 mod official_clients;
 mod openid;

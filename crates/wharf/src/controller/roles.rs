@@ -12,6 +12,7 @@ use crate::log_entries;
 use crate::log_files::LogFiles;
 use crate::metrics::{MetricsPage, Sources};
 use crate::traffic;
+use crate::uses;
 use crate::visitors::SeenVisitors;
 use anyhow::{Context, Result};
 use api::Api;
@@ -68,6 +69,7 @@ impl Roles {
                 logs: Arc::new(logs),
                 figures: Arc::new(histories.clone()),
                 visitors: Arc::new(SeenVisitors(Arc::clone(&proxy))),
+                open_sockets: Arc::new(uses::OpenOf(proxy.uses())),
             },
         );
         let client = Client::in_memory(api.in_front_of(api.router()), identity.owner.clone());
@@ -91,6 +93,8 @@ impl Roles {
             store: store.clone(),
         };
         let metrics = MetricsPage::new(&config.metrics, sources)?;
+        let interval = config.lifetimes.use_interval;
+        work.spawn("uses", uses::tell(proxy.uses(), store.clone(), interval, work.token()));
         let kept = Arc::clone(&proxy);
         work.spawn_cancellable("grants", async move { kept.keep_grants().await });
         work.spawn_cancellable("directory changes", directory.follow_changes());

@@ -7,14 +7,15 @@ use crate::edge::{CallLimits, EdgeLimits, Http2Limits, PlaceLimits};
 use crate::machine;
 use crate::secrets::Secrets;
 use anyhow::{Context, Result};
-use api::{ApiConfig, BindMounts, CollectionsConfig, InvitationsConfig};
+use api::{ApiConfig, BindMounts, CollectionsConfig, InvitationsConfig, LivesConfig};
 use cli::DEFAULT_LISTEN;
-use config::{Config, DatabaseUrl};
+use config::{Config, DatabaseUrl, Lifetimes};
 use dashboard::DashboardConfig;
 use dispatch::DispatchConfig;
 use http::HeaderValue;
 use limits::{FrameLimits, Rate};
-use model::VersionPolicy;
+use model::request_rules::{LifeRange, ServiceLives};
+use model::{LifePolicy, VersionPolicy};
 use proxy::{ProxyConfig, ProxyLimits, SessionKey};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -70,6 +71,7 @@ pub(super) fn api(config: &Config) -> Result<ApiConfig> {
                 idle: config.collections.preserve_version_if_idle,
             },
         },
+        lives: lives(&config.lifetimes),
         handoff_ttl: config.sessions.handoff_code_lifetime,
         login_ttl: config.sessions.sign_in_link_lifetime,
         invitations: InvitationsConfig {
@@ -87,6 +89,19 @@ pub(super) fn api(config: &Config) -> Result<ApiConfig> {
             config.services.service_domain.clone(),
         )
     })
+}
+
+/// How long containers live.
+fn lives(config: &Lifetimes) -> LivesConfig {
+    let limit = |limit: Duration| Some(limit).filter(|limit| !limit.is_zero());
+    let range = |default, max| LifeRange { default: limit(default), max: limit(max) };
+    LivesConfig {
+        of_services: ServiceLives {
+            max_run: range(config.max_run_time, config.max_run_time_limit),
+            idle: range(config.idle_time, config.idle_time_limit),
+        },
+        policy: LifePolicy::new(config.warn_before, config.use_interval),
+    }
 }
 
 /// For the service hosts.
@@ -178,6 +193,8 @@ fn template(of: &config::Template) -> dashboard::Template {
         ports: of.ports,
         vcpus: of.vcpus,
         ram_bytes: of.ram.get(),
+        idle: of.idle,
+        max_life: of.max_life,
     }
 }
 
@@ -194,6 +211,8 @@ pub(crate) fn dispatch(data: &DataDir, config: &Config) -> DispatchConfig {
         stop_grace: containers.stop_grace,
         log_bytes_max: containers.log_bytes_max.get(),
         period: containers.reconcile_interval,
+        warn_before: config.lifetimes.warn_before,
+        use_interval: config.lifetimes.use_interval,
         blocks: Some(crate::blocks::store(config, data)),
         external_ports: config.services.external_ports.map(|(min, max)| min..=max),
         ..DispatchConfig::for_machine(data.path().to_owned(), ram, vcpus)
