@@ -38,7 +38,7 @@ pub(super) async fn run(job: &Job, dir: &Path, image: &Ready) -> Result<i64, Str
         mounts: mounts(job, dir, image)?,
         files: Vec::new(),
         stdin: job.stdin.as_deref().map_or(Ok(Input::Empty), |path| input(job, dir, path))?,
-        listen: None,
+        listen: Vec::new(),
         limits: Limits { memory_bytes: None, pids_max: Some(PIDS_MAX), cpus: None },
         stdout: stream(job.stdout.as_deref())?,
         stderr: stream(job.stderr.as_deref())?,

@@ -196,9 +196,10 @@ async fn ancestors(
 
 fn is_equal(one: &Container, other: &Container) -> bool {
     let constraints = |container: &Container| {
-        let RuntimeConstraints { api, ref gpu, ram, vcpus, .. } = container.runtime_constraints;
+        let RuntimeConstraints { api, ref gpu, ram, vcpus, ref connect, .. } =
+            container.runtime_constraints;
         let gpu = gpu.get("device_count").and_then(serde_json::Value::as_u64).unwrap_or(0);
-        (api, gpu, ram, vcpus)
+        (api, gpu, ram, vcpus, connect.clone())
     };
     let mounts = |container: &Container| model::mounts::without_zeroes(&container.mounts);
     one.command == other.command
