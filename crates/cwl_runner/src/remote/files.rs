@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use client::Client;
 use futures_util::StreamExt as _;
 use manifest::{BLOCK_BYTES_MAX, BlockHash, Locator, Manifest, Node, Segment, Tree};
+use model::Timestamp;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::disk::at;
+use crate::local::ELSEWHERE;
 
 /// Folders of a job that are sent.
-const SENT: [&str; 2] = ["stg", "out"];
+const SENT: [&str; 3] = ["stg", "out", ELSEWHERE];
 /// What a collection of inputs is made of at most.
 const FILES_MAX: usize = 100_000;
 /// Deepest nesting of folders that is sent; a link to a folder above would have no end.
@@ -21,6 +23,7 @@ pub(super) async fn upload(
     client: &Client,
     name: &str,
     dir: &Path,
+    trash_at: Option<Timestamp>,
 ) -> Result<Option<String>, String> {
     let mut found = Vec::new();
     for part in SENT {
@@ -38,8 +41,8 @@ pub(super) async fn upload(
         tree.put(&path, node).map_err(|error| format!("{path}: {error}"))?;
     }
     let properties = model::JsonMap::from_iter([("type".to_owned(), "intermediate".into())]);
-    let made =
-        client.create_collection(&format!("Inputs of {name}"), &properties, &tree.text()).await;
+    let name = format!("Inputs of {name}");
+    let made = client.create_collection(&name, &properties, &tree.text(), trash_at).await;
     let collection = made.map_err(|error| format!("cannot send inputs: {error}"))?;
     Ok(Some(collection.portable_data_hash))
 }
