@@ -234,14 +234,14 @@ fn seconds(
 pub(crate) fn check(
     service: &Service,
     process: &Process,
-    ports: &[PublishedPort],
+    ports: Option<&[PublishedPort]>,
     flaws: &mut Flaws,
 ) {
     let http = service.http_get.iter().map(|(port, _)| (["ready", "port"].to_vec(), *port));
     let addresses = service.endpoints.iter();
     let used = addresses.map(|it| (vec!["endpoints", &it.output, "port"], it.port)).chain(http);
     for (path, port) in used {
-        if !ports.iter().any(|known| known.port == port) {
+        if ports.is_some_and(|ports| !ports.iter().any(|known| known.port == port)) {
             let rule = format!("port {port} is not published by the tool");
             let advice = format!(
                 "add an arv:PublishPorts hint with `publishPorts: {{\"{port}\": {{serviceAccess: private, label: …}}}}`"
@@ -342,12 +342,14 @@ fn reached(
     found
 }
 
-/// The ports that a tool publishes, as far as they can be read.
-pub(crate) fn ports_of(process: &Process) -> Vec<PublishedPort> {
+/// The ports that a tool publishes; `None` where they are wrong, which is told there.
+pub(crate) fn ports_of(process: &Process) -> Option<Vec<PublishedPort>> {
     let mut all = process.hints.iter().chain(&process.requirements);
     let found = all.find(|requirement| requirement.class == PUBLISH_PORTS);
     let field = found.map(|requirement| requirement.get("publishPorts"));
-    field.map(|field| crate::ports::read(field, &mut Flaws::default())).unwrap_or_default()
+    let mut flaws = Flaws::default();
+    let ports = field.map(|field| crate::ports::read(field, &mut flaws)).unwrap_or_default();
+    flaws.0.is_empty().then_some(ports)
 }
 
 /// Refuses addresses of the outputs that would be dead when the run is over.

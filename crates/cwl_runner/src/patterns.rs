@@ -12,6 +12,9 @@ const STRANGE: [char; 6] = ['{', '}', '\\', '[', ']', '!'];
 
 /// Patterns for what a tool's outputs may be made of; none where that cannot be told before it ran.
 pub(crate) fn of(process: &Process, scope: &Scope<'_>, streams: &[&str]) -> Vec<String> {
+    if process.outputs.is_empty() {
+        return Vec::new();
+    }
     let mut all = vec![OUTPUT_FILE.to_owned()];
     all.extend(streams.iter().map(|name| (*name).to_owned()));
     for output in &process.outputs {
@@ -29,15 +32,14 @@ pub(crate) fn of(process: &Process, scope: &Scope<'_>, streams: &[&str]) -> Vec<
 }
 
 fn of_output(output: &Output, scope: &Scope<'_>) -> Option<Vec<String>> {
-    let is_record = |ty: &Type| matches!(ty, Type::Record(_) | Type::Array(_));
+    let is_stream = |ty: &Type| matches!(ty, Type::Stdout | Type::Stderr);
     if !output.secondary.is_empty() {
         return None;
     }
     let Some(glob) = output.collect.as_ref().and_then(|binding| binding.glob.as_ref()) else {
-        // Fields of records have bindings of their own, and an expression may name files.
-        let is_plain = !output.ty.members().iter().any(is_record)
-            && output.collect.as_ref().is_none_or(|binding| binding.output_eval.is_none());
-        return is_plain.then(Vec::new);
+        // What has no pattern comes from a stream, or from the program's own output object, which names any file.
+        let is_stream = output.ty.members().iter().any(is_stream);
+        return is_stream.then(Vec::new);
     };
     let texts = match evaluate_value(glob, scope).ok()? {
         Value::String(text) => vec![text],

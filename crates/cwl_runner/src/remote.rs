@@ -6,6 +6,7 @@
 
 mod files;
 mod lease;
+mod patience;
 mod request;
 mod waiting;
 
@@ -27,6 +28,7 @@ use crate::local::{CONTAINER_OUTDIR, CONTAINER_STAGE, ImageMap, ImageSource, end
 use crate::scratch::Scratch;
 use crate::serving::Serving;
 use lease::Lease;
+use patience::patiently;
 use waiting::Watch;
 
 /// How long collections of inputs are kept: longer than anybody waits for a program, and then they are in nobody's way.
@@ -145,7 +147,8 @@ impl<'t> Remote<'t> {
         if !leaves {
             request.expires_at = self.lease.end();
         }
-        let request = client.create_request(&request).await.map_err(failed)?;
+        let request =
+            patiently(async || client.create_request(&request).await).await.map_err(failed)?;
         let uuid = request.uuid;
         self.lease.learn(request.created_at);
         self.active.borrow_mut().push(uuid);

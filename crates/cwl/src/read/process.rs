@@ -140,7 +140,7 @@ impl Loader<'_> {
     fn check_service(&mut self, process: &Process, node: &Node) {
         let Some(service) = Service::of(process) else { return };
         let mut flaws = Flaws::default();
-        service::check(&service, process, &service::ports_of(process), &mut flaws);
+        service::check(&service, process, service::ports_of(process).as_deref(), &mut flaws);
         let hints = self.items(node.get("hints"), "hints");
         let hint = hints.iter().find(|item| {
             let class = item.key.or_else(|| item.node.text("class"));

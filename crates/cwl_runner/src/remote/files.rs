@@ -8,6 +8,7 @@ use manifest::{BLOCK_BYTES_MAX, BlockHash, Locator, Manifest, Node, Segment, Tre
 use model::Timestamp;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use super::patience::patiently;
 use crate::disk::at;
 use crate::local::ELSEWHERE;
 
@@ -42,7 +43,10 @@ pub(super) async fn upload(
     }
     let properties = model::JsonMap::from_iter([("type".to_owned(), "intermediate".into())]);
     let name = format!("Inputs of {name}");
-    let made = client.create_collection(&name, &properties, &tree.text(), trash_at).await;
+    let text = tree.text();
+    let made =
+        patiently(async || client.create_collection(&name, &properties, &text, trash_at).await)
+            .await;
     let collection = made.map_err(|error| format!("cannot send inputs: {error}"))?;
     Ok(Some(collection.portable_data_hash))
 }
@@ -61,7 +65,8 @@ async fn send(client: &Client, source: &Path) -> Result<Vec<Segment>, String> {
         }
         let len = block.len() as u64;
         let hash = BlockHash::of(&block).to_string();
-        let locator = client.put_block(&hash, block.into()).await;
+        let block = bytes::Bytes::from(block);
+        let locator = patiently(async || client.put_block(&hash, block.clone()).await).await;
         let locator =
             locator.map_err(|error| format!("cannot send {}: {error}", source.display()))?;
         let locator = Locator::parse(&locator).map_err(|error| error.to_string())?;
@@ -100,7 +105,7 @@ fn walk(
 /// Brings everything of a collection into a new folder.
 pub(super) async fn download(client: &Client, id: &str, folder: &Path) -> Result<(), String> {
     let words = |error: client::ClientError| format!("cannot fetch outputs: {error}");
-    let collection = client.get_collection(id).await.map_err(words)?;
+    let collection = patiently(async || client.get_collection(id).await).await.map_err(words)?;
     let manifest = Manifest::parse(&collection.manifest_text).map_err(|error| error.to_string())?;
     let make = |path: &Path| std::fs::create_dir_all(path).map_err(|error| at(path, &error));
     make(folder)?;
@@ -110,7 +115,8 @@ pub(super) async fn download(client: &Client, id: &str, folder: &Path) -> Result
     for file in manifest.files() {
         let target = folder.join(&file.path);
         make(target.parent().unwrap_or(folder))?;
-        let mut pieces = client.read_file(id, &file.path).await.map_err(words)?;
+        let opened = patiently(async || client.read_file(id, &file.path).await).await;
+        let mut pieces = opened.map_err(words)?;
         let mut open =
             tokio::fs::File::create(&target).await.map_err(|error| at(&target, &error))?;
         let mut size = 0;

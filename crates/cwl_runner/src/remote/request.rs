@@ -51,7 +51,11 @@ pub(super) fn of(job: &Job, dir: &Path, content: Option<&str>) -> Result<NewRequ
         scheduling_parameters: scheduling,
         service: is_service,
         // The address of a service says nothing of what it gave.
-        use_existing: job.reuse && !is_service && job.ways.is_empty(),
+        use_existing: job.reuse
+            && !is_service
+            && job.ways.is_empty()
+            // An earlier one may have had more time.
+            && job.time_limit.is_none(),
         output_glob: job.output_glob.clone(),
         expires_at: None,
         published_ports: ports(job)?,

@@ -12,6 +12,7 @@ use model::{
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::patience::patiently;
 use crate::job::Job;
 use crate::probe::is_well;
 use crate::serving::{Reach, Ready, Serving};
@@ -192,7 +193,7 @@ impl Watch<'_> {
     }
 
     async fn cancel(&self) -> Result<(), String> {
-        let cancelled = self.client.cancel_request(self.uuid).await;
+        let cancelled = patiently(async || self.client.cancel_request(self.uuid).await).await;
         cancelled.map(drop).map_err(|error| format!("{} could not be stopped: {error}", self.uuid))
     }
 
