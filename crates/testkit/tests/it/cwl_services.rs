@@ -357,6 +357,19 @@ fn with_local_a_step_uses_a_service_of_this_machine() {
     site.wharf.finish();
 }
 
+#[test]
+fn the_example_of_a_service_step_runs() {
+    let site = Site::new();
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/cwl/service-step.cwl");
+    let (code, object, said) = site.run(&[example, "--words", "one", "--words", "two"]);
+    assert_eq!(code, 0, "{said}");
+    let answers = object["answers"].as_array().expect("a list");
+    let answers: Vec<String> = answers.iter().map(|file| site.read(file)).collect();
+    assert_eq!(answers, ["Hello one\n", "Hello two\n"]);
+    assert!(site.read(&object["log"]).contains("/cgi-bin/greet"));
+    site.wharf.finish();
+}
+
 /// They do not know the hint, say so, and go on.
 #[test]
 fn other_runners_load_the_same_file() {
