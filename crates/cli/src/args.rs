@@ -16,8 +16,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 pub(crate) use admin_commands::{NewUserArgs, TokenCommand, UserCommand};
 pub use client_commands::ClientCommand;
 pub(crate) use client_commands::{
-    ConfigCommand, ExtendArgs, ForwardArgs, HostnameCommand, ImageCommand, InviteCommand, LogsArgs, OpenArgs,
-    PsArgs, RunArgs, ShareArgs, ShowArgs, StopArgs, UnshareArgs, UrlArgs,
+    ConfigCommand, ExtendArgs, ForwardArgs, HostnameCommand, ImageCommand, InviteCommand, LogsArgs,
+    OpenArgs, PsArgs, RunArgs, ShareArgs, ShowArgs, StopArgs, UnshareArgs, UrlArgs,
 };
 pub use cwl::{CwlCommand, CwlRunArgs, CwlValidateArgs};
 pub use roles::{

@@ -77,15 +77,17 @@ impl Client {
     }
 
     /// A collection of the token's user with these files; its blocks are signed in the manifest, an empty one is of no
-    /// files. A name that is taken gets a number.
+    /// files. A name that is taken gets a number. With `trash_at` it goes to the trash then.
     pub async fn create_collection(
         &self,
         name: &str,
         properties: &JsonMap,
         manifest_text: &str,
+        trash_at: Option<Timestamp>,
     ) -> Result<CollectionSummary, ClientError> {
-        let collection =
-            json!({ "name": name, "properties": properties, "manifest_text": manifest_text });
+        let collection = json!({
+            "name": name, "properties": properties, "manifest_text": manifest_text, "trash_at": trash_at
+        });
         let body = json!({ "collection": collection, "ensure_unique_name": true });
         self.post(COLLECTIONS, &body).await
     }

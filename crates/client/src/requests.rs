@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use model::{Container, ContainerRequest, ContainerUuid, JsonMap, PublishedPorts, RequestUuid};
+use model::{
+    Container, ContainerRequest, ContainerUuid, JsonMap, PublishedPorts, RequestUuid, Timestamp,
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -42,6 +44,12 @@ pub struct NewRequest {
     pub use_existing: bool,
     /// Ports people may open.
     pub published_ports: PublishedPorts,
+    /// Patterns of what is kept of the output; all of it where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub output_glob: Vec<String>,
+    /// When it ends as if it were cancelled; never where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
     /// Free metadata.
     pub properties: JsonMap,
 }

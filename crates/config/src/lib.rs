@@ -28,8 +28,8 @@ pub use environment::{Environment, default_data_dir};
 pub use raw::{ConfigError, Problem, RawConfig};
 pub use secret::Secret;
 pub use sections::{
-    Api, AuditLogs, Collections, Containers, Dashboard, Database, Lifetimes, Log, LogFormat, Metrics,
-    OpenIdConnect, Proxy, Services, Sessions, Shutdown, Users,
+    Api, AuditLogs, Collections, Containers, Dashboard, Database, Lifetimes, Log, LogFormat,
+    Metrics, OpenIdConnect, Proxy, Services, Sessions, Shutdown, Users,
 };
 pub use template::Template;
 pub use units::{ByteSize, parse_duration, show_duration};

@@ -8,7 +8,7 @@ use crate::expr::{Limits, Scope, Script, evaluate_value};
 use crate::types::Listing;
 use crate::value::{Object, Value};
 
-pub use crate::read::requirement::PUBLISH_PORTS;
+pub use crate::read::requirement::{PUBLISH_PORTS, SERVICE};
 
 /// Requirements and hints from the outermost to the nearest.
 #[derive(Clone, Debug, Default)]

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::net::Ipv4Addr;
 use std::rc::Rc;
 
 use cwl::document::{Body, Process};
@@ -16,6 +17,7 @@ use tokio::sync::Semaphore;
 
 use crate::disk::Disk;
 use crate::job::Backend;
+use crate::serving::{Early, Tagged, Tags, TagsByName};
 use crate::{tool, workflow};
 
 /// Largest ontology that is read.
@@ -34,6 +36,8 @@ pub(crate) struct Engine<'b> {
     ontologies: RefCell<HashMap<String, Rc<Relations>>>,
     /// A program failed: no new ones are started.
     pub(crate) stopping: Cell<bool>,
+    /// Services so far: each has an address of its own in the programs that use it.
+    services: Cell<u16>,
 }
 
 /// A process to run, and with what.
@@ -45,6 +49,11 @@ pub(crate) struct Call<'c> {
     pub(crate) requirements: Requirements,
     /// Where secondary files come from.
     pub(crate) discovery: Discovery,
+    /// Services that the inputs lead to.
+    pub(crate) tags: TagsByName,
+    /// Receives outputs that are there before the end; only where a step waits for them can a tool be a service that
+    /// others use.
+    pub(crate) early: Option<&'c Early<'c>>,
 }
 
 impl<'b> Engine<'b> {
@@ -62,14 +71,26 @@ impl<'b> Engine<'b> {
             tell,
             ontologies: RefCell::default(),
             stopping: Cell::new(false),
+            services: Cell::new(0),
         }
+    }
+
+    /// The address at which programs of this run find the next service, on their own loopback: none that a program
+    /// takes for itself.
+    pub(crate) fn next_service(&self) -> Result<Ipv4Addr, CwlError> {
+        let number = self.services.get().checked_add(1);
+        let number = number
+            .ok_or_else(|| CwlError::Failed("too many services in one run: 65535".to_owned()))?;
+        self.services.set(number);
+        let [high, low] = number.to_be_bytes();
+        Ok(Ipv4Addr::new(127, 1, high, low))
     }
 
     /// Runs a process to its output object.
     pub(crate) fn run<'e>(
         &'e self,
         mut call: Call<'e>,
-    ) -> LocalBoxFuture<'e, Result<Object, CwlError>> {
+    ) -> LocalBoxFuture<'e, Result<Tagged, CwlError>> {
         Box::pin(async move {
             call.requirements = call.requirements.of(call.process);
             if call.discovery == Discovery::Beside {
@@ -80,9 +101,21 @@ impl<'b> Engine<'b> {
             call.requirements.check_supported()?;
             self.follow_updates(&mut call.given);
             match &call.process.body {
-                Body::Tool(tool) => tool::run(self, call.process, tool, &call).await,
-                Body::Expression(text) => self.run_expression(&call, text),
-                Body::Workflow(steps) => workflow::run(self, &call, steps).await,
+                Body::Tool(tool) => {
+                    tool::run(self, call.process, tool, &call).await.map(Tagged::plain)
+                }
+                Body::Expression(text) => {
+                    let values = self.run_expression(&call, text)?;
+                    // What it made of an address is one, too.
+                    let tags = Tags::merged(call.tags.values());
+                    let tags = values.keys().map(|name| (name.clone(), tags.clone())).collect();
+                    Ok(Tagged { values, tags, kept: Vec::new() })
+                }
+                Body::Workflow(steps) => {
+                    // Its steps have them, each as long as it runs.
+                    let tags = std::mem::take(&mut call.tags);
+                    workflow::run(self, &call, steps, tags).await
+                }
                 Body::Operation => Err(CwlError::Unsupported(Problem::new(format!(
                     "{} is an Operation, which says what is to be done and not how; put a tool in its place",
                     call.process.name

@@ -7,6 +7,8 @@ use cwl::stage::Staged;
 use cwl::storage::Storage;
 use futures_util::future::LocalBoxFuture;
 
+use crate::serving::{Serving, Way};
+
 /// Everything that is known of a program before it runs.
 #[derive(Debug)]
 pub(crate) struct Job {
@@ -36,6 +38,10 @@ pub(crate) struct Job {
     pub(crate) reuse: bool,
     /// Ports that people may open; a service where there are some.
     pub(crate) ports: Vec<PublishedPort>,
+    /// Patterns of what it may leave that anybody looks at; everything where there are none.
+    pub(crate) output_glob: Vec<String>,
+    /// Services that it uses.
+    pub(crate) ways: Vec<Way>,
 }
 
 /// Where a program runs, decided before paths are known.
@@ -68,6 +74,8 @@ pub(crate) enum PlaceKind {
 pub(crate) struct Ended {
     /// Its exit code; 128 and more for signals.
     pub(crate) exit_code: i64,
+    /// A service that ended because nobody uses it any more, or that was left to itself.
+    pub(crate) as_asked: bool,
     /// Location of its output directory.
     pub(crate) root: String,
     /// Reads that, and knows where links in it may lead.
@@ -80,8 +88,13 @@ pub(crate) struct Ended {
 pub(crate) trait Backend {
     /// Decides where a program runs. Errs where it can be nowhere.
     fn place(&self, image: Option<&Image>, name: &str) -> Result<Place, CwlError>;
-    /// Runs a program to its end. Dropping the future ends the program.
-    fn run(&self, job: Job) -> LocalBoxFuture<'_, Result<Ended, CwlError>>;
+    /// Runs a program to its end; one that serves is asked to end when it is released. Dropping the future ends the
+    /// program.
+    fn run<'r>(
+        &'r self,
+        job: Job,
+        serving: Option<Serving<'r>>,
+    ) -> LocalBoxFuture<'r, Result<Ended, CwlError>>;
     /// Reads locations.
     fn storage(&self) -> &dyn Storage;
 }

@@ -20,9 +20,12 @@ mod engine;
 mod given;
 mod job;
 mod local;
+mod patterns;
+mod probe;
 mod relocate;
 mod remote;
 mod scratch;
+mod serving;
 mod tool;
 mod workflow;
 
@@ -41,6 +44,7 @@ use engine::{Call, Engine};
 use job::Backend;
 pub use local::{ImageMap, ImageSource, LocalOptions};
 pub use remote::{Attach, RemoteOptions};
+use serving::TagsByName;
 
 /// What to run, and how.
 #[derive(Clone, Debug)]
@@ -108,7 +112,7 @@ async fn run_local(
     let backend = local::Local::new(local.clone(), tell)?;
     tokio::select! {
         ended = run_on(options, &backend, backend.scratch(), tell) => ended,
-        _ = tokio::signal::ctrl_c() => Err(CwlError::Failed("interrupted; everything that ran was ended".to_owned())),
+        () = interrupted() => Err(CwlError::Failed("interrupted; everything that ran was ended".to_owned())),
     }
 }
 
@@ -120,7 +124,8 @@ async fn run_remote(
     let backend = remote::Remote::new(remote.clone(), tell)?;
     let ended = tokio::select! {
         ended = run_on(options, &backend, backend.scratch(), tell) => ended,
-        _ = tokio::signal::ctrl_c() => {
+        () = backend.renew() => Ok(String::new()),
+        () = interrupted() => {
             backend.cancel().await;
             if backend.serves() {
                 // Stopping it is how a service ends well.
@@ -132,6 +137,18 @@ async fn run_remote(
     backend.cancel().await;
     let left = backend.left();
     if left.is_empty() { ended } else { Ok(left.join("\n")) }
+}
+
+/// Ctrl-C, or a signal that asks to end.
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut asked) => tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = asked.recv() => {}
+        },
+        Err(_no_signals) => drop(tokio::signal::ctrl_c().await),
+    }
 }
 
 async fn run_on(
@@ -150,8 +167,16 @@ async fn run_on(
     let limits = Limits { time: options.expression_time, ..Limits::default() };
     let engine = Engine::new(backend, limits, options.programs_at_once, tell);
     let requirements = Requirements::default();
-    let call = Call { process: &process, given, requirements, discovery: Discovery::Beside };
-    let mut outputs = engine.run(call).await?;
+    cwl::service::check_last_outputs(&process)?;
+    let call = Call {
+        process: &process,
+        given,
+        requirements,
+        discovery: Discovery::Beside,
+        tags: TagsByName::new(),
+        early: None,
+    };
+    let mut outputs = engine.run(call).await?.values;
     relocate::relocate(&mut outputs, scratch, &options.outdir)?;
     Ok(json::write(&Value::Object(outputs), Layout::Indented))
 }

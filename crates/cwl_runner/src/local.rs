@@ -5,11 +5,13 @@ mod host_image;
 mod outputs;
 mod placing;
 mod process;
+mod serve;
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
 use cwl::requirements::Image;
+use cwl::service::Lifetime;
 use cwl::storage::Storage;
 use cwl::{CwlError, Problem};
 use futures_util::future::LocalBoxFuture;
@@ -17,9 +19,10 @@ use futures_util::future::LocalBoxFuture;
 use crate::disk::Disk;
 use crate::job::{Backend, Ended, Job, Place, PlaceKind};
 use crate::scratch::Scratch;
+use crate::serving::Serving;
 pub use host_image::{ImageMap, ImageSource};
 pub(crate) use outputs::ended;
-pub(crate) use placing::{copy, prepare};
+pub(crate) use placing::{ELSEWHERE, copy, prepare};
 
 /// Where outputs are in containers, as with other runners.
 pub(crate) const CONTAINER_OUTDIR: &str = "/var/spool/cwl";
@@ -92,6 +95,30 @@ impl<'t> Local<'t> {
     }
 }
 
+/// Services and those who use them need containers of their own here: processes of this machine share its ports.
+fn check_services(job: &Job, serving: Option<&Serving<'_>>) -> Result<(), CwlError> {
+    let refuse = |problem: &str, advice: &str| {
+        let problem = Problem::new(format!("{}: {problem}", job.name));
+        Err(CwlError::Unsupported(problem.advise(advice)))
+    };
+    let is_host = matches!(job.place.kind, PlaceKind::Host);
+    if is_host && (serving.is_some() || !job.ways.is_empty()) {
+        let problem = "services and steps that use them run in containers";
+        return refuse(
+            problem,
+            "add a DockerRequirement, and say what stands for it with --image-map",
+        );
+    }
+    if let Some(Serving { service, .. }) = serving {
+        let is_outside = service.endpoints.iter().any(|endpoint| endpoint.is_external);
+        if is_outside || service.lifetime == Lifetime::Detached {
+            let problem = "a service with --local has no address outside, and ends with the run";
+            return refuse(problem, "run it without --local");
+        }
+    }
+    Ok(())
+}
+
 impl Backend for Local<'_> {
     fn place(&self, image: Option<&Image>, name: &str) -> Result<Place, CwlError> {
         let kind = self.kind(image, name)?;
@@ -114,13 +141,20 @@ impl Backend for Local<'_> {
         Ok(place)
     }
 
-    fn run(&self, job: Job) -> LocalBoxFuture<'_, Result<Ended, CwlError>> {
+    fn run<'r>(
+        &'r self,
+        job: Job,
+        serving: Option<Serving<'r>>,
+    ) -> LocalBoxFuture<'r, Result<Ended, CwlError>> {
         Box::pin(async move {
+            check_services(&job, serving.as_ref())?;
             let dir = self.dir(&job.place);
             placing::prepare(&job, &dir).map_err(CwlError::Failed)?;
             (self.tell)(&format!("[{}] {}", job.name, job.command.join(" ")));
-            let exit_code = match &job.place.kind {
-                PlaceKind::Host | PlaceKind::Remote(_) => process::run(&job, &self.options).await,
+            let ended = match &job.place.kind {
+                PlaceKind::Host | PlaceKind::Remote(_) => {
+                    process::run(&job, &self.options).await.map(|code| (code, false))
+                }
                 PlaceKind::Container(image) => {
                     if job.network {
                         (self.tell)(&format!(
@@ -136,12 +170,13 @@ impl Backend for Local<'_> {
                         self.scratch.path(),
                         &options.search_path,
                     );
-                    container::run(&job, &dir, &image.map_err(CwlError::Failed)?).await
+                    let image = image.map_err(CwlError::Failed)?;
+                    container::run(&job, &dir, &image, serving).await
                 }
             };
-            let exit_code = exit_code
-                .map_err(|problem| CwlError::Failed(format!("{}: {problem}", job.name)))?;
-            Ok(outputs::ended(&job, &dir, exit_code))
+            let (exit_code, as_asked) =
+                ended.map_err(|problem| CwlError::Failed(format!("{}: {problem}", job.name)))?;
+            Ok(outputs::ended(&job, &dir, exit_code, as_asked))
         })
     }
 

@@ -5,16 +5,20 @@
 //! over, its output comes down, and everything after that is as with a local run.
 
 mod files;
+mod lease;
+mod patience;
 mod request;
 mod waiting;
 
 use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use client::{Client, ClientError};
 use cwl::requirements::Image;
 use cwl::storage::Storage;
 use cwl::{CwlError, Problem};
+use futures_util::StreamExt as _;
 use futures_util::future::LocalBoxFuture;
 use model::RequestUuid;
 
@@ -22,6 +26,19 @@ use crate::disk::Disk;
 use crate::job::{Backend, Ended, Job, Place, PlaceKind};
 use crate::local::{CONTAINER_OUTDIR, CONTAINER_STAGE, ImageMap, ImageSource, ended, prepare};
 use crate::scratch::Scratch;
+use crate::serving::Serving;
+use lease::Lease;
+use patience::patiently;
+use waiting::Watch;
+
+/// How long collections of inputs are kept: longer than anybody waits for a program, and then they are in nobody's way.
+const INPUTS_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Renewals within the time of one lease: some may fail.
+const RENEWALS: u32 = 4;
+/// Renewals that are under way at a time.
+const RENEWED_AT_ONCE: usize = 8;
+/// Of a service whose end has no exit code: as of a program that SIGTERM ended.
+const EXIT_BY_TERM: i32 = 143;
 
 /// How services are met.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,6 +63,8 @@ pub struct RemoteOptions {
     pub attach: Attach,
     /// Receives the address of a port, with a single-use code in it, when the port is ready.
     pub open: Option<fn(&str)>,
+    /// What was submitted ends by itself this long after this process was killed.
+    pub lease: Duration,
 }
 
 impl std::fmt::Debug for RemoteOptions {
@@ -64,13 +83,15 @@ pub(crate) struct Remote<'t> {
     active: RefCell<Vec<RequestUuid>>,
     /// Requests of services that were left to themselves.
     left: RefCell<Vec<RequestUuid>>,
-    /// Whether one of them is a service.
+    /// Whether one of them is a service for people.
     serves: Cell<bool>,
+    lease: Lease,
 }
 
 impl<'t> Remote<'t> {
     pub(crate) fn new(options: RemoteOptions, tell: &'t dyn Fn(&str)) -> Result<Self, CwlError> {
         Ok(Self {
+            lease: Lease::new(options.lease),
             options,
             scratch: Scratch::make().map_err(CwlError::Failed)?,
             count: Cell::new(0),
@@ -111,35 +132,54 @@ impl<'t> Remote<'t> {
         self.scratch.path().join(format!("job-{}", place.number))
     }
 
-    async fn run_request(&self, job: Job) -> Result<Ended, CwlError> {
+    async fn run_request(&self, job: Job, serving: Option<Serving<'_>>) -> Result<Ended, CwlError> {
         let dir = self.dir(&job.place);
         prepare(&job, &dir).map_err(CwlError::Failed)?;
         let name = &job.name;
         let failed = |error: ClientError| CwlError::Failed(format!("{name}: {error}"));
         let client = &self.options.client;
-        let content = files::upload(client, name, &dir)
+        let content = files::upload(client, name, &dir, self.lease.after(INPUTS_KEPT))
             .await
             .map_err(|problem| CwlError::Failed(format!("{name}: {problem}")))?;
-        let request = request::of(&job, &dir, content.as_deref()).map_err(CwlError::Failed)?;
-        let request = client.create_request(&request).await.map_err(failed)?;
+        let mut request = request::of(&job, &dir, content.as_deref()).map_err(CwlError::Failed)?;
+        let leaves =
+            !job.ports.is_empty() && serving.is_none() && self.options.attach == Attach::Leave;
+        if !leaves {
+            request.expires_at = self.lease.end();
+        }
+        let request =
+            patiently(async || client.create_request(&request).await).await.map_err(failed)?;
         let uuid = request.uuid;
+        self.lease.learn(request.created_at);
+        self.active.borrow_mut().push(uuid);
+        if !leaves && request.expires_at.is_none() {
+            // The first one: the clock over there was not known.
+            let fields = serde_json::json!({ "expires_at": self.lease.end() });
+            let _over = client.update_request(uuid, &fields).await;
+        }
         (self.tell)(&format!("[{name}] {uuid} submitted"));
-        if !job.ports.is_empty() && self.options.attach == Attach::Leave {
+        if leaves {
+            self.active.borrow_mut().retain(|active| *active != uuid);
             self.left.borrow_mut().push(uuid);
             return Err(CwlError::Failed(format!("{name}: left to itself as {uuid}")));
         }
-        self.active.borrow_mut().push(uuid);
-        self.serves.set(self.serves.get() || !job.ports.is_empty());
-        let over = waiting::until_over(client, uuid, &job, self.tell, self.options.open).await;
+        self.serves.set(self.serves.get() || (!job.ports.is_empty() && serving.is_none()));
+        let watch = Watch { client, uuid, job: &job, tell: self.tell, open: self.options.open };
+        let over = watch.until_over(serving).await;
         self.active.borrow_mut().retain(|active| *active != uuid);
-        let over = over.map_err(failed)?;
-        let Some(exit_code) = over.exit_code else {
+        let over = over.map_err(|problem| CwlError::Failed(format!("{name}: {problem}")))?;
+        if over.is_left {
+            self.leave(uuid, name).await?;
+            return Ok(ended(&job, &dir, 0, true));
+        }
+        let exit_code = over.exit_code.or(over.as_asked.then_some(EXIT_BY_TERM));
+        let Some(exit_code) = exit_code else {
             return Err(CwlError::Failed(format!(
                 "{name}: {uuid} ended without an exit code: {}",
                 over.words
             )));
         };
-        if exit_code != 0 {
+        if exit_code != 0 && !over.as_asked {
             waiting::tell_log(client, uuid, self.tell).await;
         }
         if let Some(output) = &over.output {
@@ -150,7 +190,32 @@ impl<'t> Remote<'t> {
                 .await
                 .map_err(|problem| CwlError::Failed(format!("{name}: {problem}")))?;
         }
-        Ok(ended(&job, &dir, i64::from(exit_code)))
+        Ok(ended(&job, &dir, i64::from(exit_code), over.as_asked))
+    }
+
+    /// Goes on for as long as the instance lets it.
+    async fn leave(&self, uuid: RequestUuid, name: &str) -> Result<(), CwlError> {
+        let for_ever = serde_json::json!({ "expires_at": null });
+        let left = self.options.client.update_request(uuid, &for_ever).await;
+        left.map_err(|error| CwlError::Failed(format!("{name}: {error}")))?;
+        (self.tell)(&format!("[{name}] {uuid} goes on by itself; `wharf stop {uuid}` ends it"));
+        Ok(())
+    }
+
+    /// Renews what was submitted and is not over, until it is dropped. What nobody renews ends by itself: a runner that was
+    /// killed leaves nothing.
+    pub(crate) async fn renew(&self) {
+        loop {
+            tokio::time::sleep(self.options.lease / RENEWALS).await;
+            let Some(end) = self.lease.end() else { continue };
+            let active = self.active.borrow().clone();
+            let renewals = active.into_iter().map(|uuid| async move {
+                let fields = serde_json::json!({ "expires_at": end });
+                // One that is over cannot be renewed; one that could not is tried again.
+                let _later = self.options.client.update_request(uuid, &fields).await;
+            });
+            futures_util::stream::iter(renewals).buffer_unordered(RENEWED_AT_ONCE).count().await;
+        }
     }
 }
 
@@ -184,8 +249,12 @@ impl Backend for Remote<'_> {
         })
     }
 
-    fn run(&self, job: Job) -> LocalBoxFuture<'_, Result<Ended, CwlError>> {
-        Box::pin(self.run_request(job))
+    fn run<'r>(
+        &'r self,
+        job: Job,
+        serving: Option<Serving<'r>>,
+    ) -> LocalBoxFuture<'r, Result<Ended, CwlError>> {
+        Box::pin(self.run_request(job, serving))
     }
 
     fn storage(&self) -> &dyn Storage {

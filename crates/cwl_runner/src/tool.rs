@@ -1,5 +1,7 @@
 //! A command line tool: from its inputs to a program, from what that left to outputs.
 
+use std::cell::RefCell;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::rc::Rc;
 
 use cwl::bind::command_line;
@@ -7,12 +9,16 @@ use cwl::collect::Collector;
 use cwl::document::{Output, Process, Tool};
 use cwl::expr::{Scope, Script, evaluate};
 use cwl::requirements::{Requirements, Resources};
+use cwl::service::{Endpoint, Form, Lifetime, Service};
 use cwl::stage::{Absolute, Content, Stage, Staged};
 use cwl::types::Type;
 use cwl::{CwlError, NULL, Object, Value};
+use tokio::sync::oneshot;
 
 use crate::engine::{Call, Engine};
 use crate::job::{Ended, Job, Place};
+use crate::patterns;
+use crate::serving::{Early, Hold, Ready, Serving, Tagged, Tags, Way};
 
 /// Runs a tool to its output object.
 pub(crate) async fn run(
@@ -25,16 +31,33 @@ pub(crate) async fn run(
     let Plan { job, inputs, runtime, script, place } = planned;
     let (stdout, stderr) = (job.stdout.clone(), job.stderr.clone());
     let updates = updates_in_place(&call.requirements, &job.staged, &place.outdir);
-    let _slot =
-        engine.slots.acquire().await.map_err(|closed| CwlError::Failed(closed.to_string()))?;
+    let (serving, served) = match (Service::of(process), call.early) {
+        (Some(service), Some(early)) => {
+            let (serving, served) = serve(engine, service, early)?;
+            (Some(serving), Some(served))
+        }
+        _ => (None, None),
+    };
+    // A service holds no place: those who use it need one to come to an end.
+    let _slot = match serving {
+        None => {
+            let slot = engine.slots.acquire().await;
+            Some(slot.map_err(|closed| CwlError::Failed(closed.to_string()))?)
+        }
+        Some(_) => None,
+    };
     if engine.stopping.get() {
         return Err(CwlError::Failed(format!(
             "{}: not started, as another step failed",
             process.name
         )));
     }
-    let ended = engine.backend.run(job).await?;
-    judge(tool, &ended, process)?;
+    let may_end = serving.as_ref().is_some_and(|serving| serving.service.may_end);
+    let ended = engine.backend.run(job, serving).await?;
+    match &served {
+        Some(served) => judge_service(&ended, served, may_end, process)?,
+        None => judge(tool, &ended, process)?,
+    }
     for (old, relative) in updates {
         engine.updated.borrow_mut().insert(old, cwl::uri::child(&ended.root, &relative));
     }
@@ -51,7 +74,97 @@ pub(crate) async fn run(
         stderr: stderr.as_deref(),
         listing: call.requirements.listing(process.version),
     };
-    collector.collect(process, &scope).map_err(|error| error.within(&process.name))
+    let outputs = collector.collect(process, &scope).map_err(|error| error.within(&process.name));
+    let mut outputs = outputs?;
+    if let Some(served) = served {
+        outputs.extend(served.take());
+    }
+    Ok(outputs)
+}
+
+/// Addresses of a service, once it is ready.
+type Served = Rc<RefCell<Object>>;
+
+/// What a backend needs to run a service, and where its addresses are when it is ready.
+fn serve<'e>(
+    engine: &Engine<'_>,
+    service: Service,
+    early: &'e Early<'e>,
+) -> Result<(Serving<'e>, Served), CwlError> {
+    let host = engine.next_service()?;
+    let served = Served::default();
+    let (release, released) = oneshot::channel();
+    let (told, wanted) = (Rc::clone(&served), service.clone());
+    let ready = move |ready: Ready| {
+        let mut ways: Vec<Way> = Vec::new();
+        for Endpoint { port, .. } in &wanted.endpoints {
+            if !ways.iter().any(|way| way.port == *port) {
+                let address = SocketAddrV4::new(host, *port);
+                ways.push(Way { address, port: *port, to: ready.to.clone() });
+            }
+        }
+        let addresses: Object = wanted
+            .endpoints
+            .iter()
+            .map(|it| (it.output.clone(), address_of(it, host, &ready.outside)))
+            .collect();
+        let hold = Hold::new(ways, release);
+        let tags = Tags::of(vec![Rc::clone(&hold)]);
+        told.borrow_mut().clone_from(&addresses);
+        early(Tagged {
+            tags: addresses.keys().map(|name| (name.clone(), tags.clone())).collect(),
+            values: addresses,
+            kept: if wanted.lifetime == Lifetime::Workflow { vec![hold] } else { Vec::new() },
+        });
+    };
+    Ok((Serving { service, ready: Box::new(ready), released }, served))
+}
+
+/// The value of an output that is an address. No credential is in it: who uses it is connected by whoever runs it.
+fn address_of(endpoint: &Endpoint, host: Ipv4Addr, outside: &[(u16, String)]) -> Value {
+    let port = endpoint.port;
+    let inside = format!("{host}:{port}");
+    let url = match outside.iter().find(|(known, _)| endpoint.is_external && *known == port) {
+        Some((_, url)) => format!("{}{}", url.trim_end_matches('/'), endpoint.path),
+        None => format!("http://{inside}{}", endpoint.path),
+    };
+    let authority = url.split("://").nth(1).and_then(|rest| rest.split('/').next());
+    let authority = authority.unwrap_or(&inside).to_owned();
+    match endpoint.form {
+        Form::Url => url.into(),
+        Form::HostPort => authority.into(),
+        Form::Record => {
+            let name = authority.rsplit_once(':').map_or(authority.as_str(), |(name, _)| name);
+            Value::object([
+                ("url", Value::from(url.as_str())),
+                ("host", name.into()),
+                ("port", Value::from(u64::from(port))),
+            ])
+        }
+    }
+}
+
+/// A service must have been ready, and ends when it is asked to.
+fn judge_service(
+    ended: &Ended,
+    served: &Served,
+    may_end: bool,
+    process: &Process,
+) -> Result<(), CwlError> {
+    let code = ended.exit_code;
+    let name = &process.name;
+    if served.borrow().is_empty() {
+        return Err(CwlError::Failed(format!(
+            "{name}: the service ended with exit code {code} before it was ready"
+        )));
+    }
+    if ended.as_asked || may_end {
+        return Ok(());
+    }
+    Err(CwlError::Failed(format!(
+        "{name}: the service ended by itself with exit code {code} while steps use it; \
+         `onExit: ignore` allows that"
+    )))
 }
 
 /// A program to run, and what is needed to collect its outputs.
@@ -112,20 +225,30 @@ fn plan(
             process.name
         )));
     }
+    let stdout = stream_of(process, tool.stdout.as_deref(), &Type::Stdout, &scope)?;
+    let stderr = stream_of(process, tool.stderr.as_deref(), &Type::Stderr, &scope)?;
+    let streams: Vec<&str> = stdout.iter().chain(&stderr).map(String::as_str).collect();
+    let output_glob = patterns::of(process, &scope, &streams);
     let job = Job {
         name: process.name.clone(),
         place: place.clone(),
         command,
         environment: requirements.environment(&scope)?,
         stdin: stdin_of(process, tool, &scope)?,
-        stdout: stream_of(process, tool.stdout.as_deref(), &Type::Stdout, &scope)?,
-        stderr: stream_of(process, tool.stderr.as_deref(), &Type::Stderr, &scope)?,
+        stdout,
+        stderr,
         staged: stage.staged,
         resources,
         time_limit: requirements.time_limit(&scope)?,
         network: requirements.network(process.version, &scope)?,
         reuse: requirements.reuse(&scope)?,
         ports: requirements.published_ports()?,
+        output_glob,
+        ways: Tags::merged(call.tags.values())
+            .whole
+            .iter()
+            .flat_map(|hold| hold.ways.clone())
+            .collect(),
     };
     Ok(Plan { job, inputs: values, runtime, script, place })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use model::{
     ApiAccess, Container, ContainerPort, JsonMap, LifeLimits, MountPlan, MountProblem,
-    SuperviseSpec,
+    ServiceAccess, SuperviseSpec,
 };
 use serde_json::Value;
 
@@ -54,6 +54,7 @@ pub(crate) fn build(
         output_glob: container.output_glob.clone(),
         blocks: config.blocks.clone(),
         api: container.runtime_constraints.api.then(|| api_access(container, config)),
+        services: services_of(container, config),
         tunnels: layout::tunnels_dir(&config.data_dir),
         stop_grace_ms: u64::try_from(config.stop_grace.as_millis()).unwrap_or(u64::MAX),
         log_bytes_max: config.log_bytes_max,
@@ -75,6 +76,18 @@ fn environment_of(environment: &JsonMap) -> Result<BTreeMap<String, String>, Spe
         _ => Err(SpecError::Environment { name: name.clone() }),
     };
     environment.iter().map(entry).collect()
+}
+
+/// Who may use them was asked when the request was committed.
+fn services_of(container: &Container, config: &DispatchConfig) -> Vec<ServiceAccess> {
+    let connect = container.runtime_constraints.connect.iter();
+    connect
+        .map(|(address, to)| ServiceAccess {
+            address: *address,
+            dir: layout::ContainerDir::of(&config.data_dir, to.container).path().to_owned(),
+            port: to.port,
+        })
+        .collect()
 }
 
 /// A port that the container's own program does not publish.

@@ -6,6 +6,7 @@ use crate::timestamp::Timestamp;
 use crate::uuid::ContainerUuid;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::net::SocketAddrV4;
 use std::path::PathBuf;
 
 /// What an image says about running it (OCI image configuration).
@@ -120,6 +121,17 @@ pub struct ApiAccess {
     pub controllers: PathBuf,
 }
 
+/// A way from inside a container to a port of another container on this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceAccess {
+    /// The address on the loopback inside.
+    pub address: SocketAddrV4,
+    /// The other container's directory, where its supervisor hands over sockets.
+    pub dir: PathBuf,
+    /// The port inside the other container.
+    pub port: ContainerPort,
+}
+
 /// What a launch has that nobody may find afterwards. Written beside the specification, and removed by the supervisor
 /// as soon as it has read it.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -172,6 +184,9 @@ pub struct SuperviseSpec {
     /// How the program reaches the API; none is not at all.
     #[serde(default)]
     pub api: Option<ApiAccess>,
+    /// Services of other containers that the program reaches.
+    #[serde(default)]
+    pub services: Vec<ServiceAccess>,
     /// The directory in which each controller has its socket for supervisors.
     pub tunnels: PathBuf,
     /// Time from SIGTERM to SIGKILL, in milliseconds.

@@ -34,16 +34,16 @@ pub use group::{Group, GroupClass, WellKnownGroup};
 pub use host_label::{HostLabel, HostLabelError, ReservedNames};
 pub use launch::{
     ApiAccess, BindMount, BlockStore, BlockVolume, ContainerEnd, ImageConfig, LaunchSecrets,
-    Outcome, Phase, S3Bucket, SuperviseSpec, SupervisorState, ToController, ToSupervisor,
-    VolumePlace,
+    Outcome, Phase, S3Bucket, ServiceAccess, SuperviseSpec, SupervisorState, ToController,
+    ToSupervisor, VolumePlace,
 };
 pub use life::{Due, EndOfLife, Life, LifeLimits, LifeNotes, LifePolicy, PlannedEnd};
 pub use mounts::{CollectionMount, Content, MountPlan, MountProblem, SecretPlan, Stdin};
 pub use permission::Level;
 pub use port::{Access, ContainerPort, PortError, PublishedPort, PublishedPorts};
 pub use records::{
-    Container, ContainerRequest, JsonMap, Link, RuntimeConstraints, TokenRecord, User, Workflow,
-    is_read_only,
+    Container, ContainerRequest, JsonMap, Link, RuntimeConstraints, ServicePort, TokenRecord, User,
+    Workflow, is_read_only,
 };
 pub use service_domain::{ServiceDomain, ServiceDomainError, initial_url};
 pub use state::{ContainerState, RequestState};

@@ -2,12 +2,14 @@
 //!
 //! Field names and meanings are Arvados's (API revision 20250402); `service` and `published_ports` are the mission's.
 
-use crate::port::PublishedPorts;
+use crate::port::{ContainerPort, PublishedPorts};
 use crate::state::{ContainerState, RequestState};
 use crate::timestamp::Timestamp;
 use crate::uuid::{ContainerUuid, LinkUuid, RequestUuid, TokenUuid, UserUuid, WorkflowUuid};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
+use std::net::SocketAddrV4;
 
 /// A JSON object that we keep but do not look into.
 pub type JsonMap = serde_json::Map<String, Value>;
@@ -47,6 +49,18 @@ pub struct RuntimeConstraints {
     pub ram: u64,
     /// Number of CPUs.
     pub vcpus: u32,
+    /// Ways to services of other containers, by the address on its own loopback; ours, left out where there are none.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub connect: BTreeMap<SocketAddrV4, ServicePort>,
+}
+
+/// A port of another container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServicePort {
+    /// Whose.
+    pub container: ContainerUuid,
+    /// One that it publishes.
+    pub port: ContainerPort,
 }
 
 /// A user's wish to run something.

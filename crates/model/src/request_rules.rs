@@ -9,6 +9,7 @@
 //! path, and `runtime_constraints` with `ram` and `vcpus`. An empty `command` means the image's own
 //! (Arvados refuses one; nothing of its clients sends it).
 
+mod connections;
 mod mounts;
 #[cfg(test)]
 mod tests;
@@ -56,7 +57,7 @@ const READ_ONLY: &[&str] = &[
 /// Attributes that may change in any state.
 const ALWAYS: &[&str] = &["owner_uuid", "name", "description", "properties"];
 /// Attributes that may also change while Committed.
-const WHILE_COMMITTED: &[&str] = &["priority", "container_count_max"];
+const WHILE_COMMITTED: &[&str] = &["priority", "container_count_max", "expires_at"];
 
 /// A new request of the attributes a client sent, with Arvados's defaults for the rest.
 ///

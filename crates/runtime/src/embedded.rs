@@ -5,7 +5,7 @@ use crate::error::StartError;
 use crate::handle::Handle;
 use crate::link::{Inbox, Link};
 use crate::shim;
-use crate::spec::{Capabilities, ContainerSpec};
+use crate::spec::{Capabilities, ContainerSpec, LISTEN_MAX};
 use crate::wire::{self, FromShim, ShimSpec, ToShim};
 use std::future::Future;
 use std::os::fd::OwnedFd;
@@ -66,6 +66,9 @@ fn check(spec: &ContainerSpec) -> Result<(), StartError> {
     if spec.layers.is_empty() || spec.layers.len() > LAYERS_MAX {
         return bad(&format!("an image has 1 to {LAYERS_MAX} layers, not {}", spec.layers.len()));
     }
+    if spec.listen.len() > LISTEN_MAX || !spec.listen.iter().all(|it| it.ip().is_loopback()) {
+        return bad(&format!("it listens on more than {LISTEN_MAX} addresses, or not on loopback"));
+    }
     if spec.hostname.len() > 64 {
         return bad("its host name is longer than 64 bytes");
     }
@@ -92,10 +95,10 @@ async fn start(spec: ContainerSpec) -> Result<Handle, StartError> {
     let sent = link.send_start(&frame).await;
     match link.receive(&mut inbox).await.map_err(helper)? {
         Some(FromShim::Started { pid, notes, groups }) => {
-            let listener = inbox.take_descriptor();
+            let listeners = inbox.take_descriptors();
             let link = Arc::new(link);
             tokio::spawn(run(Arc::clone(&link), inbox, child));
-            Ok(Handle { link, id, dir, pid, notes, groups, listener })
+            Ok(Handle { link, id, dir, pid, notes, groups, listeners })
         }
         Some(FromShim::StartFailed(error)) => {
             reap(child).await;
@@ -160,7 +163,7 @@ mod tests {
             mounts: Vec::new(),
             files: Vec::new(),
             stdin: crate::Input::Empty,
-            listen: None,
+            listen: Vec::new(),
             limits: crate::Limits::default(),
             stdout: null(),
             stderr: null(),
@@ -170,13 +173,14 @@ mod tests {
     #[test]
     fn a_spec_that_makes_no_sense_is_refused_in_words() {
         type Break = fn(&mut ContainerSpec);
-        let broken: [(Break, &str); 6] = [
+        let broken: [(Break, &str); 7] = [
             (|s| s.id = "../x".to_owned(), "id must be"),
             (|s| s.argv.clear(), "no command"),
             (|s| s.layers.clear(), "layers"),
             (|s| s.cwd = "/\0".to_owned(), "zero byte"),
             (|s| s.env = vec![("A=B".to_owned(), String::new())], "equals sign"),
             (|s| s.hostname = "h".repeat(65), "64 bytes"),
+            (|s| s.listen = vec!["10.0.0.1:80".parse().unwrap()], "loopback"),
         ];
         for (break_it, words) in broken {
             let mut spec = spec();

@@ -26,7 +26,7 @@ pub struct Handle {
     pub(crate) pid: u32,
     pub(crate) notes: Vec<String>,
     pub(crate) groups: Vec<PathBuf>,
-    pub(crate) listener: Option<OwnedFd>,
+    pub(crate) listeners: Vec<OwnedFd>,
 }
 
 impl Handle {
@@ -41,10 +41,10 @@ impl Handle {
         &self.notes
     }
 
-    /// The socket that listens inside the container, where one was asked for; the second time there is none. Not
-    /// blocking.
-    pub fn take_listener(&mut self) -> Option<std::net::TcpListener> {
-        self.listener.take().map(std::net::TcpListener::from)
+    /// The sockets that listen inside the container, in the order of the specification; the second time there are none.
+    /// Not blocking.
+    pub fn take_listeners(&mut self) -> Vec<std::net::TcpListener> {
+        std::mem::take(&mut self.listeners).into_iter().map(std::net::TcpListener::from).collect()
     }
 
     /// Sends a signal to the container's command. The command may ignore it.

@@ -45,7 +45,8 @@ pub use handle::Handle;
 pub use listeners::Listeners;
 pub use shim::run_if_reexec;
 pub use spec::{
-    Capabilities, ContainerSpec, Exit, ExitStatus, Input, Limits, Mount, Signal, TextFile, UserSpec,
+    Capabilities, ContainerSpec, Exit, ExitStatus, Input, LISTEN_MAX, Limits, Mount, Signal,
+    TextFile, UserSpec,
 };
 pub use sweep::sweep;
 pub use tree::remove as remove_tree;

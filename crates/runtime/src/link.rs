@@ -1,7 +1,7 @@
 //! The supervisor's end of the socket to a shim. Requests may come from many tasks; one task reads.
 
 use crate::error::Gone;
-use crate::spec::Exit;
+use crate::spec::{Exit, LISTEN_MAX};
 use crate::wire::{self, FromShim, ToShim};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use std::collections::VecDeque;
@@ -163,7 +163,7 @@ impl Link {
 
     fn receive_some(&self, inbox: &mut Inbox) -> io::Result<usize> {
         let mut buffer = [0; 4096];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(LISTEN_MAX))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let received = rustix::net::recvmsg(
             &self.socket,
@@ -182,9 +182,9 @@ impl Link {
 }
 
 impl Inbox {
-    /// The descriptor that came beside a message.
-    pub(crate) fn take_descriptor(&mut self) -> Option<OwnedFd> {
-        self.descriptors.pop_front()
+    /// The descriptors that came beside the first message, in order.
+    pub(crate) fn take_descriptors(&mut self) -> Vec<OwnedFd> {
+        self.descriptors.drain(..).collect()
     }
 }
 

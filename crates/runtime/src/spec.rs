@@ -2,8 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::net::SocketAddrV4;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+
+/// Most addresses that are listened on in one container: what one message takes along.
+pub const LISTEN_MAX: usize = 8;
 
 /// All that is needed to start one container.
 #[derive(Debug)]
@@ -31,8 +35,9 @@ pub struct ContainerSpec {
     pub files: Vec<TextFile>,
     /// What the command reads from its standard input.
     pub stdin: Input,
-    /// A port on the container's 127.0.0.1 on which we listen before the command runs; see [`crate::Handle::take_listener`].
-    pub listen: Option<u16>,
+    /// Addresses of the container's loopback on which we listen before the command runs, at most [`LISTEN_MAX`]; see
+    /// [`crate::Handle::take_listeners`].
+    pub listen: Vec<SocketAddrV4>,
     /// What it may use at most.
     pub limits: Limits,
     /// Receives what the command writes to its standard output: a pipe or a file.

@@ -3,12 +3,13 @@
 //! belong to, in order.
 
 use crate::error::StartError;
-use crate::spec::{ContainerSpec, Exit, Input, Limits, Mount, TextFile, UserSpec};
+use crate::spec::{ContainerSpec, Exit, Input, LISTEN_MAX, Limits, Mount, TextFile, UserSpec};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
+use std::net::SocketAddrV4;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
@@ -29,7 +30,7 @@ pub(crate) struct ShimSpec {
     pub(crate) mounts: Vec<Mount>,
     pub(crate) files: Vec<TextFile>,
     pub(crate) stdin: Input,
-    pub(crate) listen: Option<u16>,
+    pub(crate) listen: Vec<SocketAddrV4>,
     pub(crate) limits: Limits,
 }
 
@@ -48,7 +49,7 @@ impl ShimSpec {
             mounts: spec.mounts.clone(),
             files: spec.files.clone(),
             stdin: spec.stdin.clone(),
-            listen: spec.listen,
+            listen: spec.listen.clone(),
             limits: spec.limits,
         }
     }
@@ -74,7 +75,7 @@ pub(crate) enum ToShim {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum FromShim {
-    /// The command runs, in these control groups. The listening socket comes with it, where one was asked for.
+    /// The command runs, in these control groups. The listening sockets come with it, in the order of the specification.
     Started { pid: u32, notes: Vec<String>, groups: Vec<PathBuf> },
     /// It does not, and nothing is left.
     StartFailed(StartError),
@@ -130,18 +131,18 @@ impl Connection {
     }
 
     pub(crate) fn send<T: Serialize>(&self, message: &T) -> io::Result<()> {
-        self.send_with(message, None)
+        self.send_with(message, &[])
     }
 
-    /// Sends a message, and beside its first byte a descriptor.
+    /// Sends a message, and beside its first byte descriptors, at most [`LISTEN_MAX`].
     pub(crate) fn send_with<T: Serialize>(
         &self,
         message: &T,
-        descriptor: Option<&OwnedFd>,
+        descriptors: &[OwnedFd],
     ) -> io::Result<()> {
         let frame = encode(message)?;
-        let descriptors: Vec<BorrowedFd<'_>> = descriptor.iter().map(|fd| fd.as_fd()).collect();
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let descriptors: Vec<BorrowedFd<'_>> = descriptors.iter().map(OwnedFd::as_fd).collect();
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(LISTEN_MAX))];
         let mut control = SendAncillaryBuffer::new(&mut space);
         if !descriptors.is_empty() {
             control.push(SendAncillaryMessage::ScmRights(&descriptors));

@@ -18,6 +18,7 @@ use crate::sql::{self, Hidden};
 use crate::writer::Tx;
 
 mod commit;
+mod expiry;
 
 /// What committing made of names: only the container's record has it.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,19 +1,23 @@
-//! The API, inside the container: connections to a port of its own loopback go on to a controller.
+//! Ways out of the container: connections to addresses of its own loopback go on to a controller, or to a service in
+//! another container.
 //!
-//! Bytes only: the program speaks TLS with the controller itself, and proves who it is by its token. Controllers tell
+//! Bytes only. To a controller the program speaks TLS itself, and proves who it is by its token. Controllers tell
 //! where they listen in `NAME.api` files of one directory; each connection looks anew, so that it finds whoever is there
-//! now.
+//! now. To a service there is no credential at all: who submitted the request was asked then (`api`, committing), and its
+//! supervisor hands over a socket that is connected inside.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use lifecycle::TaskScope;
+use model::{ContainerPort, SuperviseSpec};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
+use tunnel::handover;
 
 /// Connections at a time; a program's client keeps some few.
 const CONNECTIONS_MAX: usize = 256;
@@ -24,11 +28,33 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Controllers that are tried.
 const CONTROLLERS_MAX: usize = 16;
 
+/// Where connections go on to.
+#[derive(Debug, Clone)]
+pub(crate) enum Way {
+    /// Controllers say in this directory where they are.
+    Api(PathBuf),
+    /// A port of the container with this directory.
+    Service(PathBuf, ContainerPort),
+}
+
+/// Where a container's program finds its ways out; in the order of [`ways`].
+pub(crate) fn addresses(spec: &SuperviseSpec) -> Vec<SocketAddrV4> {
+    let api = spec.api.iter().map(|api| SocketAddrV4::new(Ipv4Addr::LOCALHOST, api.port));
+    api.chain(spec.services.iter().map(|service| service.address)).collect()
+}
+
+/// Where they lead.
+pub(crate) fn ways(spec: &SuperviseSpec) -> Vec<Way> {
+    let api = spec.api.iter().map(|api| Way::Api(api.controllers.clone()));
+    let services = spec.services.iter();
+    api.chain(services.map(|it| Way::Service(it.dir.clone(), it.port))).collect()
+}
+
 /// Serves until cancelled; all connections live in `scope`.
-pub(crate) async fn serve(listener: std::net::TcpListener, controllers: PathBuf, scope: TaskScope) {
+pub(crate) async fn serve(listener: std::net::TcpListener, way: Way, scope: TaskScope) {
     let listener = match TcpListener::from_std(listener) {
         Ok(listener) => listener,
-        Err(error) => return tracing::warn!(%error, "the container cannot reach the API"),
+        Err(error) => return tracing::warn!(%error, ?way, "the container has no way out"),
     };
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
@@ -36,25 +62,31 @@ pub(crate) async fn serve(listener: std::net::TcpListener, controllers: PathBuf,
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((inside, _)) => {
-                let controllers = controllers.clone();
-                scope.spawn_cancellable("api", async move {
-                    if let Err(error) = relay(inside, &controllers).await {
-                        tracing::debug!(%error, "a connection to the API ended early");
+                let way = way.clone();
+                scope.spawn_cancellable("way out", async move {
+                    if let Err(error) = relay(inside, &way).await {
+                        tracing::debug!(%error, ?way, "a connection ended early");
                     }
                     drop(place);
                 });
             }
             Err(error) => {
-                tracing::debug!(%error, "a connection to the API was lost");
+                tracing::debug!(%error, "a connection out of the container was lost");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
 }
 
-async fn relay(mut inside: TcpStream, controllers: &Path) -> io::Result<()> {
+async fn relay(mut inside: TcpStream, way: &Way) -> io::Result<()> {
     inside.set_nodelay(true)?;
-    let mut outside = connect(controllers).await?;
+    let mut outside = match way {
+        Way::Api(controllers) => connect(controllers).await?,
+        // Without an answer the program sees its connection closed, as by a service that has ended.
+        Way::Service(dir, port) => {
+            handover::ask(dir, port.get()).await.map_err(io::Error::other)?
+        }
+    };
     outside.set_nodelay(true)?;
     tokio::io::copy_bidirectional(&mut inside, &mut outside).await.map(drop)
 }
@@ -62,7 +94,7 @@ async fn relay(mut inside: TcpStream, controllers: &Path) -> io::Result<()> {
 /// The first controller that accepts.
 async fn connect(controllers: &Path) -> io::Result<TcpStream> {
     let mut refusal = io::Error::from(io::ErrorKind::NotFound);
-    for address in addresses(controllers)? {
+    for address in told(controllers)? {
         match timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error)) => refusal = error,
@@ -73,7 +105,7 @@ async fn connect(controllers: &Path) -> io::Result<TcpStream> {
 }
 
 /// Where controllers listen, as they say.
-fn addresses(controllers: &Path) -> io::Result<Vec<SocketAddr>> {
+fn told(controllers: &Path) -> io::Result<Vec<SocketAddr>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(controllers)? {
         let path = entry?.path();
@@ -105,7 +137,7 @@ mod tests {
         inside.set_nonblocking(true).unwrap();
         let address = inside.local_addr().unwrap();
         let scope = TaskScope::new("bridge");
-        let serving = serve(inside, dir.path().to_owned(), scope.child("api"));
+        let serving = serve(inside, Way::Api(dir.path().to_owned()), scope.child("api"));
         scope.spawn_cancellable("serve", serving);
         let mut client = TcpStream::connect(address).await.unwrap();
         client.write_all(b"ping").await.unwrap();

@@ -7,6 +7,7 @@ use std::path::Path;
 use model::{LaunchSecrets, SuperviseSpec};
 use runtime::{ContainerSpec, Input, Limits, Mount, TextFile, UserSpec};
 
+use crate::bridge;
 use crate::inputs::Staged;
 
 /// Processes and threads of one container: far above what JupyterLab with kernels takes, far below
@@ -39,7 +40,7 @@ pub(crate) fn spec_of(
         mounts: in_mounting_order(staged.mounts),
         files: files.collect(),
         stdin: secrets.mounts.stdin.map_or(staged.stdin, Input::Text),
-        listen: spec.api.as_ref().map(|api| api.port),
+        listen: bridge::addresses(spec),
         limits: Limits {
             memory_bytes: (spec.ram_bytes > 0).then_some(spec.ram_bytes),
             pids_max: Some(PIDS_MAX),
@@ -115,6 +116,7 @@ mod tests {
             output_glob: vec![],
             blocks: None,
             api: None,
+            services: Vec::new(),
             tunnels: "/run/tunnels".into(),
             stop_grace_ms: 1,
             log_bytes_max: 1,

@@ -136,11 +136,10 @@ impl Run {
         match started {
             Ok((mut handle, output)) => {
                 self.output = output;
-                if let Some(listener) = handle.take_listener() {
-                    let scope = self.driver.scope.child("api");
-                    let api = self.driver.spec.api.as_ref();
-                    let controllers = api.map(|api| api.controllers.clone()).unwrap_or_default();
-                    let serving = bridge::serve(listener, controllers, scope);
+                let ways = bridge::ways(&self.driver.spec);
+                for (listener, way) in handle.take_listeners().into_iter().zip(ways) {
+                    let scope = self.driver.scope.child("bridge");
+                    let serving = bridge::serve(listener, way, scope);
                     self.driver.scope.spawn_cancellable("bridge", serving);
                 }
                 let handle = Arc::new(handle);

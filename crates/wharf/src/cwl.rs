@@ -86,6 +86,7 @@ fn remote(
         default_image: args.image.clone(),
         attach: if args.no_wait { Attach::Leave } else { Attach::Stay },
         open: args.open.then_some(open_browser),
+        lease: args.lease,
     }))
 }
 

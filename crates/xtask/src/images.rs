@@ -58,7 +58,7 @@ fn program(name: &str, executable: &Path) -> Result<()> {
 const DEBIAN: [&str; 3] = ["jupyterlab", "python", "postgresql"];
 
 /// And those that slow tests alone run in.
-const DEBIAN_SLOW: [&str; 1] = ["jobs"];
+const DEBIAN_SLOW: [&str; 2] = ["jobs", "cwl"];
 
 /// Builds the Debian images that are missing, beside everything else: they wait for the network more than for a core.
 /// One after the other, since they share a base.

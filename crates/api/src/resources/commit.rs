@@ -6,9 +6,9 @@
 use std::path::PathBuf;
 
 use model::request_rules::{self, BindPolicy};
-use model::{ApiToken, BindMount, CollectionUuid, ContainerRequest, JsonMap};
+use model::{ApiToken, BindMount, CollectionUuid, ContainerRequest, JsonMap, ServicePort};
 use serde_json::Value;
-use store::{Resolved, Resource};
+use store::{Resolved, Resource, TargetKey};
 
 use crate::call::Call;
 use crate::config::BindMounts;
@@ -41,6 +41,7 @@ pub(super) async fn resolve(
         check_runtime_token(api, call, &token).await?;
     }
     resolve_binds(&api.config().bind_directories, request).await?;
+    check_connections(api, call, request).await?;
     request_rules::mark_supervisor(request);
     let mounts = resolve_collections(api, call, &request.mounts).await?;
     let container_image = resolve_image(api, call, &request.container_image).await?;
@@ -61,6 +62,38 @@ async fn check_runtime_token(api: &Api, call: &Call, text: &str) -> Result<(), A
     }
     if found.user.uuid != call.caller.user.uuid && !call.caller.user.is_admin {
         return refuse("is another user's");
+    }
+    Ok(())
+}
+
+/// A program reaches services of other containers without any credential, so whoever submits it must be one who may
+/// open them: who submitted them, or an administrator.
+async fn check_connections(
+    api: &Api,
+    call: &Call,
+    request: &ContainerRequest,
+) -> Result<(), ApiError> {
+    let connect = &request.runtime_constraints.connect;
+    if !connect.is_empty() {
+        call.caller.require_unscoped("connect a program to a service")?;
+    }
+    let user = &call.caller.user;
+    for ServicePort { container: uuid, port } in connect.values() {
+        let refuse = |problem: &str| {
+            let problem = format!("{uuid} {problem}");
+            Err(ApiError::field("runtime_constraints.connect", problem))
+        };
+        let target = api.store().find_target(&TargetKey::Container(*uuid)).await?;
+        let target = target.filter(|it| user.is_admin || it.submitters.contains(&user.uuid));
+        let Some(container) = target.and_then(|target| target.container) else {
+            return refuse("is no container whose services you may open");
+        };
+        if container.state.is_over() {
+            return refuse("is over");
+        }
+        if container.published_ports.get(*port).is_none() {
+            return refuse(&format!("does not publish port {port}"));
+        }
     }
     Ok(())
 }

@@ -48,6 +48,9 @@ pub struct CwlRunArgs {
     /// Open the first port of a service in the browser when it is ready
     #[arg(long, conflicts_with_all = ["local", "no_wait"])]
     pub open: bool,
+    /// How long what was submitted goes on when this command was killed and cannot stop it
+    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = parse_duration, conflicts_with = "local")]
+    pub lease: Duration,
     /// Run programs without containers; what requires one is refused
     #[arg(long, requires = "local")]
     pub no_container: bool,

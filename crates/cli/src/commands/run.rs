@@ -72,7 +72,7 @@ pub(super) async fn submit(
         service: is_service,
         use_existing: false,
         published_ports: ports(args)?,
-        properties: JsonMap::new(),
+        ..NewRequest::default()
     };
     let (Some(name), Some(first)) = (&args.hostname, args.publish.first()) else {
         return Ok(context.client.create_request(&new).await?);

@@ -5,8 +5,11 @@ use std::rc::Rc;
 use super::fields;
 use crate::document::{Body, Process, Version};
 use crate::error::{CwlError, Problem, Result};
+use crate::extension::Flaws;
 use crate::load::{Loader, find, shown};
 use crate::node::{At, Node};
+use crate::requirements::SERVICE;
+use crate::service::{self, Service};
 use crate::uri;
 
 const CLASSES: [&str; 4] = ["CommandLineTool", "ExpressionTool", "Workflow", "Operation"];
@@ -129,7 +132,23 @@ impl Loader<'_> {
         if let Body::Workflow(_) = process.body {
             self.check_links(&process);
         }
+        self.check_service(&process, node);
         Ok(process)
+    }
+
+    /// A service's hint against its outputs and ports.
+    fn check_service(&mut self, process: &Process, node: &Node) {
+        let Some(service) = Service::of(process) else { return };
+        let mut flaws = Flaws::default();
+        service::check(&service, process, service::ports_of(process).as_deref(), &mut flaws);
+        let hints = self.items(node.get("hints"), "hints");
+        let hint = hints.iter().find(|item| {
+            let class = item.key.or_else(|| item.node.text("class"));
+            class.is_some_and(|class| self.expand(class, item.node.at) == SERVICE)
+        });
+        let place = hint.map_or(node, |item| item.node).clone();
+        drop(hints);
+        self.tell_flaws(&place, flaws);
     }
 
     fn expression_of(&mut self, node: &Node) -> String {

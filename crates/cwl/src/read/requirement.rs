@@ -4,12 +4,17 @@ use std::rc::Rc;
 
 use super::Item;
 use crate::document::{Requirement, Version};
+use crate::extension::Flaws;
 use crate::load::Loader;
 use crate::node::{Kind, Node};
 use crate::value::{Object, Value};
+use crate::{ports, service};
 
 /// `arv:PublishPorts`, written out.
 pub const PUBLISH_PORTS: &str = "http://arvados.org/cwl#PublishPorts";
+
+/// `svc:Service`, written out; the namespace is ours.
+pub const SERVICE: &str = "urn:wharf:cwl#Service";
 
 /// Classes of the standard, their fields, and the version that brought them.
 const CLASSES: [(&str, &[&str], Version); 17] = [
@@ -92,6 +97,7 @@ impl Loader<'_> {
         if field == "requirements" {
             self.check_requirement(node, &class, version);
         }
+        self.check_extension(node, &class, field);
         if class == "SchemaDefRequirement"
             && let Some(types) = node.get("types")
         {
@@ -103,6 +109,38 @@ impl Loader<'_> {
         };
         fields.shift_remove("class");
         Some(Requirement { class, fields, place: self.place(node.at) })
+    }
+
+    /// What extensions of ours and others say is checked where it stands.
+    fn check_extension(&mut self, node: &Node, class: &str, field: &str) {
+        let mut flaws = Flaws::default();
+        let value = node.to_value();
+        match class {
+            PUBLISH_PORTS => drop(ports::read(value.get("publishPorts"), &mut flaws)),
+            SERVICE => drop(service::read(&value, &mut flaws)),
+            _ => return,
+        }
+        if class == SERVICE && field == "requirements" {
+            let rule = "svc:Service is a hint: as a requirement, other runners refuse the document";
+            self.problem(node.at, rule, "move it to hints");
+        }
+        self.tell_flaws(node, flaws);
+    }
+
+    /// Each at the innermost place on its path that is there.
+    pub(super) fn tell_flaws(&mut self, node: &Node, flaws: Flaws) {
+        for flaw in flaws.0 {
+            let mut place = node;
+            for key in &flaw.path {
+                let index = key.parse::<usize>().ok();
+                let item = place.as_array().zip(index).and_then(|(items, n)| items.get(n));
+                match item.or_else(|| place.get(key)) {
+                    Some(inner) => place = inner,
+                    None => break,
+                }
+            }
+            self.problem(place.at, flaw.rule, flaw.advice);
+        }
     }
 
     fn check_requirement(&mut self, node: &Node, class: &str, version: Version) {

@@ -219,5 +219,6 @@ impl Loader<'_> {
         for problem in crate::links::problems(process, steps) {
             self.problems.push(problem);
         }
+        self.problems.extend(crate::service::cycles(process, steps));
     }
 }

@@ -110,6 +110,83 @@ fn links_that_lead_nowhere_or_never_fit_are_named() {
     assert!(check("name", "dune").contains("has no output \"dune\"; did you mean \"done\"?"));
 }
 
+/// A service of the extension, with a line of it replaced.
+fn service(from: &str, to: &str) -> String {
+    let text = "cwlVersion: v1.2
+class: CommandLineTool
+$namespaces: {arv: 'http://arvados.org/cwl#', svc: 'urn:wharf:cwl#'}
+hints:
+  arv:PublishPorts:
+    publishPorts:
+      '8080': {serviceAccess: private, label: Words}
+  svc:Service:
+    endpoints:
+      url: {port: '8080', path: /v1, as: url}
+    ready: {port: 8080, httpGet: /up}
+baseCommand: serve
+inputs: {}
+outputs: {url: string?, dump: {type: File?, outputBinding: {glob: dump}}}
+";
+    assert!(text.contains(from), "{from}");
+    text.replace(from, to)
+}
+
+#[test]
+fn mistakes_in_published_ports_and_services_are_named_where_they_stand() {
+    assert_eq!(problems(&service("/v1", "/v1")), Vec::<String>::new());
+    for (from, to, expected) in [
+        (
+            "'8080': {s",
+            "'80800': {s",
+            "t.cwl:7:16: \"80800\" is no port; write a number from 1 to 65535",
+        ),
+        ("label: Words", "label: ''", "t.cwl:7:47: port 8080 has no label; add `label:`"),
+        ("label: Words", "lable: Words", "did you mean \"label\"?"),
+        (
+            "private",
+            "shared",
+            "t.cwl:7:31: serviceAccess of port 8080 is neither public nor private",
+        ),
+        (
+            "      '8080': {serviceAccess: private, label: Words}",
+            "      []",
+            "PublishPorts names no port",
+        ),
+        ("path: /v1", "path: v1", "t.cwl:10:33: \"v1\" is no path; begin it with `/`"),
+        ("as: url", "as: uri", "write url, hostport or record"),
+        ("      url: {", "      ulr: {", "the tool has no output \"ulr\"; did you mean \"url\"?"),
+        ("      url: {", "      dump: {", "t.cwl:10:13: the output \"dump\" becomes an address"),
+        ("port: '8080', path", "port: '9090', path", "t.cwl:10:19: port 9090 is not published"),
+        ("httpGet: /up", "logLine: up", "readiness by logLine is not there"),
+        ("ready:", "lifetime: long\n    ready:", "write consumers, workflow or detached"),
+        ("ready:", "onExit: restart\n    ready:", "a service is not started again here"),
+        ("ready:", "redy: 1\n    ready:", "did you mean \"ready\"?"),
+        ("hints:", "requirements:", "svc:Service is a hint"),
+    ] {
+        let found = problems(&service(from, to));
+        let is_named = found.iter().any(|problem| problem.contains(expected));
+        assert!(is_named, "{to}: {expected}\n{found:#?}");
+    }
+}
+
+#[test]
+fn a_step_that_uses_a_service_cannot_wait_for_what_it_leaves() {
+    let workflow = "cwlVersion: v1.2\nclass: Workflow\ninputs: {}\noutputs: {}\nsteps:\n  serve: {run: s.cwl, in: {}, out: [url, dump]}\n  use: {run: t.cwl, in: {url: serve/url, file: FILE}, out: []}\n  pass: {run: p.cwl, in: {f: serve/dump}, out: [f]}\n";
+    let tool = TOOL.replace("inputs: {}", "inputs: {url: string?, file: File?}");
+    let pass = "cwlVersion: v1.2\nclass: ExpressionTool\nrequirements: {InlineJavascriptRequirement: {}}\nexpression: '${return inputs;}'\ninputs: {f: File?}\noutputs: {f: File?}\n";
+    let check = |file: &str, lifetime: &str| {
+        let text = workflow.replace("FILE", file);
+        let serve = service("ready:", &format!("lifetime: {lifetime}\n    ready:"));
+        let files = files([("w.cwl", &text), ("s.cwl", &serve), ("t.cwl", &tool), ("p.cwl", pass)]);
+        problems_of(&files, "w.cwl").join("\n")
+    };
+    for file in ["serve/dump", "pass/f"] {
+        let found = check(file, "consumers");
+        assert!(found.contains("w.cwl:7:8") && found.contains("uses the service"), "{found}");
+    }
+    assert_eq!(check("{default: null}", "consumers"), "");
+}
+
 #[test]
 fn features_of_later_versions_are_refused_in_earlier_ones() {
     let text = TOOL
@@ -154,6 +231,81 @@ fn bombs_end_soon_with_an_error() {
     let found = problems_of(&Files(chain), "f0.yml").join("\n");
     assert!(found.contains("imports bring more than"), "{found}");
     assert!(begin.elapsed() < Duration::from_secs(60), "{:?}", begin.elapsed());
+}
+
+/// Seeds that are changed at random below.
+const SEEDS: [&str; 4] = [
+    TOOL,
+    "cwlVersion: v1.2\nclass: Workflow\ninputs: {a: 'int[]?'}\noutputs: {o: {type: Any, outputSource: [s/o]}}\nsteps:\n  s: {run: t.cwl, in: {a: {source: [a], linkMerge: merge_flattened, pickValue: first_non_null}}, out: [o], scatter: a, when: $(inputs.a)}\n",
+    "cwlVersion: v1.2\n$graph:\n- {class: ExpressionTool, id: main, expression: '${return {};}', inputs: [{id: r, type: {type: record, fields: {x: {type: enum, symbols: [a, b]}}}}], outputs: []}\n- &x {$import: t.cwl}\n- *x\n",
+    "cwlVersion: v1.0\nclass: CommandLineTool\nhints: {arv:PublishPorts: {publishPorts: [{servicePort: 1}]}, svc:Service: {endpoints: {u: {port: 1}}}}\n$namespaces: {arv: 'http://arvados.org/cwl#', svc: 'urn:wharf:cwl#'}\nbaseCommand: [a]\ninputs: {f: {type: File, secondaryFiles: ['^.b?'], default: {class: File, path: x}}}\noutputs: {u: string?}\narguments: [{valueFrom: $(inputs.f.path), position: 1}]\n",
+];
+
+/// The same changes in every run: what fails once fails again.
+struct Dice(u64);
+
+impl Dice {
+    /// Below `n`.
+    fn roll(&mut self, n: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        usize::try_from(self.0 >> 33).unwrap_or_default() % n.max(1)
+    }
+}
+
+#[test]
+fn changed_documents_are_read_or_refused_in_bounded_time() {
+    const MARKS: [&str; 16] = [
+        "{",
+        "}",
+        "[",
+        "]",
+        ": ",
+        "\n",
+        "  ",
+        "- ",
+        "&x ",
+        "*x",
+        "$import: t.cwl",
+        "!!x ",
+        "'",
+        "null",
+        "99999999999999999999",
+        "1e999999999",
+    ];
+    let begin = Instant::now();
+    let mut dice = Dice(20_260_101);
+    for round in 0..4000 {
+        let mut text = SEEDS[round % SEEDS.len()].to_owned();
+        for _ in 0..=dice.roll(6) {
+            let places: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
+            let from = places.get(dice.roll(places.len())).copied().unwrap_or_default();
+            let length = if dice.roll(2) == 0 { 0 } else { dice.roll(30) };
+            let to = places.iter().copied().find(|at| *at >= from + length).unwrap_or(text.len());
+            text.replace_range(from..to, MARKS[dice.roll(MARKS.len())]);
+        }
+        let _either = problems(&text);
+    }
+    assert!(begin.elapsed() < Duration::from_secs(120), "{:?}", begin.elapsed());
+}
+
+#[test]
+fn huge_numbers_and_long_texts_are_refused_or_read() {
+    let begin = Instant::now();
+    let tool = |value: &str| {
+        TOOL.replace("inputs: {}", &format!("inputs: {{a: {{type: Any, default: {value}}}}}"))
+    };
+    for value in
+        ["1e999999999999", "-1e-999999999999", &"9".repeat(1_000_000), "0x10", ".inf", ".nan"]
+    {
+        let _either = problems(&tool(value));
+    }
+    let long = "x".repeat(4 << 20);
+    assert_eq!(problems(&tool(&format!("\"{long}\""))), Vec::<String>::new());
+    let found = problems(&format!("{TOOL}{}: 1\n", "x".repeat(1000))).join("\n");
+    assert!(found.contains("has no field"), "{}", found.chars().take(200).collect::<String>());
+    let nested = format!("$({})", "(".repeat(100_000));
+    assert!(cwl::expr::scan(&nested).is_err());
+    assert!(begin.elapsed() < Duration::from_secs(30), "{:?}", begin.elapsed());
 }
 
 mod scanner {

@@ -5,19 +5,29 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cwl::stage::Content;
-use runtime::{ContainerSpec, Embedded, ExitStatus, Input, Limits, Mount, Runtime as _, UserSpec};
+use runtime::{
+    ContainerSpec, Embedded, ExitStatus, Input, LISTEN_MAX, Limits, Mount, Runtime as _, UserSpec,
+};
 
 use super::host_image::Ready;
 use super::placing::{below_outdir, real_path};
 use super::process::create;
+use super::serve;
 use crate::disk::path_of;
 use crate::job::Job;
+use crate::serving::Serving;
 
 /// Processes and threads of one program.
 const PIDS_MAX: u64 = 4096;
 
-/// Runs a program to its end and gives its exit code, 128 and the signal where one ended it.
-pub(super) async fn run(job: &Job, dir: &Path, image: &Ready) -> Result<i64, String> {
+/// Runs a program to its end and gives its exit code, 128 and the signal where one ended it; and whether it served and
+/// was asked to end.
+pub(super) async fn run(
+    job: &Job,
+    dir: &Path,
+    image: &Ready,
+    serving: Option<Serving<'_>>,
+) -> Result<(i64, bool), String> {
     let out = dir.join("out");
     let stream = |name: Option<&str>| match name {
         Some(name) => create(&out, name).map(OwnedFd::from),
@@ -38,26 +48,38 @@ pub(super) async fn run(job: &Job, dir: &Path, image: &Ready) -> Result<i64, Str
         mounts: mounts(job, dir, image)?,
         files: Vec::new(),
         stdin: job.stdin.as_deref().map_or(Ok(Input::Empty), |path| input(job, dir, path))?,
-        listen: None,
+        listen: job.ways.iter().map(|way| way.address).collect(),
         limits: Limits { memory_bytes: None, pids_max: Some(PIDS_MAX), cpus: None },
         stdout: stream(job.stdout.as_deref())?,
         stderr: stream(job.stderr.as_deref())?,
     };
     std::fs::create_dir_all(&spec.dir).map_err(|error| error.to_string())?;
-    let handle = Embedded.start(spec).await.map_err(|error| error.to_string())?;
+    if job.ways.len() > LISTEN_MAX {
+        return Err(format!("it uses {} services; at most {LISTEN_MAX}", job.ways.len()));
+    }
+    let mut handle = Embedded.start(spec).await.map_err(|error| error.to_string())?;
+    // Ends with this program.
+    let _relays = serve::relay(handle.take_listeners(), &job.ways)?;
+    let attended = async {
+        match serving {
+            Some(serving) => serve::attend(&handle, serving).await,
+            None => Ok((handle.wait().await, false)),
+        }
+    };
     let exit = match job.time_limit {
         Some(seconds) => {
-            tokio::time::timeout(Duration::from_secs(seconds), handle.wait()).await.ok()
+            tokio::time::timeout(Duration::from_secs(seconds), attended).await.ok().transpose()
         }
-        None => Some(handle.wait().await),
+        None => attended.await.map(Some),
     };
-    if exit.is_none() {
+    let as_asked = matches!(exit, Ok(Some((_, true))));
+    if !matches!(exit, Ok(Some(_))) {
         handle.kill().await;
     }
     handle.cleanup().await;
-    match exit.map(|exit| exit.status) {
-        Some(ExitStatus::Code(code)) => Ok(i64::from(code)),
-        Some(ExitStatus::Signal(signal)) => Ok(i64::from(128 + signal)),
+    match exit?.map(|(exit, _)| exit.status) {
+        Some(ExitStatus::Code(code)) => Ok((i64::from(code), as_asked)),
+        Some(ExitStatus::Signal(signal)) => Ok((i64::from(128 + signal), as_asked)),
         None => {
             let seconds = job.time_limit.unwrap_or_default();
             Err(format!("it ran longer than its time limit of {seconds} s and was ended"))

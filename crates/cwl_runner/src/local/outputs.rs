@@ -15,7 +15,7 @@ use crate::job::{Ended, Job, PlaceKind};
 const LINKS_MAX: usize = 40;
 
 /// What a program left in `dir`.
-pub(crate) fn ended(job: &Job, dir: &Path, exit_code: i64) -> Ended {
+pub(crate) fn ended(job: &Job, dir: &Path, exit_code: i64, as_asked: bool) -> Ended {
     let mut staged = Vec::new();
     for (n, item) in job.staged.iter().enumerate() {
         let location = match &item.content {
@@ -30,7 +30,13 @@ pub(crate) fn ended(job: &Job, dir: &Path, exit_code: i64) -> Ended {
         staged: staged.clone(),
         is_host: matches!(job.place.kind, PlaceKind::Host),
     };
-    Ended { exit_code, root: uri::from_path(&dir.join("out")), storage: Box::new(storage), staged }
+    Ended {
+        exit_code,
+        as_asked,
+        root: uri::from_path(&dir.join("out")),
+        storage: Box::new(storage),
+        staged,
+    }
 }
 
 /// Reads this machine's files, and follows links in an output directory as the program meant them.

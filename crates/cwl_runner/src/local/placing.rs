@@ -9,9 +9,12 @@ use cwl::stage::{Content, Staged};
 use crate::disk::{at, path_of};
 use crate::job::{Job, PlaceKind};
 
+/// What is sent to be put neither in the output directory nor among the inputs, each under its number.
+pub(crate) const ELSEWHERE: &str = "abs";
+
 /// Makes the folders of a job and puts in them what needs to be there. Everything else is mounted.
 pub(crate) fn prepare(job: &Job, dir: &Path) -> Result<(), String> {
-    for name in ["out", "tmp", "stg", "lit"] {
+    for name in ["out", "tmp", "stg", "lit", ELSEWHERE] {
         let path = dir.join(name);
         fs::create_dir_all(&path).map_err(|error| at(&path, &error))?;
     }
@@ -53,8 +56,11 @@ pub(super) fn real_path(job: &Job, dir: &Path, n: usize, staged: &Staged) -> Opt
     match (&job.place.kind, &staged.content) {
         (PlaceKind::Host, _) => Some(PathBuf::from(&staged.target)),
         (PlaceKind::Remote(_), _) => {
-            let relative = staged.target.strip_prefix(&job.place.stage_root)?;
-            Some(dir.join("stg").join(relative.trim_start_matches('/')))
+            Some(match staged.target.strip_prefix(&job.place.stage_root) {
+                Some(relative) => dir.join("stg").join(relative.trim_start_matches('/')),
+                // Somewhere else in the container: mounted there by itself.
+                None => dir.join(ELSEWHERE).join(n.to_string()),
+            })
         }
         (_, Content::Text(_) | Content::NewFolder) => Some(dir.join("lit").join(n.to_string())),
         _ => None,

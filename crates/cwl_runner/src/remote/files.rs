@@ -5,12 +5,15 @@ use std::path::{Path, PathBuf};
 use client::Client;
 use futures_util::StreamExt as _;
 use manifest::{BLOCK_BYTES_MAX, BlockHash, Locator, Manifest, Node, Segment, Tree};
+use model::Timestamp;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use super::patience::patiently;
 use crate::disk::at;
+use crate::local::ELSEWHERE;
 
 /// Folders of a job that are sent.
-const SENT: [&str; 2] = ["stg", "out"];
+const SENT: [&str; 3] = ["stg", "out", ELSEWHERE];
 /// What a collection of inputs is made of at most.
 const FILES_MAX: usize = 100_000;
 /// Deepest nesting of folders that is sent; a link to a folder above would have no end.
@@ -21,6 +24,7 @@ pub(super) async fn upload(
     client: &Client,
     name: &str,
     dir: &Path,
+    trash_at: Option<Timestamp>,
 ) -> Result<Option<String>, String> {
     let mut found = Vec::new();
     for part in SENT {
@@ -38,8 +42,11 @@ pub(super) async fn upload(
         tree.put(&path, node).map_err(|error| format!("{path}: {error}"))?;
     }
     let properties = model::JsonMap::from_iter([("type".to_owned(), "intermediate".into())]);
+    let name = format!("Inputs of {name}");
+    let text = tree.text();
     let made =
-        client.create_collection(&format!("Inputs of {name}"), &properties, &tree.text()).await;
+        patiently(async || client.create_collection(&name, &properties, &text, trash_at).await)
+            .await;
     let collection = made.map_err(|error| format!("cannot send inputs: {error}"))?;
     Ok(Some(collection.portable_data_hash))
 }
@@ -58,7 +65,8 @@ async fn send(client: &Client, source: &Path) -> Result<Vec<Segment>, String> {
         }
         let len = block.len() as u64;
         let hash = BlockHash::of(&block).to_string();
-        let locator = client.put_block(&hash, block.into()).await;
+        let block = bytes::Bytes::from(block);
+        let locator = patiently(async || client.put_block(&hash, block.clone()).await).await;
         let locator =
             locator.map_err(|error| format!("cannot send {}: {error}", source.display()))?;
         let locator = Locator::parse(&locator).map_err(|error| error.to_string())?;
@@ -97,7 +105,7 @@ fn walk(
 /// Brings everything of a collection into a new folder.
 pub(super) async fn download(client: &Client, id: &str, folder: &Path) -> Result<(), String> {
     let words = |error: client::ClientError| format!("cannot fetch outputs: {error}");
-    let collection = client.get_collection(id).await.map_err(words)?;
+    let collection = patiently(async || client.get_collection(id).await).await.map_err(words)?;
     let manifest = Manifest::parse(&collection.manifest_text).map_err(|error| error.to_string())?;
     let make = |path: &Path| std::fs::create_dir_all(path).map_err(|error| at(path, &error));
     make(folder)?;
@@ -107,7 +115,8 @@ pub(super) async fn download(client: &Client, id: &str, folder: &Path) -> Result
     for file in manifest.files() {
         let target = folder.join(&file.path);
         make(target.parent().unwrap_or(folder))?;
-        let mut pieces = client.read_file(id, &file.path).await.map_err(words)?;
+        let opened = patiently(async || client.read_file(id, &file.path).await).await;
+        let mut pieces = opened.map_err(words)?;
         let mut open =
             tokio::fs::File::create(&target).await.map_err(|error| at(&target, &error))?;
         let mut size = 0;

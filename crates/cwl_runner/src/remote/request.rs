@@ -8,7 +8,11 @@ use serde_json::{Value, json};
 
 use crate::disk::at;
 use crate::job::{Job, PlaceKind};
+use crate::local::ELSEWHERE;
+use crate::serving::Reach;
 
+/// Services that one program may use, as the API has it.
+const CONNECTIONS_MAX: usize = 7;
 /// In the middle of 1 to 1000, as `wharf run` has it.
 const PRIORITY: u32 = 500;
 
@@ -26,6 +30,9 @@ pub(super) fn of(job: &Job, dir: &Path, content: Option<&str>) -> Result<NewRequ
     let mut constraints = JsonMap::new();
     constraints.insert("vcpus".to_owned(), job.resources.cores.max(1).into());
     constraints.insert("ram".to_owned(), mib(job.resources.ram_mib).into());
+    if !job.ways.is_empty() {
+        constraints.insert("connect".to_owned(), connect(job)?);
+    }
     let mut scheduling = JsonMap::new();
     if let Some(seconds) = job.time_limit {
         scheduling.insert("max_run_time".to_owned(), seconds.into());
@@ -43,10 +50,33 @@ pub(super) fn of(job: &Job, dir: &Path, content: Option<&str>) -> Result<NewRequ
         runtime_constraints: constraints,
         scheduling_parameters: scheduling,
         service: is_service,
-        use_existing: job.reuse && !is_service,
+        // The address of a service says nothing of what it gave.
+        use_existing: job.reuse
+            && !is_service
+            && job.ways.is_empty()
+            // An earlier one may have had more time.
+            && job.time_limit.is_none(),
+        output_glob: job.output_glob.clone(),
+        expires_at: None,
         published_ports: ports(job)?,
         properties: JsonMap::new(),
     })
+}
+
+/// Ways to the services that it uses: addresses on its own loopback. No credential goes with them.
+fn connect(job: &Job) -> Result<Value, String> {
+    if job.ways.len() > CONNECTIONS_MAX {
+        return Err(format!("it uses {} services; at most {CONNECTIONS_MAX}", job.ways.len()));
+    }
+    let mut all = JsonMap::new();
+    for way in &job.ways {
+        let Reach::Container(container) = &way.to else {
+            return Err("a service of this process cannot be reached from an instance".to_owned());
+        };
+        let to = json!({ "container": container, "port": way.port });
+        all.insert(way.address.to_string(), to);
+    }
+    Ok(Value::Object(all))
 }
 
 fn mib(number: u64) -> u64 {
@@ -59,12 +89,6 @@ fn mounts(job: &Job, dir: &Path, content: Option<&str>) -> Result<JsonMap, Strin
     let is_ours = |target: &str| {
         [outdir, &job.place.stage_root].iter().any(|root| target.starts_with(root.as_str()))
     };
-    if let Some(other) = job.staged.iter().find(|staged| !is_ours(&staged.target)) {
-        return Err(format!(
-            "the entryname {:?} is outside of the working directory, which works with --local only",
-            other.target
-        ));
-    }
     let mut mounts = JsonMap::new();
     mounts.insert(outdir.clone(), tmp(job.resources.outdir_mib));
     mounts.insert(job.place.tmpdir.clone(), tmp(job.resources.tmpdir_mib));
@@ -79,6 +103,9 @@ fn mounts(job: &Job, dir: &Path, content: Option<&str>) -> Result<JsonMap, Strin
     if content.is_some() {
         mounts.insert(job.place.stage_root.clone(), part("stg", false));
         let out = dir.join("out");
+        for (n, staged) in job.staged.iter().enumerate().filter(|(_, it)| !is_ours(&it.target)) {
+            mounts.insert(staged.target.clone(), part(&format!("{ELSEWHERE}/{n}"), false));
+        }
         for entry in std::fs::read_dir(&out).map_err(|error| at(&out, &error))? {
             let entry = entry.map_err(|error| at(&out, &error))?;
             let name = entry.file_name().to_string_lossy().into_owned();

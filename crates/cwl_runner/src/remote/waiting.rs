@@ -3,14 +3,19 @@
 use std::time::Duration;
 
 use client::{Client, ClientError, EventStream, LogSelection};
+use cwl::service::{Lifetime, Service};
 use futures_util::StreamExt as _;
 use model::{
-    Container, ContainerPort, ContainerRequest, PublishedPort, RequestState, RequestUuid,
-    ServiceDomain,
+    Container, ContainerPort, ContainerRequest, ContainerState, PublishedPort, RequestState,
+    RequestUuid, ServiceDomain,
 };
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::patience::patiently;
 use crate::job::Job;
+use crate::probe::is_well;
+use crate::serving::{Reach, Ready, Serving};
 
 /// An event may be lost; looking again this often costs nothing.
 const LOOK_PERIOD: Duration = Duration::from_secs(2);
@@ -29,48 +34,232 @@ pub(super) struct Over {
     pub(super) output: Option<String>,
     /// Why, where somebody knows.
     pub(super) words: String,
+    /// A service that was asked to end.
+    pub(super) as_asked: bool,
+    /// A service that goes on by itself.
+    pub(super) is_left: bool,
 }
 
-/// Waits for the end, and tells of ports that become ready.
-pub(super) async fn until_over(
-    client: &Client,
-    uuid: RequestUuid,
-    job: &Job,
-    tell: &dyn Fn(&str),
-    open: Option<fn(&str)>,
-) -> Result<Over, ClientError> {
-    let mut events: Option<EventStream> = None;
-    let mut told: Vec<ContainerPort> = Vec::new();
-    let mut outage: Option<Instant> = None;
-    loop {
-        match look(client, uuid).await {
-            Ok((request, container)) => {
-                outage = None;
-                if let Some(container) = &container
-                    && !job.ports.is_empty()
+/// A request that is waited for.
+pub(super) struct Watch<'w> {
+    pub(super) client: &'w Client,
+    pub(super) uuid: RequestUuid,
+    pub(super) job: &'w Job,
+    pub(super) tell: &'w dyn Fn(&str),
+    /// Receives the address of the first port that is ready.
+    pub(super) open: Option<fn(&str)>,
+}
+
+/// What is known of the program that is waited for.
+#[derive(Default)]
+struct Seen {
+    told: Vec<ContainerPort>,
+    running_since: Option<Instant>,
+    as_asked: bool,
+}
+
+/// A service whose users wait for it.
+struct Attended<'s> {
+    service: Service,
+    ready: Option<Box<dyn FnOnce(Ready) + 's>>,
+    released: oneshot::Receiver<()>,
+}
+
+impl Watch<'_> {
+    /// Waits for the end, and tells of ports that become ready; in words, why it cannot.
+    pub(super) async fn until_over(self, serving: Option<Serving<'_>>) -> Result<Over, String> {
+        let mut attended = serving.map(|Serving { service, ready, released }| Attended {
+            service,
+            ready: Some(ready),
+            released,
+        });
+        let mut events: Option<EventStream> = None;
+        let mut seen = Seen::default();
+        let mut outage: Option<Instant> = None;
+        loop {
+            match look(self.client, self.uuid).await {
+                Ok((request, container)) => {
+                    outage = None;
+                    if let Some(over) =
+                        self.follow(&request, container, &mut seen, attended.as_mut()).await?
+                    {
+                        return Ok(over);
+                    }
+                }
+                Err(error)
+                    if error.is_retryable()
+                        && outage.is_none_or(|since| since.elapsed() < OUTAGE_MAX) =>
                 {
-                    tell_ready(client, &request, container, &mut told, tell, open).await;
+                    outage.get_or_insert_with(Instant::now);
+                    sleep(RETRY_WAIT).await;
                 }
-                if request.state == RequestState::Final {
-                    let words = container
-                        .as_ref()
-                        .and_then(Container::error_words)
-                        .unwrap_or("it was stopped")
-                        .to_owned();
-                    let exit_code = container.and_then(|container| container.exit_code);
-                    return Ok(Over { exit_code, output: request.output_uuid, words });
+                Err(error) => return Err(error.to_string()),
+            }
+            let period = self.look_again(&seen, attended.as_ref());
+            let is_held = attended.as_ref().is_some_and(|it| it.ready.is_none()) && !seen.as_asked;
+            let released = async {
+                match attended.as_mut().filter(|_| is_held) {
+                    Some(attended) => drop((&mut attended.released).await),
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = next_change(self.client, &mut events, period) => {}
+                () = released => {
+                    seen.as_asked = true;
+                    self.cancel().await?;
                 }
             }
-            Err(error)
-                if error.is_retryable()
-                    && outage.is_none_or(|since| since.elapsed() < OUTAGE_MAX) =>
-            {
-                outage.get_or_insert_with(Instant::now);
-                sleep(RETRY_WAIT).await;
-            }
-            Err(error) => return Err(error),
         }
-        next_change(client, &mut events).await;
+    }
+
+    /// What the records say now; the end, where it is one.
+    async fn follow(
+        &self,
+        request: &ContainerRequest,
+        container: Option<Container>,
+        seen: &mut Seen,
+        attended: Option<&mut Attended<'_>>,
+    ) -> Result<Option<Over>, String> {
+        if let Some(container) = &container
+            && !self.job.ports.is_empty()
+        {
+            self.tell_ready(request, container, &mut seen.told).await;
+        }
+        if request.state == RequestState::Final {
+            return Ok(Some(over(request, container, seen.as_asked)));
+        }
+        let Some(container) = container.filter(|it| it.state == ContainerState::Running) else {
+            return Ok(None);
+        };
+        let elapsed = seen.running_since.get_or_insert_with(Instant::now).elapsed();
+        if let Some(seconds) = self.job.time_limit
+            && elapsed >= Duration::from_secs(seconds)
+        {
+            self.cancel().await?;
+            return Err(format!("it ran longer than its time limit of {seconds} s and was ended"));
+        }
+        let Some(attended) = attended.filter(|it| it.ready.is_some()) else { return Ok(None) };
+        if self.is_ready(request, &container, &attended.service).await {
+            if let Some(ready) = attended.ready.take() {
+                let to = Reach::Container(container.uuid);
+                ready(Ready { to, outside: self.outside(request, &container).await });
+            }
+            if attended.service.lifetime == Lifetime::Detached {
+                return Ok(Some(Over { is_left: true, ..over(request, None, true) }));
+            }
+        } else if elapsed >= attended.service.timeout {
+            self.cancel().await?;
+            let seconds = attended.service.timeout.as_secs();
+            return Err(format!("it was not ready within {seconds} s"));
+        }
+        Ok(None)
+    }
+
+    /// All ports of endpoints take connections, and the path answers where there is one.
+    async fn is_ready(
+        &self,
+        request: &ContainerRequest,
+        container: &Container,
+        service: &Service,
+    ) -> bool {
+        let entry = |port: u16| container.published_ports.get(ContainerPort::new(port)?);
+        let is_open = |port: u16| entry(port).is_some_and(PublishedPort::is_ready);
+        if !service.endpoints.iter().all(|endpoint| is_open(endpoint.port)) {
+            return false;
+        }
+        let Some((number, path)) = &service.http_get else { return true };
+        let Some((port, entry)) = ContainerPort::new(*number).zip(entry(*number)) else {
+            return false;
+        };
+        let url = self.base(request, port, entry).await;
+        match self.client.open_tcp(&url).await {
+            Ok(stream) => is_well(stream, path).await,
+            Err(_not_yet) => false,
+        }
+    }
+
+    /// Addresses of ports for people.
+    async fn outside(
+        &self,
+        request: &ContainerRequest,
+        container: &Container,
+    ) -> Vec<(u16, String)> {
+        let mut all = Vec::new();
+        for (port, entry) in container.published_ports.iter() {
+            all.push((port.get(), self.base(request, port, entry).await));
+        }
+        all
+    }
+
+    async fn cancel(&self) -> Result<(), String> {
+        let cancelled = patiently(async || self.client.cancel_request(self.uuid).await).await;
+        cancelled.map(drop).map_err(|error| format!("{} could not be stopped: {error}", self.uuid))
+    }
+
+    /// At the latest when something is due that no event tells.
+    fn look_again(&self, seen: &Seen, attended: Option<&Attended<'_>>) -> Duration {
+        let running = seen.running_since.map(|since| since.elapsed()).unwrap_or_default();
+        let mut period = LOOK_PERIOD;
+        if let Some(seconds) = self.job.time_limit.filter(|_| seen.running_since.is_some()) {
+            period = period.min(Duration::from_secs(seconds).saturating_sub(running));
+        }
+        if let Some(attended) = attended.filter(|it| it.ready.is_some())
+            && attended.service.http_get.is_some()
+            && seen.running_since.is_some()
+        {
+            period = period.min(attended.service.interval);
+        }
+        period
+    }
+
+    async fn tell_ready(
+        &self,
+        request: &ContainerRequest,
+        container: &Container,
+        told: &mut Vec<ContainerPort>,
+    ) {
+        for (port, entry) in container.published_ports.iter() {
+            if !entry.is_ready() || told.contains(&port) {
+                continue;
+            }
+            let base = self.base(request, port, entry).await;
+            let url = model::initial_url(&base, &entry.initial_path);
+            (self.tell)(&format!("{url}  {} ({})", entry.label, entry.access.as_str()));
+            if let Some(open) = self.open.filter(|_| told.is_empty()) {
+                match self.client.handoff(request.uuid.as_str(), Some(port), None).await {
+                    Ok(url) => open(&url),
+                    Err(error) => (self.tell)(&format!("cannot open it: {error}")),
+                }
+            }
+            told.push(port);
+        }
+    }
+
+    /// By the request, which stays the same where a container is tried again; else what the container says.
+    async fn base(
+        &self,
+        request: &ContainerRequest,
+        port: ContainerPort,
+        entry: &PublishedPort,
+    ) -> String {
+        let domain = self.client.service_domain().await.ok().flatten();
+        match (domain.filter(ServiceDomain::is_wildcard), &entry.base_url) {
+            (Some(domain), _) => domain.url_of(&format!("{}-{port}", request.uuid)),
+            (None, Some(url)) => url.clone(),
+            (None, None) => format!("port {port}"),
+        }
+    }
+}
+
+fn over(request: &ContainerRequest, container: Option<Container>, as_asked: bool) -> Over {
+    let words = container.as_ref().and_then(Container::error_words);
+    Over {
+        words: words.unwrap_or("it was stopped").to_owned(),
+        exit_code: container.and_then(|container| container.exit_code),
+        output: request.output_uuid.clone(),
+        as_asked,
+        is_left: false,
     }
 }
 
@@ -87,7 +276,7 @@ async fn look(
 }
 
 /// Returns when something changed, or the period is over. A feed that was only just opened counts as a change.
-async fn next_change(client: &Client, events: &mut Option<EventStream>) {
+async fn next_change(client: &Client, events: &mut Option<EventStream>, period: Duration) {
     let change = async {
         let Some(feed) = events else {
             match client.events().await {
@@ -102,49 +291,7 @@ async fn next_change(client: &Client, events: &mut Option<EventStream>) {
         }
     };
     // Cancel-safe: a change that is lost here is seen by the look that follows at once.
-    let _either = timeout(LOOK_PERIOD, change).await;
-}
-
-async fn tell_ready(
-    client: &Client,
-    request: &ContainerRequest,
-    container: &Container,
-    told: &mut Vec<ContainerPort>,
-    tell: &dyn Fn(&str),
-    open: Option<fn(&str)>,
-) {
-    for (port, entry) in container.published_ports.iter() {
-        if !entry.is_ready() || told.contains(&port) {
-            continue;
-        }
-        let url = address(client, request, port, entry).await;
-        tell(&format!("{url}  {} ({})", entry.label, entry.access.as_str()));
-        if let Some(open) = open.filter(|_| told.is_empty()) {
-            match client.handoff(request.uuid.as_str(), Some(port), None).await {
-                Ok(url) => open(&url),
-                Err(error) => tell(&format!("cannot open it: {error}")),
-            }
-        }
-        told.push(port);
-    }
-}
-
-/// By the request, which stays the same where a container is tried again; else what the container says.
-async fn address(
-    client: &Client,
-    request: &ContainerRequest,
-    port: ContainerPort,
-    entry: &PublishedPort,
-) -> String {
-    let domain = client.service_domain().await.ok().flatten().filter(ServiceDomain::is_wildcard);
-    match (domain, &entry.initial_url) {
-        (Some(domain), _) => {
-            let base = domain.url_of(&format!("{}-{port}", request.uuid));
-            model::initial_url(&base, &entry.initial_path)
-        }
-        (None, Some(url)) => url.clone(),
-        (None, None) => format!("port {port}"),
-    }
+    let _either = timeout(period, change).await;
 }
 
 /// The end of a program's log, for people.

@@ -126,7 +126,7 @@ pub(crate) async fn create(
     Form(form): Form<NewCollectionForm>,
 ) -> Result<Response, NoPage> {
     me.check_form(&form.form_token)?;
-    let made = me.api.client.create_collection(form.name.trim(), &JsonMap::new(), "").await;
+    let made = me.api.client.create_collection(form.name.trim(), &JsonMap::new(), "", None).await;
     let made = made.map_err(|error| me.no_page(error.into(), "collection"))?;
     Ok(Redirect::to(&format!("/data/{}", made.uuid)).into_response())
 }

@@ -220,7 +220,7 @@ impl Draft {
             service: true,
             use_existing: false,
             published_ports: ports,
-            properties: JsonMap::new(),
+            ..NewRequest::default()
         };
         let mut attributes = object(serde_json::to_value(new));
         if let Some(original) = original {

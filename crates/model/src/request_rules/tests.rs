@@ -112,6 +112,34 @@ fn numbers_come_as_text_and_nulls_mean_the_default() {
 }
 
 #[test]
+fn connections_lead_from_loopback_to_a_port_of_a_container() {
+    let container = "wharf-dz642-aaaaaaaaaaaaaaa";
+    let with = |connect: Value| new(json!({"runtime_constraints": {"connect": connect}}));
+    let to = |port: Value| json!({"container": container, "port": port});
+    let request = with(json!({"127.1.0.1:80": to(json!("8080"))})).unwrap();
+    let (address, found) = request.runtime_constraints.connect.first_key_value().unwrap();
+    assert_eq!((address.to_string().as_str(), found.port.get()), ("127.1.0.1:80", 8080));
+    assert_eq!(found.container.as_str(), container);
+    let many: JsonMap = (0..8).map(|n| (format!("127.1.0.{n}:80"), to(json!(80)))).collect();
+    for (wrong, what) in [
+        (json!({"10.0.0.1:80": to(json!(80))}), "loopback"),
+        (json!({"127.0.0.1:0": to(json!(80))}), "loopback"),
+        (json!({"[::1]:80": to(json!(80))}), "loopback"),
+        (json!({"127.0.0.1:80": to(json!(0))}), "a port of it"),
+        (json!({"127.0.0.1:80": {"container": "x", "port": 80}}), "by its UUID"),
+        (json!({"127.0.0.1:80": {"container": container, "port": 80, "host": "x"}}), "host"),
+        (json!({"127.0.0.1:80": "x"}), "must be"),
+        (json!(["127.0.0.1:80"]), "an object"),
+        (Value::Object(many), "at most 7"),
+    ] {
+        let words = words(with(wrong.clone()).unwrap_err());
+        assert!(words.contains("connect") && words.contains(what), "{wrong}: {words}");
+    }
+    let plain = serde_json::to_value(new(json!({})).unwrap()).unwrap();
+    assert_eq!(plain["runtime_constraints"].get("connect"), None, "left out where there are none");
+}
+
+#[test]
 fn each_state_lets_change_what_it_should() {
     let draft = new(json!({})).unwrap();
     let committed = ContainerRequest { state: RequestState::Committed, ..draft.clone() };
@@ -121,6 +149,7 @@ fn each_state_lets_change_what_it_should() {
         (json!({"owner_uuid": "wharf-tpzed-000000000000001"}), true, true, true),
         (json!({"priority": 5}), true, true, false),
         (json!({"container_count_max": 9}), true, true, false),
+        (json!({"expires_at": "2099-01-01T00:00:00Z"}), true, true, false),
         (json!({"command": ["x"]}), true, false, false),
         (json!({"container_image": "x"}), true, false, false),
         (json!({"published_ports": {"1": {"access": "public", "label": "x"}}}), true, false, false),

@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 
 use serde_json::{Value, json};
 
+use super::connections::connections;
 use crate::life::{IDLE_TIME, MAX_RUN_TIME};
 use crate::records::{JsonMap, RuntimeConstraints, is_read_only};
 use crate::{FieldError, PublishedPorts, RequestState, Timestamp};
@@ -41,7 +42,7 @@ fn object(value: Value) -> JsonMap {
 }
 
 /// An integer as a number, also `500.0`, or as decimal text.
-fn as_integer(value: &Value) -> Option<i64> {
+pub(super) fn as_integer(value: &Value) -> Option<i64> {
     match value {
         Value::Number(number) => number.as_i64().or_else(|| {
             let float = number.as_f64()?;
@@ -299,6 +300,11 @@ impl<'a> Values<'a> {
                     constraints.gpu.extend(gpu.clone());
                     None
                 }
+                ("connect", Value::Object(sent)) => match connections(sent) {
+                    Ok(found) => set(&mut constraints.connect, Some(found), ""),
+                    Err(problem) => Some(problem),
+                },
+                ("connect", _) => Some("must be an object of addresses".to_owned()),
                 ("cuda", Value::Object(cuda))
                     if cuda.get("device_count").and_then(as_integer).unwrap_or(0) == 0 =>
                 {
@@ -307,7 +313,8 @@ impl<'a> Values<'a> {
                 ("cuda", _) => Some("is Arvados's older word: write gpu".to_owned()),
                 ("gpu", _) => Some("must be an object".to_owned()),
                 _ => Some(
-                    "is not known: there are API, gpu, keep_cache_disk, keep_cache_ram, ram, vcpus"
+                    "is not known: there are API, connect, gpu, keep_cache_disk, keep_cache_ram, ram, \
+                     vcpus"
                         .to_owned(),
                 ),
             };

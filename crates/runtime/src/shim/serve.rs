@@ -16,6 +16,7 @@ use rustix::process::{DumpableBehavior, Pid, WaitOptions};
 use rustix::thread::UnshareFlags;
 use std::fs;
 use std::io;
+use std::net::SocketAddrV4;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -88,12 +89,13 @@ impl Container {
         let mut container = Self { init: None, cgroups, rootfs, layers_in_use };
         container.record()?;
         make_namespaces()?;
-        let listener = spec.listen.map(listen).transpose()?;
+        let listeners: Vec<OwnedFd> =
+            spec.listen.iter().copied().map(listen).collect::<Result<_, _>>()?;
         let (ours, theirs) = channel_pair()?;
         let forked = sys::fork().map_err(|error| StartError::step("fork", error))?;
         let Some(pid) = forked else {
             // What is the shim's own is closed; process 1 speaks to the shim only.
-            drop((ours, listener));
+            drop((ours, listeners));
             *supervisor = Connection::new(theirs);
             container.layers_in_use.clear();
             let Self { cgroups, rootfs, .. } = &container;
@@ -108,7 +110,7 @@ impl Container {
         let groups = container.cgroups.dirs().to_vec();
         let started = FromShim::Started { pid, notes, groups };
         // If the supervisor is gone, serving it ends at once.
-        let _gone = supervisor.send_with(&started, listener.as_ref());
+        let _gone = supervisor.send_with(&started, &listeners);
         Ok(container)
     }
 
@@ -309,11 +311,11 @@ pub(super) fn release_output() -> rustix::io::Result<()> {
 }
 
 /// Listens inside the container's network, for the supervisor to accept from.
-fn listen(port: u16) -> Result<OwnedFd, StartError> {
+fn listen(address: SocketAddrV4) -> Result<OwnedFd, StartError> {
     let failed = |error: std::io::Error| {
-        StartError::step(format!("listen on port {port} of the container"), error)
+        StartError::step(format!("listen on {address} of the container"), error)
     };
-    let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, port));
+    let listener = std::net::TcpListener::bind(address);
     let listener = listener.and_then(|it| it.set_nonblocking(true).map(|()| it));
     Ok(OwnedFd::from(listener.map_err(failed)?))
 }
@@ -325,5 +327,5 @@ fn send_socket(supervisor: &Connection, v6: bool) {
     let made = rustix::net::socket_with(family, SocketType::STREAM, flags, None);
     let errno = made.as_ref().err().map(|errno| errno.raw_os_error());
     // A supervisor that is gone is noticed by the next event.
-    let _gone = supervisor.send_with(&FromShim::Socket { errno }, made.ok().as_ref());
+    let _gone = supervisor.send_with(&FromShim::Socket { errno }, made.ok().as_slice());
 }

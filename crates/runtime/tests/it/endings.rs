@@ -39,7 +39,7 @@ pub(crate) fn play_role() -> Option<ExitCode> {
         mounts: Vec::new(),
         files: Vec::new(),
         stdin: runtime::Input::Empty,
-        listen: None,
+        listen: Vec::new(),
         limits: Limits { memory_bytes: Some(64 << 20), pids_max: Some(20), cpus: Some(1.0) },
         stdout: null(),
         stderr: null(),

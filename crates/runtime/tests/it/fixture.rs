@@ -118,7 +118,7 @@ impl Site {
             mounts: Vec::new(),
             files: Vec::new(),
             stdin: runtime::Input::Empty,
-            listen: None,
+            listen: Vec::new(),
             limits: Limits::default(),
             stdout: stdout_write,
             stderr: stderr_write,

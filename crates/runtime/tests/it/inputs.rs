@@ -41,20 +41,24 @@ async fn files_in_memory_are_read_only_and_on_no_disk() {
 
 async fn a_port_of_ours_listens_before_the_command_runs() {
     let site = Site::new().await;
-    let mut draft = site.shell("c", "echo ping | nc 127.0.0.1 4000");
-    draft.spec.listen = Some(4000);
+    let mut draft = site.shell("c", "echo ping | nc 127.0.0.1 4000; echo ping | nc 127.1.0.2 80");
+    draft.spec.listen =
+        ["127.0.0.1:4000", "127.1.0.2:80"].map(|it| it.parse().expect("an address")).to_vec();
     let (mut handle, output) = draft.start_with_output().await;
-    let listener = handle.take_listener().expect("it listens");
-    assert!(handle.take_listener().is_none());
-    listener.set_nonblocking(false).expect("a blocking socket");
+    let listeners = handle.take_listeners();
+    assert_eq!(listeners.len(), 2);
+    assert!(handle.take_listeners().is_empty());
     let answered = tokio::task::spawn_blocking(move || {
-        let (mut inside, _) = listener.accept().expect("a connection");
-        let mut asked = [0; 5];
-        inside.read_exact(&mut asked).expect("a question");
-        inside.write_all(b"pong\n").expect("an answer");
-        asked
+        for listener in listeners {
+            listener.set_nonblocking(false).expect("a blocking socket");
+            let (mut inside, _) = listener.accept().expect("a connection");
+            let mut asked = [0; 5];
+            inside.read_exact(&mut asked).expect("a question");
+            assert_eq!(&asked, b"ping\n");
+            inside.write_all(b"pong\n").expect("an answer");
+        }
     });
-    assert_eq!(&answered.await.expect("no panic"), b"ping\n");
-    assert_eq!(output.read_to_end().await, "pong\n");
+    answered.await.expect("no panic");
+    assert_eq!(output.read_to_end().await, "pong\npong\n");
     handle.cleanup().await;
 }

@@ -143,7 +143,7 @@ async fn find_equal(
         tx.conn(),
         &CONTAINERS,
         "WHERE container_image = $1 AND runtime_user_uuid = $2 AND cwd = $3 \
-         AND output_path = $4 AND secret_mounts_digest = $5 AND service = FALSE AND ( \
+         AND output_path = $4 AND secret_mounts_digest = $5 AND command = $6 AND service = FALSE AND ( \
             (state = 'Complete' AND exit_code = 0 AND log IS NOT NULL AND output IS NOT NULL) \
             OR (state IN ('Queued', 'Locked', 'Running') AND priority > 0)) \
          ORDER BY CASE state WHEN 'Complete' THEN 1 WHEN 'Running' THEN 2 WHEN 'Locked' THEN 3 \
@@ -154,6 +154,8 @@ async fn find_equal(
             &wanted.cwd,
             &wanted.output_path,
             &digest_of(&request.secret_mounts),
+            // As it is stored: most of an image's containers differ in it, and need not be read.
+            &serde_json::to_string(&wanted.command).unwrap_or_default(),
         ],
     )
     .await?;
@@ -196,9 +198,10 @@ async fn ancestors(
 
 fn is_equal(one: &Container, other: &Container) -> bool {
     let constraints = |container: &Container| {
-        let RuntimeConstraints { api, ref gpu, ram, vcpus, .. } = container.runtime_constraints;
+        let RuntimeConstraints { api, ref gpu, ram, vcpus, ref connect, .. } =
+            container.runtime_constraints;
         let gpu = gpu.get("device_count").and_then(serde_json::Value::as_u64).unwrap_or(0);
-        (api, gpu, ram, vcpus)
+        (api, gpu, ram, vcpus, connect.clone())
     };
     let mounts = |container: &Container| model::mounts::without_zeroes(&container.mounts);
     one.command == other.command

@@ -98,6 +98,23 @@ async fn a_service_is_never_shared_and_a_batch_run_only_with_oneself() {
 }
 
 #[tokio::test]
+async fn a_request_whose_time_is_over_ends_as_if_it_were_cancelled_unless_it_is_renewed() {
+    let fixture = Fixture::new().await;
+    let store = &fixture.store;
+    let over = json!({"service": true, "expires_at": "2020-01-01T00:00:00Z"});
+    let later = json!({"service": true, "expires_at": "2099-01-01T00:00:00Z"});
+    let ended = fixture.submit(&fixture.ada, over).await;
+    let goes_on = fixture.submit(&fixture.ada, later).await;
+    let for_ever = fixture.submit(&fixture.ada, json!({"service": true})).await;
+    assert_eq!(store.end_expired_requests().await.unwrap(), 1);
+    assert_eq!(store.end_expired_requests().await.unwrap(), 0);
+    let state = async |uuid| store.request(uuid).await.unwrap().unwrap().state;
+    assert_eq!(state(ended.uuid).await, RequestState::Final);
+    assert_eq!(state(goes_on.uuid).await, RequestState::Committed);
+    assert_eq!(state(for_ever.uuid).await, RequestState::Committed);
+}
+
+#[tokio::test]
 async fn a_shared_container_lives_while_one_request_wants_it() {
     let fixture = Fixture::new().await;
     let batch = json!({"use_existing": true});

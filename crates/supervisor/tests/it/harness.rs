@@ -108,6 +108,7 @@ impl Launched {
             output_glob: vec![],
             blocks: None,
             api: None,
+            services: Vec::new(),
             tunnels: tunnels.clone(),
             stop_grace_ms: 5000,
             log_bytes_max: 1 << 20,

@@ -46,45 +46,96 @@ stdout: upper.txt
 outputs: {upper: {type: stdout}}
 ";
 
+/// The suite, unpacked, and what its tests need beside it.
+struct Suite {
+    work: tempfile::TempDir,
+}
+
+impl Suite {
+    fn new() -> Self {
+        let work = tempfile::TempDir::with_prefix("wharf-cwl-suite-").expect("a temporary folder");
+        let archive = folder().join("cwl-v1.2-tests.tar.gz");
+        let status =
+            Command::new("tar").arg("-xzf").arg(archive).arg("-C").arg(work.path()).status();
+        assert!(status.expect("tar runs").success(), "the suite is unpacked");
+        // Many tests run `python`, which Debian calls python3.
+        let bin = work.path().join("bin");
+        std::fs::create_dir(&bin).expect("a folder can be made");
+        std::os::unix::fs::symlink("/usr/bin/python3", bin.join("python"))
+            .expect("a link can be made");
+        Self { work }
+    }
+
+    /// Runs all of it by `wharf cwl run` with these flags; those of `expected` that do not pass, and the end of what was
+    /// said.
+    fn missing<'e>(
+        &self,
+        environment: &[(&str, &Path)],
+        flags: &[&str],
+        expected: &'e str,
+    ) -> (Vec<&'e str>, String) {
+        let badges = self.work.path().join("badges");
+        let bin = self.work.path().join("bin");
+        let output = Command::new(images::cwltest().join("bin/cwltest"))
+            .args(["--test", "conformance_tests.yaml", "-j", SUITE_AT_ONCE, "--timeout", "120"])
+            .arg("--badgedir")
+            .arg(&badges)
+            .arg("--tool")
+            .arg(images::wharf_binary())
+            .args(["--", "cwl", "run"])
+            .args(flags)
+            .current_dir(self.work.path().join("cwl-v1.2"))
+            .env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", bin.display()))
+            .env("TMPDIR", self.work.path())
+            .envs(environment.iter().copied())
+            .output()
+            .expect("cwltest runs");
+        let verdicts = std::fs::read_to_string(badges.join("all.md")).unwrap_or_default();
+        let parts = verdicts.split("## List of ");
+        let passed = parts.into_iter().find(|part| part.starts_with("passed")).unwrap_or_default();
+        let missing = ids(expected).filter(|id| !passed.contains(&format!("- [{id}](")));
+        let said = String::from_utf8_lossy(&output.stderr);
+        let end: Vec<&str> = said.lines().rev().take(60).collect();
+        (missing.collect(), format!("{end:#?}"))
+    }
+}
+
+/// A list of tests.
+fn list(name: &str) -> String {
+    std::fs::read_to_string(folder().join(name)).expect("a list of tests")
+}
+
+fn ids(list: &str) -> impl Iterator<Item = &str> {
+    list.lines().filter(|id| !id.is_empty() && !id.starts_with('#'))
+}
+
 #[test]
 fn the_conformance_suite_passes_as_far_as_it_is_expected_to() {
-    let work = tempfile::TempDir::with_prefix("wharf-cwl-suite-").expect("a temporary folder");
-    let archive = folder().join("cwl-v1.2-tests.tar.gz");
-    let status = Command::new("tar").arg("-xzf").arg(archive).arg("-C").arg(work.path()).status();
-    assert!(status.expect("tar runs").success(), "the suite is unpacked");
-    // Many tests run `python`, which Debian calls python3.
-    let bin = work.path().join("bin");
-    std::fs::create_dir(&bin).expect("a folder can be made");
-    std::os::unix::fs::symlink("/usr/bin/python3", bin.join("python")).expect("a link can be made");
     let entrypoint = folder().join("bash-entrypoint.sh");
     let bash = format!("--image-map=docker.io/bash:4.4=host,{}", entrypoint.display());
-    let cwltest = images::cwltest().join("bin/cwltest");
-    let badges = work.path().join("badges");
-    let output = Command::new(cwltest)
-        .args(["--test", "conformance_tests.yaml", "-j", SUITE_AT_ONCE, "--timeout", "120"])
-        .arg("--badgedir")
-        .arg(&badges)
-        .arg("--tool")
-        .arg(images::wharf_binary())
-        .args(["--", "cwl", "run", "--local", "--image-map=*=host", &bash])
-        .current_dir(work.path().join("cwl-v1.2"))
-        .env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", bin.display()))
-        .env("TMPDIR", work.path())
-        .output()
-        .expect("cwltest runs");
-    let verdicts = std::fs::read_to_string(badges.join("all.md")).unwrap_or_default();
-    let passed =
-        verdicts.split("## List of ").find(|part| part.starts_with("passed")).unwrap_or_default();
-    let expected =
-        std::fs::read_to_string(folder().join("expected-pass.txt")).expect("the list of tests");
-    let missing: Vec<&str> = expected
-        .lines()
-        .filter(|id| !id.is_empty() && !id.starts_with('#'))
-        .filter(|id| !passed.contains(&format!("- [{id}](")))
-        .collect();
-    let said = String::from_utf8_lossy(&output.stderr);
-    let end: Vec<&str> = said.lines().rev().take(60).collect();
-    assert!(missing.is_empty(), "no longer passing: {missing:?}\n{end:#?}");
+    let expected = list("expected-pass.txt");
+    let flags = ["--local", "--image-map=*=host", &bash];
+    let (missing, said) = Suite::new().missing(&[], &flags, &expected);
+    assert!(missing.is_empty(), "no longer passing: {missing:?}\n{said}");
+}
+
+/// Three minutes, and an image that no other test needs.
+#[test]
+#[ignore = "takes minutes: cargo xtask test --slow"]
+fn the_conformance_suite_passes_through_a_controller() {
+    let wharf = Wharf::start();
+    wharf.import("cwl.docker.tar");
+    let (expected, beyond) = (list("expected-pass.txt"), list("not-through-a-controller.txt"));
+    let expected: Vec<&str> =
+        ids(&expected).filter(|id| !ids(&beyond).any(|other| other == *id)).collect();
+    assert!(expected.len() >= 375, "{} tests are expected to pass", expected.len());
+    let flags = ["--image-map=*=cwl:latest", "--image=cwl:latest"];
+    let data = wharf.data();
+    let environment = [("WHARF_DATA", data.as_path()), ("HOME", wharf.home())];
+    let expected = expected.join("\n");
+    let (missing, said) = Suite::new().missing(&environment, &flags, &expected);
+    assert!(missing.is_empty(), "no longer passing: {missing:?}\n{said}");
+    wharf.finish();
 }
 
 #[test]

@@ -109,6 +109,10 @@ impl Roles {
         });
         let swept = store.clone();
         work.spawn_cancellable("trash", async move { swept.keep_trash().await });
+        let ended = store.clone();
+        work.spawn_cancellable("requests whose time is over", async move {
+            ended.keep_expiry().await;
+        });
         let router_hsts = settings::router_hsts(config);
         let router_runtime = Handle::current();
         let rooms = Arc::new(Rooms { proxy, router, router_hsts, router_runtime });
