@@ -169,7 +169,9 @@ async fn guests_are_out_in_time_and_when_they_or_their_invitation_go() {
     let one = redeem(&fixture, &secret, &door).await.unwrap();
     let two = redeem(&fixture, &secret, &door).await.unwrap();
     assert!(fixture.store.delete_guest(one.session).await.unwrap());
-    assert!(!is_in(&fixture, one.session, &door).await && is_in(&fixture, two.session, &door).await);
+    assert!(
+        !is_in(&fixture, one.session, &door).await && is_in(&fixture, two.session, &door).await
+    );
     fixture.advance(61);
     assert!(!is_in(&fixture, two.session, &door).await, "its time is over");
     assert_eq!(redeem(&fixture, &secret, &door).await, None);
