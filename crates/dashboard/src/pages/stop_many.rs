@@ -39,7 +39,7 @@ pub(crate) async fn ask(
 ) -> Result<Response, NoPage> {
     let uuids = named(query.unwrap_or_default().as_bytes());
     let records = me.api.services().await.map_err(|error| me.no_page(error, "list of services"))?;
-    let services = records.put_together(&app.0.config.service_domain, me.user.uuid);
+    let services = records.put_together(&app.0.config.service_domain, &me.user);
     let chosen: Vec<&Service> = services
         .iter()
         .filter(|it| uuids.contains(&it.request.uuid) && may_stop(it, me.user.is_admin))
