@@ -154,7 +154,7 @@ fn mistakes_in_published_ports_and_services_are_named_where_they_stand() {
         ),
         ("path: /v1", "path: v1", "t.cwl:10:33: \"v1\" is no path; begin it with `/`"),
         ("as: url", "as: uri", "write url, hostport or record"),
-        ("      url: {", "      ulr: {", "the tool has no output \"ulr\"; did you mean \"url\"?"),
+        ("      url: {", "      urls: {", "the tool has no output \"urls\"; did you mean \"url\"?"),
         ("      url: {", "      dump: {", "t.cwl:10:13: the output \"dump\" becomes an address"),
         ("port: '8080', path", "port: '9090', path", "t.cwl:10:19: port 9090 is not published"),
         ("httpGet: /up", "logLine: up", "readiness by logLine is not there"),
