@@ -456,7 +456,7 @@ async fn invite(State(api): State<FakeApi>, headers: HeaderMap, Json(body): Json
         "expires_at": "2100-01-01T00:00:00.000000000Z", "uses_max": body["uses"], "n_used": 0,
         "guests": [{ "uuid": "wharf-guest-000000000000001", "created_at": TIME, "address": "192.0.2.7" }],
     });
-    made["port"] = body["port"].clone();
+    made["port"] = body["port"].as_str().unwrap().parse::<u16>().unwrap().into();
     api.records().invitations.push(made.clone());
     made["url"] = "http://lab.containers.localhost/.wharf/invitation?code=wc1_secret".into();
     Ok(Json(made))
