@@ -19,6 +19,7 @@ pub mod port;
 pub mod records;
 pub mod request_rules;
 pub mod service_domain;
+pub mod shell;
 pub mod state;
 pub mod timestamp;
 pub mod token;

@@ -32,5 +32,6 @@ mod memory;
 mod output;
 mod process;
 mod readiness;
+mod shell;
 
 pub use process::{run, sweep};
