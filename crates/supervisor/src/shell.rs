@@ -139,7 +139,10 @@ impl Shells {
         {
             Ok(session) => session,
             // The client is gone with it: dropping its stream says so.
-            Err(error) => return Ok(tracing::warn!(%error, "a shell has no streams")),
+            Err(error) => {
+                tracing::warn!(%error, "a shell has no streams");
+                return Ok(());
+            }
         };
         if begin.request.terminal.is_some() {
             place.can_be_resumed(arrivals);

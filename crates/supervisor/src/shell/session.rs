@@ -85,6 +85,8 @@ enum Phase {
 
 /// What only the loop can do.
 enum Step {
+    /// Wait until another moment.
+    Again,
     Signal(u8),
     HangUp(&'static str),
     Replaced(Client),
@@ -135,7 +137,10 @@ impl Session {
         loop {
             let deadline = self.deadline();
             let step = tokio::select! {
-                step = poll_fn(|cx| self.poll(cx)) => step,
+                step = poll_fn(|cx| match self.poll(cx) {
+                    Poll::Pending if self.deadline() != deadline => Poll::Ready(Step::Again),
+                    polled => polled,
+                }) => step,
                 () = at(deadline) => match self.after_deadline().await {
                     Some(step) => step,
                     None => continue,
@@ -153,6 +158,7 @@ impl Session {
                     let message = "the session goes on in another window";
                     old.refuse(refusal(ShellRefused::TakenOver, message)).await;
                 }
+                Step::Again => {}
                 Step::Over => break,
             }
         }
