@@ -82,6 +82,7 @@ export function pagesOf({ survey, failed, collection }) {
     services: "/",
     service: `/services/${survey.uuid}`,
     "service-logs": `/services/${survey.uuid}/logs`,
+    "service-terminal": `/services/${survey.uuid}/terminal`,
     "service-access": `/services/${survey.uuid}/access`,
     "service-events": `/services/${survey.uuid}/events`,
     "service-details": `/services/${survey.uuid}/details`,

@@ -28,15 +28,17 @@ mod request_id;
 mod resources;
 mod rights;
 mod router;
+mod shells;
 mod sign_in;
 mod sign_in_config;
 mod webdav;
 mod websocket;
 
 pub use blocks::Blocks;
-pub use config::{ApiConfig, BindMounts, CollectionsConfig};
+pub use config::{ApiConfig, BindMounts, CollectionsConfig, TerminalsConfig};
 pub use error::ApiError;
 pub use images::{ByteStream, ImageFault, ImageSummary, Images, ResolvedImage};
 pub use logs::{LogFile, LogQuery, LogSource, LogStream};
 pub use router::Api;
+pub use shells::{ShellIo, Shells};
 pub use sign_in_config::{SignInConfig, SignInProvider};

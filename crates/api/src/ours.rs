@@ -8,4 +8,5 @@ pub(crate) mod login;
 pub(crate) mod logs;
 pub(crate) mod openid;
 pub(crate) mod password;
+pub(crate) mod shell;
 pub(crate) mod status;

@@ -17,6 +17,7 @@ use crate::config::ApiConfig;
 use crate::error::ApiError;
 use crate::images::Images;
 use crate::logs::LogSource;
+use crate::shells::{OpenShells, Shells};
 use crate::sign_in::Passwords;
 use crate::webdav::locks::Locks;
 use crate::{discovery, method_override, ours, request_id, resources, websocket};
@@ -40,6 +41,9 @@ struct Inner {
     openid_turns: Semaphore,
     sockets: Arc<Semaphore>,
     locks: Locks,
+    /// None of an API without containers.
+    shells: Option<Arc<dyn Shells>>,
+    open_shells: OpenShells,
 }
 
 impl std::fmt::Debug for Api {
@@ -71,7 +75,29 @@ impl Api {
             openid_turns,
             sockets,
             locks,
+            shells: None,
+            open_shells: OpenShells::default(),
         }))
+    }
+
+    /// With shells in containers. To be called before the API is shared.
+    #[must_use]
+    pub fn with_shells(mut self, shells: Arc<dyn Shells>) -> Self {
+        debug_assert_eq!(Arc::strong_count(&self.0), 1, "the API is shared already");
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            inner.shells = Some(shells);
+        }
+        self
+    }
+
+    /// Whoever reaches shells in containers.
+    pub(crate) fn shells(&self) -> Option<&dyn Shells> {
+        self.0.shells.as_deref()
+    }
+
+    /// How many shells each user has open.
+    pub(crate) fn open_shells(&self) -> &OpenShells {
+        &self.0.open_shells
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -155,6 +181,7 @@ impl Api {
             .route(IMAGES, get(ours::images::list).post(ours::images::import))
             .route(IMAGES, delete(ours::images::remove))
             .route("/wharf/v1/logs/{uuid}", get(ours::logs::logs))
+            .route("/wharf/v1/containers/{uuid}/shell", any(ours::shell::open))
             .route("/arvados/v1/{*path}", any(unknown))
             .fallback(unknown)
             .method_not_allowed_fallback(wrong_method)

@@ -17,7 +17,7 @@ pub(crate) use admin_commands::{NewUserArgs, TokenCommand, UserCommand};
 pub use client_commands::ClientCommand;
 pub(crate) use client_commands::{
     ConfigCommand, ForwardArgs, HostnameCommand, ImageCommand, LogsArgs, OpenArgs, PsArgs, RunArgs,
-    ShowArgs, StopArgs, UrlArgs,
+    ShellArgs, ShowArgs, StopArgs, UrlArgs,
 };
 pub use cwl::{CwlCommand, CwlRunArgs, CwlValidateArgs};
 pub use roles::{

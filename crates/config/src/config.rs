@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::raw::{Problem, Section};
 use crate::sections::{
     Api, AuditLogs, Collections, Containers, Dashboard, Database, Log, Login, OpenIdConnect, Proxy,
-    Services, Sessions, Shutdown, Tunnels, Users,
+    Services, Sessions, Shutdown, Terminals, Tunnels, Users,
 };
 use crate::setting::{Line, Setting};
 
@@ -32,6 +32,8 @@ pub struct Config {
     pub containers: Containers,
     /// Limits of the API.
     pub api: Api,
+    /// Shells in containers.
+    pub terminals: Terminals,
     /// Collections and blocks.
     pub collections: Collections,
     /// Where blocks are kept, in the order of reading; none is the data directory.
@@ -75,6 +77,7 @@ impl Config {
             reserved_hostnames: Vec::new(),
             containers,
             api: Api::default(),
+            terminals: Terminals::default(),
             collections: Collections::default(),
             volumes: Vec::new(),
             proxy: Proxy::default(),
@@ -119,6 +122,9 @@ impl Config {
         within("Database", &mut |section, problems| self.database.overlay(section, problems));
         within("Containers", &mut |section, problems| self.containers.overlay(section, problems));
         within("API", &mut |section, problems| self.api.overlay(section, problems));
+        within("Terminals", &mut |section, problems| {
+            self.terminals.overlay(section, problems);
+        });
         within("Collections", &mut |section, problems| {
             self.collections.overlay(section, problems);
         });
@@ -172,6 +178,7 @@ impl Config {
             ("Database", self.database.describe()),
             ("Containers", self.containers.describe()),
             ("API", self.api.describe()),
+            ("Terminals", self.terminals.describe()),
             ("Collections", self.collections.describe()),
             ("Proxy", self.proxy.describe()),
             ("Tunnels", self.tunnels.describe()),

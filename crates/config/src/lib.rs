@@ -29,7 +29,7 @@ pub use raw::{ConfigError, Problem, RawConfig};
 pub use secret::Secret;
 pub use sections::{
     Api, AuditLogs, Collections, Containers, Dashboard, Database, Log, LogFormat, OpenIdConnect,
-    Proxy, Services, Sessions, Shutdown, Users,
+    Proxy, Services, Sessions, Shutdown, Terminals, Users,
 };
 pub use template::Template;
 pub use units::{ByteSize, parse_duration, show_duration};

@@ -19,4 +19,5 @@ pub(crate) mod sign_in;
 pub(crate) mod signed_in;
 pub(crate) mod stop;
 pub(crate) mod tabs;
+pub(crate) mod terminal;
 pub(crate) mod tokens;

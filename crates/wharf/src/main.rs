@@ -23,6 +23,7 @@ mod process;
 mod replace;
 mod secrets;
 mod service_manager;
+mod shells;
 mod supervisors;
 mod up;
 

@@ -24,15 +24,17 @@ use crate::view::{shell, size, time};
 pub(super) enum Tab {
     Overview,
     Logs,
+    Terminal,
     Access,
     Events,
     Details,
 }
 
 impl Tab {
-    const ALL: [(Self, &'static str, &'static str); 5] = [
+    const ALL: [(Self, &'static str, &'static str); 6] = [
         (Self::Overview, "", "Overview"),
         (Self::Logs, "/logs", "Logs"),
+        (Self::Terminal, "/terminal", "Terminal"),
         (Self::Access, "/access", "Access"),
         (Self::Events, "/events", "Events"),
         (Self::Details, "/details", "Details"),

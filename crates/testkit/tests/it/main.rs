@@ -38,6 +38,7 @@ mod readiness;
 mod records;
 mod revoked;
 mod rootless;
+mod shell;
 mod silence;
 mod smuggling;
 mod transfers;

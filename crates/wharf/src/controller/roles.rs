@@ -9,6 +9,7 @@ use crate::directory::RecordsDirectory;
 use crate::edge::Rooms;
 use crate::log_entries;
 use crate::log_files::LogFiles;
+use crate::shells::ContainerShells;
 use anyhow::{Context, Result};
 use api::Api;
 use client::Client;
@@ -51,11 +52,12 @@ impl Roles {
             Arc::new(keeping.images.clone()),
             Arc::new(logs.clone()),
         );
+        let registry = Registry::new();
+        let api = api.with_shells(Arc::new(ContainerShells::new(registry.clone())));
         let client = Client::in_memory(api.in_front_of(api.router()), identity.owner.clone());
         let pages = settings::dashboard(config, data, &identity.secrets);
         let router = api.in_front_of(api.router().merge(dashboard::router(pages, client.clone())));
 
-        let registry = Registry::new();
         let directory = RecordsDirectory::new(store.clone(), logs);
         let short_way = config.proxy.direct_sockets.then(|| data.path().join("containers"));
         let proxy = Arc::new(Proxy::new(
