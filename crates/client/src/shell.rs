@@ -118,6 +118,15 @@ impl Client {
         if let Some(authorization) = &self.authorization {
             headers.insert(header::AUTHORIZATION, authorization.clone());
         }
+        // Of what a router has noted of the request, only the way to the socket is of use to another one.
+        let came = std::mem::take(asked.extensions_mut());
+        let extensions = asked.extensions_mut();
+        if let Some(upgrade) = came.get::<hyper::upgrade::OnUpgrade>() {
+            extensions.insert(upgrade.clone());
+        }
+        if let Some(protocol) = came.get::<hyper::ext::Protocol>() {
+            extensions.insert(protocol.clone());
+        }
         let Ok(answer) = router.clone().oneshot(asked).await;
         Ok(answer)
     }

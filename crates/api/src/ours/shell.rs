@@ -66,6 +66,11 @@ async fn enter(
     // Over HTTP/2 the method is another one (RFC 8441).
     let caller = authenticate(api.store(), headers, &Method::GET, uri.path()).await?;
     caller.require_unscoped("open a shell")?;
+    if caller.presented.container().is_some() {
+        // Else one program that was taken over would lead into all that its owner runs.
+        let words = "a program in a container cannot open a shell with its own token";
+        return Err(ApiError::Forbidden(words.to_owned()));
+    }
     let Some(limits) = api.config().terminals else {
         let words = "shells in containers are switched off on this site (Terminals.Enabled)";
         return Err(ApiError::Forbidden(words.to_owned()));

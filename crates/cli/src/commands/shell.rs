@@ -249,8 +249,13 @@ impl Talk {
             },
             Input::End => {
                 self.input_is_open = false;
-                // Of a terminal that is gone nothing more can come.
-                Some(if self.has_terminal { ToShell::End } else { ToShell::InputEnd })
+                Some(match (self.has_terminal, local::is_typed()) {
+                    (false, _) => ToShell::InputEnd,
+                    // Of a terminal that is gone nothing more can come.
+                    (true, true) => ToShell::End,
+                    // What a program gave ends as what a person types does, with Ctrl-D.
+                    (true, false) => ToShell::Input(vec![4]),
+                })
             }
         }
     }

@@ -279,11 +279,23 @@ fn only_the_submitter_and_administrators_get_one_and_it_is_noted() {
 }
 
 #[test]
+fn a_programs_own_token_opens_none() {
+    let wharf = Wharf::start();
+    let constraints = json!({"vcpus": 1, "ram": 268_435_456, "API": true});
+    let more = json!({"runtime_constraints": constraints});
+    let service = wharf.launch(&Launch { more, ..Launch::default() });
+    let token = service.shell("printf %s $ARVADOS_API_TOKEN");
+    assert!(token.ends_with(&service.container), "a token of its own");
+    assert_eq!(Shell::ask(&wharf, &service.container, Some(&token)).err(), Some(403));
+    wharf.finish();
+}
+
+#[test]
 fn t37_a_shell_ends_when_access_is_withdrawn() {
     let (wharf, service, ada, _token) = adas();
     let second = wharf.new_token(&ada, &json!({}));
     let (mut shell, _) = Shell::open(&wharf, &service.container, &second, None);
-    shell.send(INPUT, b"trap '' HUP; echo $((40+2)) here\n");
+    shell.send(INPUT, b"trap '' HUP; echo $((40+2)) here; sleep 1000\n");
     shell.until("42 here");
     let uuid = second.split('/').nth(1).expect("a v2 token has a uuid");
     let path = format!("/arvados/v1/api_client_authorizations/{uuid}");

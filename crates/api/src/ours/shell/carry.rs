@@ -27,6 +27,8 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 const BEGIN_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long one message may take to be taken by the client's side.
 const SEND_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a client may take to close its side.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often a silent socket is asked whether its client is still there.
 const PING_PERIOD: Duration = Duration::from_secs(30);
 /// From the word that a session is to end until it has.
@@ -104,16 +106,21 @@ impl Carrier {
             return self.stay(&noted, &mut io, &mut frames, End::ClientGone).await;
         }
         let end = self.carry(&mut socket, &mut io, &mut frames).await;
-        match &end {
-            End::Ended(_) | End::NotOurs => close(&mut socket, close_code::NORMAL, "").await,
-            End::Withdrawn => {
-                close(&mut socket, close_code::POLICY, "access was withdrawn").await;
+        let farewell = match &end {
+            End::Ended(_) | End::NotOurs => Some((close_code::NORMAL, "")),
+            End::Withdrawn => Some((close_code::POLICY, "access was withdrawn")),
+            End::Nonsense => Some((close_code::PROTOCOL, "a malformed frame")),
+            End::ClientGone => None,
+        };
+        let closing = async {
+            if let Some((code, reason)) = farewell {
+                close(&mut socket, code, reason).await;
             }
-            End::Nonsense => close(&mut socket, close_code::PROTOCOL, "a malformed frame").await,
-            End::ClientGone => {}
-        }
-        drop(socket);
-        self.stay(&noted, &mut io, &mut frames, end).await;
+            drop(socket);
+        };
+        // The session's end does not wait for the client's.
+        let staying = self.stay(&noted, &mut io, &mut frames, end);
+        let ((), ()) = tokio::join!(closing, staying);
     }
 
     /// Reads what the client wants and asks the supervisor for it.
@@ -332,8 +339,14 @@ async fn refuse(socket: &mut WebSocket, reason: ShellRefused, words: &str) {
     close(socket, close_code::NORMAL, "").await;
 }
 
-/// Whoever does not listen has gone already.
+/// Whoever does not listen has gone already. Reads on until the client has closed as well: a connection that ends with
+/// something unread in it takes with it what was sent last.
 async fn close(socket: &mut WebSocket, code: u16, reason: &'static str) {
     let farewell = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
-    let _told = timeout(SEND_TIMEOUT, socket.send(farewell)).await;
+    let closing = async {
+        if socket.send(farewell).await.is_ok() {
+            while let Some(Ok(_)) = socket.recv().await {}
+        }
+    };
+    let _told = timeout(CLOSE_TIMEOUT, closing).await;
 }

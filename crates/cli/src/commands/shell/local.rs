@@ -49,6 +49,11 @@ pub(super) fn is_terminal() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 
+/// Whether a person types what we read.
+pub(super) fn is_typed() -> bool {
+    io::stdin().is_terminal()
+}
+
 /// How large the terminal is.
 pub(super) fn size() -> TerminalSize {
     let asked = termios::tcgetwinsize(io::stdout()).or_else(|_| termios::tcgetwinsize(io::stdin()));
