@@ -87,6 +87,7 @@ export function pagesOf({ survey, failed, collection }) {
     service: `/services/${survey.uuid}`,
     "service-logs": `/services/${survey.uuid}/logs`,
     "service-metrics": `/services/${survey.uuid}/metrics`,
+    "service-terminal": `/services/${survey.uuid}/terminal`,
     "service-access": `/services/${survey.uuid}/access`,
     "service-events": `/services/${survey.uuid}/events`,
     "service-details": `/services/${survey.uuid}/details`,

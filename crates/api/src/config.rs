@@ -74,6 +74,23 @@ impl Default for LivesConfig {
     }
 }
 
+/// Shells in containers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TerminalsConfig {
+    /// Most shells of one container.
+    pub per_container_max: usize,
+    /// Most shells that one user has open here.
+    pub per_user_max: usize,
+    /// How long one with a terminal stays when its client is gone.
+    pub keep_detached: Duration,
+}
+
+impl Default for TerminalsConfig {
+    fn default() -> Self {
+        Self { per_container_max: 8, per_user_max: 32, keep_detached: Duration::from_secs(300) }
+    }
+}
+
 /// The API's settings.
 #[derive(Debug, Clone)]
 pub struct ApiConfig {
@@ -113,6 +130,8 @@ pub struct ApiConfig {
     pub password_tries_per_minute: u32,
     /// The ways to sign in.
     pub sign_in: SignInConfig,
+    /// Shells in containers; none where they are switched off.
+    pub terminals: Option<TerminalsConfig>,
 }
 
 impl ApiConfig {
@@ -141,6 +160,7 @@ impl ApiConfig {
             event_sockets_max: 1000,
             password_tries_per_minute: 10,
             sign_in: SignInConfig::default(),
+            terminals: Some(TerminalsConfig::default()),
         }
     }
 }

@@ -31,6 +31,7 @@ mod request_id;
 mod resources;
 mod rights;
 mod router;
+mod shells;
 mod sign_in;
 mod sign_in_config;
 mod visitors;
@@ -38,7 +39,9 @@ mod webdav;
 mod websocket;
 
 pub use blocks::Blocks;
-pub use config::{ApiConfig, BindMounts, CollectionsConfig, InvitationsConfig, LivesConfig};
+pub use config::{
+    ApiConfig, BindMounts, CollectionsConfig, InvitationsConfig, LivesConfig, TerminalsConfig,
+};
 pub use counted::CallKind;
 pub use error::ApiError;
 pub use figures::{ContainerFigures, FigureSource};
@@ -46,5 +49,6 @@ pub use images::{ByteStream, ImageFault, ImageSummary, Images, ResolvedImage};
 pub use logs::{LogFile, LogQuery, LogSource, LogStream};
 pub use ours::connections::OpenSockets;
 pub use router::{Api, Sources};
+pub use shells::{ShellIo, Shells};
 pub use sign_in_config::{SignInConfig, SignInProvider};
 pub use visitors::Visitors;

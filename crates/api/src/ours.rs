@@ -13,5 +13,6 @@ pub(crate) mod logs;
 pub(crate) mod metrics;
 pub(crate) mod openid;
 pub(crate) mod password;
+pub(crate) mod shell;
 pub(crate) mod status;
 pub(crate) mod visitors;

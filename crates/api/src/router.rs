@@ -22,6 +22,7 @@ use crate::figures::FigureSource;
 use crate::images::Images;
 use crate::logs::LogSource;
 use crate::ours::connections::OpenSockets;
+use crate::shells::{OpenShells, Shells};
 use crate::sign_in::Passwords;
 use crate::visitors::Visitors;
 use crate::webdav::locks::Locks;
@@ -45,6 +46,8 @@ pub struct Sources {
     pub visitors: Arc<dyn Visitors>,
     /// What is open to services.
     pub open_sockets: Arc<dyn OpenSockets>,
+    /// Shells in containers.
+    pub shells: Arc<dyn Shells>,
 }
 
 impl std::fmt::Debug for Sources {
@@ -67,6 +70,7 @@ struct Inner {
     sockets: Arc<Semaphore>,
     locks: Locks,
     counted: Counted,
+    open_shells: OpenShells,
 }
 
 impl std::fmt::Debug for Api {
@@ -92,6 +96,7 @@ impl Api {
             sockets,
             locks,
             counted: Counted::default(),
+            open_shells: OpenShells::default(),
         }))
     }
 
@@ -107,6 +112,16 @@ impl Api {
     /// WebSockets and raw connections that are open to a container.
     pub(crate) fn n_open_sockets(&self, container: ContainerUuid) -> u32 {
         self.0.sources.open_sockets.n_open(container)
+    }
+
+    /// Whoever reaches shells in containers.
+    pub(crate) fn shells(&self) -> &dyn Shells {
+        &*self.0.sources.shells
+    }
+
+    /// How many shells each user has open.
+    pub(crate) fn open_shells(&self) -> &OpenShells {
+        &self.0.open_shells
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -215,6 +230,7 @@ impl Api {
             .route("/wharf/v1/logs/{uuid}", get(ours::logs::logs))
             .route("/wharf/v1/containers/{uuid}/metrics", get(ours::metrics::of_container))
             .route("/wharf/v1/usage", get(ours::metrics::running))
+            .route("/wharf/v1/containers/{uuid}/shell", any(ours::shell::open))
             .route("/arvados/v1/{*path}", any(unknown))
             .route_layer(middleware::from_fn_with_state(self.clone(), counted::layer))
             .fallback(unknown)

@@ -17,7 +17,7 @@ pub(crate) use admin_commands::{NewUserArgs, TokenCommand, UserCommand};
 pub use client_commands::ClientCommand;
 pub(crate) use client_commands::{
     ConfigCommand, ExtendArgs, ForwardArgs, HostnameCommand, ImageCommand, InviteCommand, LogsArgs,
-    OpenArgs, PsArgs, RunArgs, ShareArgs, ShowArgs, StopArgs, UnshareArgs, UrlArgs,
+    OpenArgs, PsArgs, RunArgs, ShareArgs, ShellArgs, ShowArgs, StopArgs, UnshareArgs, UrlArgs,
 };
 pub use cwl::{CwlCommand, CwlRunArgs, CwlValidateArgs};
 pub use roles::{

@@ -14,6 +14,7 @@ mod open;
 mod ps;
 mod run;
 mod share;
+mod shell;
 mod show;
 mod stop;
 mod token;
@@ -52,7 +53,7 @@ pub(crate) async fn dispatch(
         C::Token(command) => token::token(&context()?, command).await?,
         C::Env => env::env(&context()?)?,
         C::Config(command) => config::config(shared, &command)?,
-        C::Shell(_) => later::refuse("shell", later::Instead::Nothing)?,
+        C::Shell(args) => return Box::pin(shell::shell(&context()?, args)).await,
         C::Put(_) => later::refuse("put", later::Instead::Try("wharf run --mount"))?,
         C::Get(_) => later::refuse("get", later::Instead::Try("wharf run --mount"))?,
         C::Ls(_) => later::refuse("ls", later::Instead::Nothing)?,

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::raw::{Problem, Section};
 use crate::sections::{
     Api, AuditLogs, Collections, Containers, Dashboard, Database, Lifetimes, Log, Login, Metrics,
-    OpenIdConnect, Proxy, Services, Sessions, Shutdown, Tunnels, Users,
+    OpenIdConnect, Proxy, Services, Sessions, Shutdown, Terminals, Tunnels, Users,
 };
 use crate::setting::{Line, Setting};
 
@@ -34,6 +34,8 @@ pub struct Config {
     pub lifetimes: Lifetimes,
     /// Limits of the API.
     pub api: Api,
+    /// Shells in containers.
+    pub terminals: Terminals,
     /// Collections and blocks.
     pub collections: Collections,
     /// Where blocks are kept, in the order of reading; none is the data directory.
@@ -80,6 +82,7 @@ impl Config {
             containers,
             lifetimes: Lifetimes::default(),
             api: Api::default(),
+            terminals: Terminals::default(),
             collections: Collections::default(),
             volumes: Vec::new(),
             proxy: Proxy::default(),
@@ -126,6 +129,9 @@ impl Config {
         within("Containers", &mut |section, problems| self.containers.overlay(section, problems));
         within("Lifetimes", &mut |section, problems| self.lifetimes.overlay(section, problems));
         within("API", &mut |section, problems| self.api.overlay(section, problems));
+        within("Terminals", &mut |section, problems| {
+            self.terminals.overlay(section, problems);
+        });
         within("Collections", &mut |section, problems| {
             self.collections.overlay(section, problems);
         });
@@ -181,6 +187,7 @@ impl Config {
             ("Containers", self.containers.describe()),
             ("Lifetimes", self.lifetimes.describe()),
             ("API", self.api.describe()),
+            ("Terminals", self.terminals.describe()),
             ("Collections", self.collections.describe()),
             ("Proxy", self.proxy.describe()),
             ("Tunnels", self.tunnels.describe()),

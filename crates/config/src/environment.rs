@@ -32,6 +32,8 @@ pub struct Environment {
     pub has_display: bool,
     /// `COLUMNS`, the width of the terminal where the terminal itself does not say.
     pub columns: Option<usize>,
+    /// `TERM`: what kind the terminal is.
+    pub term: Option<String>,
     /// `WHARF_LOG`: log directives instead of the config's.
     pub log_filter: Option<String>,
     /// `NOTIFY_SOCKET`: where a service manager hears how we are (sd_notify(3)).
@@ -64,6 +66,7 @@ impl Environment {
                 .unwrap_or_default(),
             has_display: set("DISPLAY").is_some() || set("WAYLAND_DISPLAY").is_some(),
             columns: text("COLUMNS").and_then(|columns| columns.parse().ok()),
+            term: text("TERM"),
             log_filter: text("WHARF_LOG"),
             notify_socket: set("NOTIFY_SOCKET"),
         }

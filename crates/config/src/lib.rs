@@ -29,7 +29,7 @@ pub use raw::{ConfigError, Problem, RawConfig};
 pub use secret::Secret;
 pub use sections::{
     Api, AuditLogs, Collections, Containers, Dashboard, Database, Lifetimes, Log, LogFormat,
-    Metrics, OpenIdConnect, Proxy, Services, Sessions, Shutdown, Users,
+    Metrics, OpenIdConnect, Proxy, Services, Sessions, Shutdown, Terminals, Users,
 };
 pub use template::Template;
 pub use units::{ByteSize, parse_duration, show_duration};

@@ -110,6 +110,20 @@ settings! {
 }
 
 settings! {
+    /// Shells in containers: `wharf shell`, and terminals on the pages of services.
+    pub struct Terminals {
+        /// Whether there are any; those that are open stay until they end.
+        "Enabled" enabled: bool = true;
+        /// Shells of one container at once; each is a process of the container and counts toward its limits.
+        "MaxPerContainer" per_container_max: u32 = 8, 1 => 64;
+        /// Shells that one user has open at once, in all containers together and in each controller; each costs some 100 KiB here and up to 400 KiB in its supervisor.
+        "MaxPerUser" per_user_max: u32 = 32, 1 => 10_000;
+        /// How long a shell with a terminal stays when its client is gone: a page that is loaded again, a controller that is replaced and a laptop that was shut find it as it was. Then it gets SIGHUP.
+        "KeepDetached" keep_detached: Duration = 5 * MINUTE, Duration::ZERO => DAY;
+    }
+}
+
+settings! {
     /// Collections, and the blocks that they consist of.
     pub struct Collections {
         /// Whether blocks can be read only by whoever got a signed locator: from a collection that they may read, or by storing the block. Without it, who knows a block's hash may read it.

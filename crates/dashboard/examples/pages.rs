@@ -97,6 +97,7 @@ async fn main() {
         controller_url: "http://localhost:8000/".to_owned(),
         trusted_clients: Vec::new(),
         templates: Vec::new(),
+        terminals: true,
     };
     let client = client::Client::in_memory(api.router(), ApiToken::parse(fake_api::TOKEN).unwrap());
     println!("http://localhost:{}/sign-in?code=wc1_{}", address.port(), "e".repeat(43));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use model::Timestamp;
 
 use crate::config::DashboardConfig;
@@ -50,6 +50,8 @@ pub fn router(config: DashboardConfig, client: client::Client) -> Router {
         .route("/services/{uuid}/logs/follow", get(pages::logs::follow))
         .route("/services/{uuid}/logs/download", get(pages::logs::download))
         .route("/services/{uuid}/metrics", get(pages::metrics::page))
+        .route("/services/{uuid}/terminal", get(pages::terminal::page))
+        .route("/services/{uuid}/terminal/socket", any(pages::terminal::socket))
         .route("/services/{uuid}/access", get(pages::access::page).post(pages::access::add))
         .route("/services/{uuid}/access/invite", post(pages::invitations::create))
         .route("/services/{uuid}/access/revoke", post(pages::invitations::revoke))

@@ -23,6 +23,8 @@ pub struct DashboardConfig {
     pub trusted_clients: Vec<String>,
     /// What the launch page offers to begin with.
     pub templates: Vec<Template>,
+    /// Whether there are terminals.
+    pub terminals: bool,
 }
 
 /// Something to begin a launch with.

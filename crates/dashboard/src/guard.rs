@@ -13,6 +13,25 @@ const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-
     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; \
     require-trusted-types-for 'script'; trusted-types 'none'";
 
+/// The same, and styles that a script of ours makes with this nonce: what the page with the terminal needs.
+pub(crate) fn csp_with_styles(nonce: &str) -> String {
+    CSP.replacen("style-src 'self'", &format!("style-src 'self' 'nonce-{nonce}'"), 1)
+}
+
+/// Whether a request may be a page of ours that opens a socket. A browser names the origin with every one; a request that
+/// opens none is answered in words alone.
+pub(crate) fn may_be_own_socket(request: &Request) -> bool {
+    let headers = request.headers();
+    let opens = headers.contains_key(header::UPGRADE) || request.method() == Method::CONNECT;
+    let Some(origin) = text(headers, "origin") else { return !opens };
+    let authority = origin.split_once("://").map_or("", |(_, authority)| authority);
+    // Over HTTP/2 the host is in the target.
+    let host = text(headers, "host").or(request.uri().authority().map(|it| it.as_str()));
+    !authority.is_empty()
+        && host.is_some_and(|host| host.eq_ignore_ascii_case(authority))
+        && text(headers, "sec-fetch-site").is_none_or(|site| site == "same-origin")
+}
+
 /// On every answer of the dashboard; a handler that needs another value sets its own.
 const HEADERS: [(HeaderName, &str); 9] = [
     (header::CONTENT_SECURITY_POLICY, CSP),
@@ -125,6 +144,29 @@ mod tests {
         check(post, &[("sec-fetch-site", "none"), navigate, document], true);
         check(post, &[("sec-fetch-site", "same-origin"), navigate, document], false);
         check(get, &[("sec-fetch-site", "none"), navigate, document], false);
+    }
+
+    #[test]
+    fn only_pages_of_our_own_open_sockets() {
+        let check = |pairs: &[(&'static str, &'static str)], allowed: bool| {
+            let mut request = Request::new(axum::body::Body::empty());
+            let headers = request.headers_mut();
+            headers.insert("host", HeaderValue::from_static("localhost:8000"));
+            headers.insert("upgrade", HeaderValue::from_static("websocket"));
+            for (name, value) in pairs {
+                headers.insert(*name, HeaderValue::from_static(value));
+            }
+            assert_eq!(may_be_own_socket(&request), allowed, "{pairs:?}");
+        };
+        check(&[("origin", "http://localhost:8000")], true);
+        check(&[("origin", "http://localhost:8000"), ("sec-fetch-site", "same-origin")], true);
+        check(&[("origin", "http://localhost:8000"), ("sec-fetch-site", "same-site")], false);
+        for foreign in
+            ["null", "http://localhost:8001", "http://a.localhost:8000", "localhost:8000"]
+        {
+            check(&[("origin", foreign)], false);
+        }
+        check(&[], false);
     }
 
     #[test]

@@ -24,5 +24,6 @@ pub(crate) mod signed_in;
 pub(crate) mod stop;
 pub(crate) mod stop_many;
 pub(crate) mod tabs;
+pub(crate) mod terminal;
 pub(crate) mod tokens;
 pub(crate) mod visitors;

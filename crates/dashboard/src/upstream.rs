@@ -195,7 +195,7 @@ impl Upstream {
             client.list_access(Some(uuid)),
             client.opened_ports(),
         );
-        let (others, life) = join(others, life).await;
+        let (others, life) = join(Box::pin(others), Box::pin(life)).await;
         let (containers, mut links, access, opened) = others?;
         links.extend(access);
         Ok(Records { requests: vec![request], containers, links, opened, life })

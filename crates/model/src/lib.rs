@@ -22,6 +22,7 @@ pub mod records;
 pub mod request_rules;
 pub mod service_access;
 pub mod service_domain;
+pub mod shell;
 pub mod state;
 pub mod timestamp;
 pub mod token;

@@ -100,6 +100,17 @@ pub enum StartError {
         /// What was refused.
         problem: String,
     },
+    /// No command was named, and there is no shell to be one.
+    #[error(
+        "there is no shell in the image: neither $SHELL, the user's own, bash nor sh; name a command"
+    )]
+    NoShell,
+    /// More commands beside its own run in the container than may.
+    #[error("{max} further commands run in the container already, the most there may be")]
+    ExecsMax {
+        /// The limit.
+        max: usize,
+    },
     /// Another step of the making failed.
     #[error("could not {step}: {problem}")]
     Step {
@@ -141,6 +152,23 @@ pub enum DialError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the container has ended")]
 pub struct Gone;
+
+/// Why another command does not run in a container.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ExecError {
+    /// The container is over.
+    #[error("the container has ended")]
+    Gone,
+    /// The command line is too long to be passed on.
+    #[error("the command line is longer than {max} bytes")]
+    TooLong {
+        /// The limit.
+        max: usize,
+    },
+    /// It could not be started.
+    #[error(transparent)]
+    Start(StartError),
+}
 
 /// What a killed supervisor left behind could not be removed.
 #[derive(Debug, thiserror::Error)]

@@ -2,6 +2,7 @@
 
 use crate::dialer::Dialer;
 use crate::error::Gone;
+use crate::exec::Executor;
 use crate::link::Link;
 use crate::listeners::Listeners;
 use crate::spec::{Exit, ExitStatus, Signal};
@@ -81,6 +82,11 @@ impl Handle {
     /// Connects to ports inside the container.
     pub fn dialer(&self) -> Dialer {
         Dialer::new(Arc::clone(&self.link))
+    }
+
+    /// Runs further commands inside the container.
+    pub fn executor(&self) -> Executor {
+        Executor::new(Arc::clone(&self.link))
     }
 
     /// Kills what still runs and removes the container's root directory and control groups.

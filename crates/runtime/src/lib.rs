@@ -16,6 +16,8 @@
 //!    ▼
 //! the container's command
 //! ```
+//! Further commands (a terminal in the container, [`Executor`]) are the shim's children too: it forks, and the fork
+//! joins the container and gives up what the command gave up.
 //! Shim and init are single-threaded and run from a read-only mount of our executable.
 //! Start reading at `embedded.rs` (the supervisor's side), then `shim.rs`.
 
@@ -25,6 +27,7 @@ mod dialer;
 mod doctor;
 mod embedded;
 mod error;
+mod exec;
 mod handle;
 pub mod images;
 mod link;
@@ -40,13 +43,14 @@ mod wire;
 pub use dialer::Dialer;
 pub use doctor::{Check, Verdict, doctor};
 pub use embedded::{Embedded, Runtime};
-pub use error::{DialError, Gone, StartError, SweepError};
+pub use error::{DialError, ExecError, Gone, StartError, SweepError};
+pub use exec::{Exec, ExecStreams, Executor};
 pub use handle::Handle;
 pub use listeners::Listeners;
 pub use shim::run_if_reexec;
 pub use spec::{
-    Capabilities, ContainerSpec, Exit, ExitStatus, Input, LISTEN_MAX, Limits, Mount, Signal,
-    TextFile, UserSpec,
+    Capabilities, ContainerSpec, ExecSpec, Exit, ExitStatus, Input, LISTEN_MAX, Limits, Mount,
+    Signal, TerminalSize, TextFile, UserSpec,
 };
 pub use sweep::sweep;
 pub use tree::remove as remove_tree;

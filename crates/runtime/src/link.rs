@@ -1,14 +1,16 @@
 //! The supervisor's end of the socket to a shim. Requests may come from many tasks; one task reads.
 
 use crate::error::Gone;
-use crate::spec::{Exit, LISTEN_MAX};
-use crate::wire::{self, FromShim, ToShim};
+use crate::exec::Started;
+use crate::spec::{Exit, ExitStatus};
+use crate::wire::{self, DESCRIPTORS_MAX, FromShim, ToShim};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 use tokio::sync::{oneshot, watch};
@@ -35,12 +37,29 @@ pub(crate) struct Link {
     /// Who waits for a socket, in order of asking. Held while a request is written, so that
     /// the order here is the order on the wire.
     pending: Mutex<VecDeque<SocketReply>>,
+    /// Who waits for what becomes of further commands, by their numbers.
+    execs: Mutex<HashMap<u32, ExecWaiter>>,
+    next_exec: AtomicU32,
     progress: watch::Sender<Progress>,
+}
+
+/// Who waits for a further command.
+#[derive(Debug)]
+struct ExecWaiter {
+    /// Taken with its start.
+    started: Option<oneshot::Sender<Started>>,
+    ended: oneshot::Sender<ExitStatus>,
 }
 
 impl Link {
     pub(crate) fn new(socket: UnixStream) -> Self {
-        Self { socket, pending: Mutex::default(), progress: watch::Sender::default() }
+        Self {
+            socket,
+            pending: Mutex::default(),
+            execs: Mutex::default(),
+            next_exec: AtomicU32::new(1),
+            progress: watch::Sender::default(),
+        }
     }
 
     pub(crate) fn progress(&self) -> watch::Receiver<Progress> {
@@ -66,11 +85,57 @@ impl Link {
         self.send_expecting(message, None).await
     }
 
+    /// The same, for what only a container that runs can take.
+    pub(crate) async fn send_to_container(&self, message: &ToShim) -> Result<(), Gone> {
+        if self.progress.borrow().exit.is_some() {
+            return Err(Gone);
+        }
+        self.send(message).await
+    }
+
+    /// Sends a short message if that can be done at once.
+    pub(crate) fn try_send(&self, message: &ToShim) -> io::Result<()> {
+        let frame = wire::encode(message)?;
+        // Held so that no other frame is written meanwhile.
+        let _turn = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.socket.try_write(&frame)? {
+            n if n == frame.len() => Ok(()),
+            _ => {
+                self.close();
+                Err(io::ErrorKind::WriteZero.into())
+            }
+        }
+    }
+
     /// Asks for a TCP socket in the container's network namespace. Cancel-safe.
     pub(crate) async fn request_socket(&self, v6: bool) -> Result<Result<OwnedFd, i32>, Gone> {
         let (reply, answer) = oneshot::channel();
         self.send_expecting(&ToShim::Socket { v6 }, Some(reply)).await?;
         answer.await.map_err(|_closed| Gone)
+    }
+
+    /// A number for a further command, and what will be heard of it: its start, then its end.
+    pub(crate) fn expect_exec(
+        &self,
+    ) -> (u32, oneshot::Receiver<Started>, oneshot::Receiver<ExitStatus>) {
+        let id = self.next_exec.fetch_add(1, Ordering::Relaxed);
+        let ((started, start), (ended, end)) = (oneshot::channel(), oneshot::channel());
+        let waiter = ExecWaiter { started: Some(started), ended };
+        self.lock_execs().insert(id, waiter);
+        // Ended meanwhile: nothing will be heard, and dropping the senders tells it.
+        if self.progress.borrow().gone {
+            self.forget_exec(id);
+        }
+        (id, start, end)
+    }
+
+    /// Nothing more of this command is of interest.
+    pub(crate) fn forget_exec(&self, id: u32) {
+        self.lock_execs().remove(&id);
+    }
+
+    fn lock_execs(&self) -> MutexGuard<'_, HashMap<u32, ExecWaiter>> {
+        self.execs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn send_expecting(
@@ -137,6 +202,7 @@ impl Link {
         self.progress.send_modify(|progress| progress.gone = true);
         // Dropping the senders tells everyone who still waits.
         self.pending.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.lock_execs().clear();
     }
 
     fn apply(&self, message: &FromShim, inbox: &mut Inbox) {
@@ -155,15 +221,37 @@ impl Link {
             FromShim::Exited(exit) => {
                 self.progress.send_modify(|progress| progress.exit = Some(*exit));
             }
+            FromShim::ExecStarted { id } => {
+                let streams = inbox.descriptors.drain(..).collect();
+                self.exec_started(*id, Ok(streams));
+            }
+            FromShim::ExecFailed { id, error } => {
+                self.exec_started(*id, Err(error.clone()));
+                self.forget_exec(*id);
+            }
+            FromShim::ExecExited { id, status } => {
+                if let Some(waiter) = self.lock_execs().remove(id) {
+                    // Whoever started it may have lost interest.
+                    let _uninterested = waiter.ended.send(*status);
+                }
+            }
             FromShim::Started { .. } | FromShim::StartFailed(_) => {
                 tracing::warn!("a container's helper reported a second start");
             }
         }
     }
 
+    fn exec_started(&self, id: u32, started: Started) {
+        let waiter = self.lock_execs().get_mut(&id).and_then(|waiter| waiter.started.take());
+        if let Some(waiter) = waiter {
+            // Whoever asked may have given up; the streams are closed then.
+            drop(waiter.send(started));
+        }
+    }
+
     fn receive_some(&self, inbox: &mut Inbox) -> io::Result<usize> {
         let mut buffer = [0; 4096];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(LISTEN_MAX))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let received = rustix::net::recvmsg(
             &self.socket,

@@ -8,7 +8,9 @@
 
 mod app;
 mod enter;
+mod exec;
 mod init;
+mod join;
 mod mounts;
 mod program;
 mod rootfs;

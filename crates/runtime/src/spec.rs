@@ -137,6 +137,27 @@ impl UserSpec {
     }
 }
 
+/// Another command in a container that runs: with the user, rights, limits, environment and working directory of the
+/// container's own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExecSpec {
+    /// Program and arguments; empty for a shell: `$SHELL`, else the user's, else bash, else sh.
+    pub argv: Vec<String>,
+    /// A terminal of this size for it; without one it has three pipes.
+    pub terminal: Option<TerminalSize>,
+    /// Variables over those of the container, `TERM` for one.
+    pub env: Vec<(String, String)>,
+}
+
+/// Characters that fit on a terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TerminalSize {
+    /// In a line.
+    pub columns: u16,
+    /// Lines.
+    pub rows: u16,
+}
+
 /// A signal for the container's command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Signal(i32);

@@ -21,6 +21,12 @@ pub(crate) fn unshare(namespaces: UnshareFlags) -> io::Result<()> {
     Ok(unsafe { rustix::thread::unshare_unsafe(namespaces) }?)
 }
 
+/// Enters an open user namespace. Only for processes with a single thread.
+pub(crate) fn enter_user_namespace(namespace: impl AsFd) -> io::Result<()> {
+    let kind = Some(rustix::thread::LinkNameSpaceType::User);
+    Ok(rustix::thread::move_into_link_name_space(namespace.as_fd(), kind)?)
+}
+
 /// `fork(2)`: the child's id in the parent, `None` in the child. Only for processes with a single
 /// thread; shim and init are such.
 pub(crate) fn fork() -> io::Result<Option<Pid>> {
@@ -107,6 +113,16 @@ pub(crate) fn reset_signals() {
 pub(crate) fn kill(pid: Pid, signal: i32) -> io::Result<()> {
     // SAFETY: has no preconditions; `Pid` is never 0 or negative, so it names one process.
     check(unsafe { libc::kill(pid.as_raw_nonzero().get(), signal) }).map(drop)
+}
+
+/// Sends a signal to every process of a group.
+pub(crate) fn kill_group(leader: Pid, signal: i32) -> io::Result<()> {
+    if leader.is_init() {
+        // Its negation means every process there is.
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    // SAFETY: has no preconditions; `Pid` is never 0 or negative, and not 1, so the negation names one group.
+    check(unsafe { libc::kill(-leader.as_raw_nonzero().get(), signal) }).map(drop)
 }
 
 /// Brings the loopback interface of this network namespace up.

@@ -3,11 +3,17 @@
 //! belong to, in order.
 
 use crate::error::StartError;
-use crate::spec::{ContainerSpec, Exit, Input, LISTEN_MAX, Limits, Mount, TextFile, UserSpec};
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
+use crate::spec::{
+    ContainerSpec, ExecSpec, Exit, ExitStatus, Input, LISTEN_MAX, Limits, Mount, TextFile, UserSpec,
+};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::io::{self, IoSlice};
+use std::collections::VecDeque;
+use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::net::SocketAddrV4;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -65,6 +71,12 @@ pub(crate) enum ToShim {
     Socket { v6: bool },
     /// Send this signal to the container's command.
     Signal(i32),
+    /// Run another command in the container, under a number of the supervisor's choice.
+    Exec { id: u32, spec: Box<ExecSpec> },
+    /// Send this signal to the process group of such a command.
+    SignalExec { id: u32, signal: i32 },
+    /// Kill every process of its session.
+    KillExec { id: u32 },
     /// Kill every process of the container.
     Kill,
     /// Kill what still runs, remove directories and control groups, and end.
@@ -82,9 +94,18 @@ pub(crate) enum FromShim {
     /// Answers `ToShim::Socket`, in order of asking. A descriptor comes with it unless there is
     /// an error number.
     Socket { errno: Option<i32> },
+    /// Another command runs. Its terminal comes with it, or its input, output and error.
+    ExecStarted { id: u32 },
+    /// It does not.
+    ExecFailed { id: u32, error: StartError },
+    /// It ran and has ended.
+    ExecExited { id: u32, status: ExitStatus },
     /// The command ended and no process of the container is left.
     Exited(Exit),
 }
+
+/// Most descriptors beside one message: listening sockets; a command has three.
+pub(crate) const DESCRIPTORS_MAX: usize = LISTEN_MAX;
 
 /// A message with its length in front.
 pub(crate) fn encode<T: Serialize>(message: &T) -> io::Result<Vec<u8>> {
@@ -117,6 +138,7 @@ pub(crate) fn decode<T: DeserializeOwned>(buffer: &mut Vec<u8>) -> io::Result<Op
 pub(crate) struct Connection {
     socket: OwnedFd,
     buffer: Vec<u8>,
+    descriptors: VecDeque<OwnedFd>,
 }
 
 impl AsFd for Connection {
@@ -127,22 +149,22 @@ impl AsFd for Connection {
 
 impl Connection {
     pub(crate) fn new(socket: OwnedFd) -> Self {
-        Self { socket, buffer: Vec::new() }
+        Self { socket, buffer: Vec::new(), descriptors: VecDeque::new() }
     }
 
     pub(crate) fn send<T: Serialize>(&self, message: &T) -> io::Result<()> {
         self.send_with(message, &[])
     }
 
-    /// Sends a message, and beside its first byte descriptors, at most [`LISTEN_MAX`].
+    /// Sends a message, and beside its first byte at most [`DESCRIPTORS_MAX`] descriptors.
     pub(crate) fn send_with<T: Serialize>(
         &self,
         message: &T,
         descriptors: &[OwnedFd],
     ) -> io::Result<()> {
         let frame = encode(message)?;
-        let descriptors: Vec<BorrowedFd<'_>> = descriptors.iter().map(OwnedFd::as_fd).collect();
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(LISTEN_MAX))];
+        let descriptors: Vec<BorrowedFd<'_>> = descriptors.iter().map(AsFd::as_fd).collect();
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
         let mut control = SendAncillaryBuffer::new(&mut space);
         if !descriptors.is_empty() {
             control.push(SendAncillaryMessage::ScmRights(&descriptors));
@@ -163,14 +185,27 @@ impl Connection {
     /// Waits for more bytes; false at the end.
     pub(crate) fn fill(&mut self) -> io::Result<bool> {
         let mut bytes = [0; 4096];
-        match rustix::io::read(&self.socket, &mut bytes) {
-            Ok(n) => {
-                self.buffer.extend_from_slice(&bytes[..n]);
-                Ok(n > 0)
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let (iov, flags) = (&mut [IoSliceMut::new(&mut bytes)], RecvFlags::CMSG_CLOEXEC);
+        match rustix::net::recvmsg(&self.socket, iov, &mut control, flags) {
+            Ok(received) => {
+                for message in control.drain() {
+                    if let RecvAncillaryMessage::ScmRights(descriptors) = message {
+                        self.descriptors.extend(descriptors);
+                    }
+                }
+                self.buffer.extend_from_slice(&bytes[..received.bytes]);
+                Ok(received.bytes > 0)
             }
             Err(rustix::io::Errno::INTR) => Ok(true),
             Err(errno) => Err(errno.into()),
         }
+    }
+
+    /// The descriptors that have come beside messages, in order.
+    pub(crate) fn take_descriptors(&mut self) -> Vec<OwnedFd> {
+        self.descriptors.drain(..).collect()
     }
 
     /// Waits for the next message; `None` at the end.

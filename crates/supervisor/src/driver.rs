@@ -7,7 +7,7 @@ use std::time::Duration;
 use keep::Keep;
 use lifecycle::{CancellationToken, Signals, TaskScope};
 use model::{ContainerEnd, ContainerPort, SuperviseSpec, SupervisorState};
-use runtime::{Dialer, ExitStatus, Handle, Listeners, Signal};
+use runtime::{Dialer, Executor, ExitStatus, Handle, Listeners, Signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -55,6 +55,7 @@ pub(crate) struct Driver {
     pub(crate) events: mpsc::Sender<Event>,
     pub(crate) state: watch::Sender<SupervisorState>,
     pub(crate) dialer: watch::Sender<Option<Dialer>>,
+    pub(crate) executor: watch::Sender<Option<Executor>>,
 }
 
 /// How the supervisor came to its end.
@@ -144,6 +145,7 @@ impl Run {
                 }
                 let handle = Arc::new(handle);
                 self.driver.dialer.send_replace(Some(handle.dialer()));
+                self.driver.executor.send_replace(Some(handle.executor()));
                 self.driver.journal.say(&format!("the command runs (process {})", handle.pid()));
                 for note in handle.notes() {
                     self.driver.journal.say(note);

@@ -25,6 +25,7 @@ use crate::files::Files;
 use crate::logs::ProgressReceiver;
 use crate::logs::journal::Journal;
 use crate::machine::Event;
+use crate::shell::Shells;
 
 use controllers::Entry;
 
@@ -66,6 +67,8 @@ pub(crate) struct Gateway {
     pub(crate) events: mpsc::Sender<Event>,
     /// Where the logs are.
     pub(crate) logs: Logs,
+    /// Shells in the container.
+    pub(crate) shells: Shells,
 }
 
 /// The log files and how far each is.

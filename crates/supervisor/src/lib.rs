@@ -33,6 +33,7 @@ mod memory;
 mod output;
 mod process;
 mod readiness;
+mod shell;
 mod usage;
 
 pub use process::{run, sweep};

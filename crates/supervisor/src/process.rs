@@ -21,6 +21,7 @@ use crate::gateway::{Gateway, Logs, handover};
 use crate::launch::{self, Launch};
 use crate::logs::journal::{Journal, now};
 use crate::logs::stream::OutputLog;
+use crate::shell::Shells;
 
 /// Writes to logs and state files; more threads would only cost memory.
 const BLOCKING_THREADS_MAX: usize = 2;
@@ -141,6 +142,8 @@ async fn supervise(files: &Files) -> Result<Farewell, BeginError> {
     let (events, heard) = mpsc::channel(EVENTS_WAITING);
     let state = watch::Sender::new(SupervisorState::default());
     let dialer = watch::Sender::new(None);
+    let executor = watch::Sender::new(None);
+    let shells = Shells::new(executor.subscribe(), journal.clone(), scope.child("shells"));
     let knocks = Arc::new(Notify::new());
     let gateway = Gateway {
         tunnels: spec.tunnels.clone(),
@@ -156,6 +159,7 @@ async fn supervise(files: &Files) -> Result<Farewell, BeginError> {
             stderr: stderr.progress(),
             journal: journal.clone(),
         },
+        shells,
     };
     scope.spawn_cancellable("gateway", gateway.run(scope.child("gateway")));
     let (dir, dialled, handing) =
@@ -172,8 +176,8 @@ async fn supervise(files: &Files) -> Result<Farewell, BeginError> {
     journal.say(&format!("starting `{command}`"));
     let launch =
         Launch { secrets, output: (app_stdout, app_stderr), keep, stop: CancellationToken::new() };
-    let driver =
-        Driver { files: files.clone(), spec, journal, scope, outputs, events, state, dialer };
+    let files = files.clone();
+    let driver = Driver { files, spec, journal, scope, outputs, events, state, dialer, executor };
     Ok(Box::pin(driver.run(launch, heard, signals)).await)
 }
 

@@ -14,7 +14,7 @@ pub enum StreamKind {
     App(u16),
     /// One of the container's logs, from an offset, as bytes.
     Log(LogQuery),
-    /// A terminal. Reserved: every end refuses it for now.
+    /// A shell in the container, or another command there; its frames are `model::shell`.
     Shell,
 }
 

@@ -26,6 +26,7 @@ mod process;
 mod replace;
 mod secrets;
 mod service_manager;
+mod shells;
 mod supervisors;
 mod traffic;
 mod up;

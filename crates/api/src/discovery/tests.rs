@@ -54,6 +54,15 @@ impl crate::visitors::Visitors for Nothing {
     }
 }
 
+impl crate::Shells for Nothing {
+    fn open<'a>(
+        &'a self,
+        _container: &'a ContainerUuid,
+    ) -> BoxFuture<'a, Result<Box<dyn crate::ShellIo>, String>> {
+        async { Err(String::new()) }.boxed()
+    }
+}
+
 impl crate::OpenSockets for Nothing {
     fn n_open(&self, _container: ContainerUuid) -> u32 {
         0
@@ -144,7 +153,8 @@ async fn api() -> (axum::Router, String) {
         logs: nothing.clone(),
         figures: nothing.clone(),
         visitors: nothing.clone(),
-        open_sockets: nothing,
+        open_sockets: nothing.clone(),
+        shells: nothing,
     };
     let api = Api::new(store, config(), blocks, sources);
     (api.router(), token.expose())

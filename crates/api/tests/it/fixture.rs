@@ -101,6 +101,7 @@ impl Fixture {
             figures: Arc::new(OneSlot),
             visitors: Arc::new(TwoLogs),
             open_sockets: Arc::new(TwoLogs),
+            shells: Arc::new(TwoLogs),
         };
         let api = Api::new(store.clone(), config, blocks, sources);
         Self { router: api.in_front_of(api.router()), store, admin, ada, bob, dir }
@@ -271,6 +272,15 @@ pub(crate) const STDOUT: &str = "2026-01-01T00:00:01.000000000Z one\n";
 
 /// Two lines on each output, interleaved in time, in pieces that break anywhere.
 struct TwoLogs;
+
+impl api::Shells for TwoLogs {
+    fn open<'a>(
+        &'a self,
+        _container: &'a ContainerUuid,
+    ) -> BoxFuture<'a, Result<Box<dyn api::ShellIo>, String>> {
+        async { Err("no container runs here".to_owned()) }.boxed()
+    }
+}
 
 impl api::OpenSockets for TwoLogs {
     fn n_open(&self, _container: ContainerUuid) -> u32 {

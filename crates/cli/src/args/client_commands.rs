@@ -71,6 +71,16 @@ pub enum ClientCommand {
     /// Invite people without an account to a port of a service, by a link
     #[command(display_order = 19, subcommand)]
     Invite(InviteCommand),
+    /// A shell in the container of a service, or another command there
+    #[command(
+        display_order = 18,
+        after_help = "On a terminal, at the beginning of a line: `~.` ends the shell, `~d` leaves it for a while (see --session).
+
+Examples:
+  wharf shell lab
+  wharf shell lab -- tar -c /work > work.tar"
+    )]
+    Shell(ShellArgs),
     /// Give services names of their own
     #[command(display_order = 20, subcommand)]
     Hostname(HostnameCommand),
@@ -91,8 +101,6 @@ pub enum ClientCommand {
     Config(ConfigCommand),
 
     // Promised commands that this version does not have: not listed, refused in words.
-    #[command(hide = true)]
-    Shell(LaterArgs),
     #[command(hide = true)]
     Put(LaterArgs),
     #[command(hide = true)]
@@ -259,6 +267,24 @@ pub struct UrlArgs {
     /// With a code in it that signs in once, within a minute
     #[arg(long)]
     pub(crate) sign_in: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ShellArgs {
+    #[arg(help = ID_HELP)]
+    pub(crate) id: String,
+    /// Go on with a session that was left
+    #[arg(long, value_name = "SESSION", conflicts_with_all = ["command", "no_terminal"])]
+    pub(crate) session: Option<String>,
+    /// With a terminal, also where input or output is none
+    #[arg(short = 't', long, conflicts_with = "no_terminal")]
+    pub(crate) terminal: bool,
+    /// Without a terminal, as in scripts: input, output and errors apart, byte for byte
+    #[arg(short = 'T', long)]
+    pub(crate) no_terminal: bool,
+    /// Program and arguments; a shell without
+    #[arg(last = true)]
+    pub(crate) command: Vec<String>,
 }
 
 #[derive(Debug, Args)]

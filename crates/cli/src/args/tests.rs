@@ -133,8 +133,20 @@ fn global_flags_go_anywhere() {
 
 #[test]
 fn commands_of_later_versions_take_whatever_follows() {
-    for line in ["shell x -- ls -l", "image pull x"] {
+    for line in ["put x -- -l", "image pull x"] {
         assert!(parse_words(line).is_ok(), "{line}");
+    }
+}
+
+#[test]
+fn a_command_in_a_container_goes_behind_two_hyphens() {
+    for line in
+        ["shell x", "shell x -- ls -l", "shell -T x -- sh -c 'exit 3'", "shell x --session s"]
+    {
+        assert!(parse_words(line).is_ok(), "{line}");
+    }
+    for line in ["shell", "shell x ls", "shell x --session s -- ls", "shell -t -T x"] {
+        assert!(parse_words(line).is_err(), "{line}");
     }
 }
 

@@ -163,6 +163,7 @@ mod tests {
             controller_url: "http://localhost:8000/".to_owned(),
             trusted_clients: vec!["https://wb.example.com".to_owned()],
             templates: Vec::new(),
+            terminals: true,
         }
     }
 

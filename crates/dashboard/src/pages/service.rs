@@ -26,16 +26,18 @@ pub(super) enum Tab {
     Overview,
     Logs,
     Metrics,
+    Terminal,
     Access,
     Events,
     Details,
 }
 
 impl Tab {
-    const ALL: [(Self, &'static str, &'static str); 6] = [
+    const ALL: [(Self, &'static str, &'static str); 7] = [
         (Self::Overview, "", "Overview"),
         (Self::Logs, "/logs", "Logs"),
         (Self::Metrics, "/metrics", "Metrics"),
+        (Self::Terminal, "/terminal", "Terminal"),
         (Self::Access, "/access", "Access"),
         (Self::Events, "/events", "Events"),
         (Self::Details, "/details", "Details"),

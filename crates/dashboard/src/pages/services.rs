@@ -24,6 +24,7 @@ use crate::view::service::Service;
 const CARDS_MAX: usize = 6;
 
 /// What every row is rendered with.
+#[derive(Clone, Copy)]
 struct Shown<'s> {
     now: Timestamp,
     /// Names of those whose services are among the shown ones; empty where all are one's own.

@@ -62,6 +62,9 @@ fn event(entry: &LogEntry, now: &Timestamp, name_of: &dyn Fn(&str) -> Option<Str
         "update" => "changed",
         "delete" => "deleted",
         "trash" => "put in the trash",
+        "shell_start" => "entered by a shell",
+        "shell_resume" => "entered again by a shell",
+        "shell_end" => "left by a shell",
         other => other,
     };
     let by = entry.modified_by_user_uuid.as_deref().and_then(name_of);
@@ -70,6 +73,7 @@ fn event(entry: &LogEntry, now: &Timestamp, name_of: &dyn Fn(&str) -> Option<Str
             p {
                 strong { (what) " " (verb) }
                 @if let Some(by) = by { " by " (by) }
+                @if let Some(how) = entry.properties["how"].as_str().filter(|_| entry.event_type == "shell_end") { ": " (how) }
                 " " span.since { (parts::ago(&entry.created_at, now)) }
             }
             @let changes = if entry.event_type == "update" { changed(&entry.properties) } else { Vec::new() };

@@ -74,6 +74,7 @@ impl Site {
             controller_url: "http://localhost:8000/".to_owned(),
             trusted_clients: vec!["https://workbench.example.com".to_owned()],
             templates: templates(),
+            terminals: true,
         };
         let token = ApiToken::parse(TOKEN).unwrap();
         let client = client::Client::in_memory(api.router(), &token);

@@ -100,7 +100,7 @@ fn report(pipe: OwnedFd, error: &StartError) {
 fn become_command(spec: &ShimSpec, identity: &Identity, stdin: Option<OwnedFd>) -> StartError {
     let prepared = prepare(spec, identity, stdin);
     match prepared {
-        Ok(()) => program::exec(&spec.argv, &environment(spec, identity)),
+        Ok(()) => program::exec(&spec.argv, &environment(&spec.env, &spec.hostname, identity)),
         Err(error) => error,
     }
 }
@@ -108,16 +108,27 @@ fn become_command(spec: &ShimSpec, identity: &Identity, stdin: Option<OwnedFd>) 
 fn prepare(spec: &ShimSpec, identity: &Identity, stdin: Option<OwnedFd>) -> Result<(), StartError> {
     let step = |step: &'static str| move |errno: rustix::io::Errno| StartError::step(step, errno);
     rustix::process::setsid().map_err(step("start a session"))?;
-    sys::reset_signals();
-    rustix::process::umask(Mode::from(0o022));
     let null = || rustix::fs::open("/dev/null", OFlags::RDONLY, Mode::empty());
     stdin
         .map_or_else(null, Ok)
         .and_then(|input| rustix::stdio::dup2_stdin(&input))
         .map_err(step("open the standard input"))?;
+    confine(identity, None, &spec.cwd)
+}
+
+/// Everything that a program of the container starts with and without. The container's own command and those that join
+/// it later pass the same steps; the latter enter the user namespace that the command may have of its own.
+pub(super) fn confine(
+    identity: &Identity,
+    namespace: Option<&OwnedFd>,
+    cwd: &str,
+) -> Result<(), StartError> {
+    let step = |step: &'static str| move |errno: rustix::io::Errno| StartError::step(step, errno);
+    sys::reset_signals();
+    rustix::process::umask(Mode::from(0o022));
     limit_resources();
-    become_user(identity)?;
-    enter_directory(&spec.cwd)?;
+    become_user(identity, namespace)?;
+    enter_directory(cwd)?;
     rustix::thread::set_no_new_privs(true).map_err(step("forbid new privileges"))?;
     sys::close_on_exec_all().map_err(|error| StartError::step("close descriptors", error))?;
     seccomp::install()
@@ -138,7 +149,12 @@ fn limit_resources() {
     let _kept = rustix::process::setrlimit(Resource::Core, none);
 }
 
-fn become_user(identity: &Identity) -> Result<(), StartError> {
+/// Whether the command has a user namespace of its own, within ours: in ours there is one user, with the number 0.
+pub(super) fn has_own_namespace(identity: &Identity) -> bool {
+    !enter::is_whole_user_namespace() && (identity.uid, identity.gid) != (0, 0)
+}
+
+fn become_user(identity: &Identity, namespace: Option<&OwnedFd>) -> Result<(), StartError> {
     let step = |step: &'static str| move |errno: rustix::io::Errno| StartError::step(step, errno);
     let is_root = identity.uid == 0;
     own_output(identity);
@@ -153,12 +169,15 @@ fn become_user(identity: &Identity) -> Result<(), StartError> {
         rustix::thread::set_thread_res_gid(gid, gid, gid).map_err(step("set the group"))?;
         rustix::thread::set_thread_res_uid(uid, uid, uid).map_err(step("set the user"))?;
     } else {
-        if (identity.uid, identity.gid) != (0, 0) {
+        if has_own_namespace(identity) {
             // The one user there is gets another number, in a user namespace within ours. The
             // mounts belong to the outer one, so they are out of reach in there.
-            sys::unshare(UnshareFlags::NEWUSER)
-                .and_then(|()| enter::write_maps(identity.uid, 0, identity.gid, 0))
-                .map_err(|error| StartError::step("become the image's user", error))?;
+            let entered = match namespace {
+                Some(namespace) => sys::enter_user_namespace(namespace),
+                None => sys::unshare(UnshareFlags::NEWUSER)
+                    .and_then(|()| enter::write_maps(identity.uid, 0, identity.gid, 0)),
+            };
+            entered.map_err(|error| StartError::step("become the image's user", error))?;
         }
         bound_capabilities(keep).map_err(step("limit capabilities"))?;
     }
@@ -206,20 +225,28 @@ fn bound_capabilities(keep: CapabilitySet) -> rustix::io::Result<()> {
 
 fn enter_directory(cwd: &str) -> Result<(), StartError> {
     let cwd = if cwd.is_empty() { "/" } else { cwd };
-    rustix::process::chdir(cwd).map_err(|errno| StartError::WorkingDirectory {
-        path: cwd.to_owned(),
-        problem: std::io::Error::from(errno).to_string(),
-    })
+    let failed = |problem: String| StartError::WorkingDirectory { path: cwd.to_owned(), problem };
+    let in_words = |errno| failed(std::io::Error::from(errno).to_string());
+    rustix::process::chdir(cwd).map_err(in_words)?;
+    // A path by way of `/proc/self/fd` could lead out of the root, to what we had open (CVE-2024-21626). The kernel
+    // calls such a directory "(unreachable)".
+    let entered = rustix::process::getcwd(Vec::new()).map_err(in_words)?;
+    if entered.as_bytes().starts_with(b"/") {
+        Ok(())
+    } else {
+        Err(failed("it is outside of the container".to_owned()))
+    }
 }
 
 /// The environment asked for, and what every program expects to be there.
-fn environment(spec: &ShimSpec, identity: &Identity) -> Vec<(String, String)> {
-    let mut env = spec.env.clone();
-    let defaults = [
-        ("PATH", program::PATH_DEFAULT),
-        ("HOME", identity.home.as_str()),
-        ("HOSTNAME", spec.hostname.as_str()),
-    ];
+pub(super) fn environment(
+    given: &[(String, String)],
+    hostname: &str,
+    identity: &Identity,
+) -> Vec<(String, String)> {
+    let mut env = given.to_vec();
+    let defaults =
+        [("PATH", program::PATH_DEFAULT), ("HOME", identity.home.as_str()), ("HOSTNAME", hostname)];
     for (name, value) in defaults {
         if !env.iter().any(|(given, _)| given == name) {
             env.push((name.to_owned(), value.to_owned()));

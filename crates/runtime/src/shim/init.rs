@@ -2,6 +2,7 @@
 //! signals on, and ends with the command. It stays the owner of the namespaces, so the command
 //! can neither read its memory nor signal it.
 
+use super::user::Identity;
 use super::{app, rootfs, user};
 use crate::cgroup::Cgroups;
 use crate::error::StartError;
@@ -9,6 +10,7 @@ use crate::spec::ExitStatus;
 use crate::sys;
 use crate::wire::{Connection, ShimSpec};
 use rustix::event::{PollFd, PollFlags};
+use rustix::fs::{Mode, OFlags};
 use rustix::process::{DumpableBehavior, Pid, Signal, WaitOptions, WaitStatus};
 use rustix::thread::{CapabilitySet, CapabilitySets, UnshareFlags};
 use serde::{Deserialize, Serialize};
@@ -19,7 +21,8 @@ use std::path::Path;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum FromInit {
-    Started,
+    /// The command runs, as this user. Its user namespace comes with it, where that is not ours.
+    Started(Identity),
     StartFailed(StartError),
     Exited(ExitStatus),
 }
@@ -33,8 +36,10 @@ pub(super) fn run(
     rootfs: &Path,
 ) -> i32 {
     match start(spec, cgroups, rootfs) {
-        Ok((app, signals)) => {
-            let started = channel.send(&FromInit::Started);
+        Ok(Running { app, signals, identity, namespace }) => {
+            let namespace: Vec<OwnedFd> = namespace.into_iter().collect();
+            let started = channel.send_with(&FromInit::Started(identity), &namespace);
+            drop(namespace);
             let limited = drop_privileges();
             if started.is_err() || limited.is_err() {
                 return super::enter::EXIT_FAILED;
@@ -54,7 +59,16 @@ pub(super) fn run(
     }
 }
 
-fn start(spec: &ShimSpec, cgroups: &Cgroups, scratch: &Path) -> Result<(Pid, OwnedFd), StartError> {
+/// The command, and what is known of it.
+struct Running {
+    app: Pid,
+    signals: OwnedFd,
+    identity: Identity,
+    /// Its user namespace, where it has one of its own.
+    namespace: Option<OwnedFd>,
+}
+
+fn start(spec: &ShimSpec, cgroups: &Cgroups, scratch: &Path) -> Result<Running, StartError> {
     let step = |step: &'static str| move |errno: rustix::io::Errno| StartError::step(step, errno);
     // If the shim dies, so does the container. If it died just now, its end of the channel is
     // closed, which `watch` notices.
@@ -76,7 +90,14 @@ fn start(spec: &ShimSpec, cgroups: &Cgroups, scratch: &Path) -> Result<(Pid, Own
     rootfs::enter(spec, scratch)?;
     let identity = user::resolve(&spec.user)?;
     let app = app::spawn(spec, &identity, stdin)?;
-    Ok((app, signals))
+    let namespace = app::has_own_namespace(&identity).then(|| user_namespace_of(app)).flatten();
+    Ok(Running { app, signals, identity, namespace })
+}
+
+/// None of a command that has ended already.
+fn user_namespace_of(app: Pid) -> Option<OwnedFd> {
+    let path = format!("/proc/{}/ns/user", app.as_raw_nonzero());
+    rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()
 }
 
 /// Process 1 needs nothing more than to signal processes of any user.

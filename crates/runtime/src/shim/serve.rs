@@ -1,10 +1,13 @@
 //! Second life of the shim: make the container, then serve the supervisor until it goes away.
 
 use super::enter::EXIT_FAILED;
+use super::exec::{self, Execs};
 use super::init::{self, FromInit};
+use super::join::{Own, Place};
+use super::user::Identity;
 use crate::cgroup::Cgroups;
 use crate::error::StartError;
-use crate::spec::{Exit, ExitStatus};
+use crate::spec::{ExecSpec, Exit, ExitStatus};
 use crate::sweep::{Record, sweep};
 use crate::sys;
 use crate::tree;
@@ -12,7 +15,7 @@ use crate::wire::{Connection, FromShim, ShimSpec, ToShim};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
-use rustix::process::{DumpableBehavior, Pid, WaitOptions};
+use rustix::process::{DumpableBehavior, Pid, PidfdFlags, WaitOptions};
 use rustix::thread::UnshareFlags;
 use std::fs;
 use std::io;
@@ -29,6 +32,10 @@ struct Container {
     rootfs: PathBuf,
     /// Keeps the image store from removing the layers.
     layers_in_use: Vec<OwnedFd>,
+    /// What the command runs with, once it does.
+    own: Option<Own>,
+    /// Commands beside it.
+    execs: Execs,
 }
 
 /// Process 1 of the container.
@@ -86,7 +93,8 @@ impl Container {
         let mut notes = Vec::new();
         let cgroups = Cgroups::create(&spec.id, &spec.limits, &mut notes);
         // From here on `drop` cleans up. The record lets `sweep` do it if we are killed.
-        let mut container = Self { init: None, cgroups, rootfs, layers_in_use };
+        let (own, execs) = (None, Execs::default());
+        let mut container = Self { init: None, cgroups, rootfs, layers_in_use, own, execs };
         container.record()?;
         make_namespaces()?;
         let listeners: Vec<OwnedFd> =
@@ -105,7 +113,7 @@ impl Container {
         container.init = Some(Init { pid, channel: Connection::new(ours) });
         container.record()?;
         release_output().map_err(|errno| StartError::step("let go of the output", errno))?;
-        container.await_start(supervisor)?;
+        container.own = Some(container.await_start(spec, supervisor)?);
         let pid = pid.as_raw_nonzero().get().unsigned_abs();
         let groups = container.cgroups.dirs().to_vec();
         let started = FromShim::Started { pid, notes, groups };
@@ -121,11 +129,17 @@ impl Container {
             .map_err(|error| disk_error("write the container's record", &self.rootfs, &error))
     }
 
-    fn await_start(&mut self, supervisor: &mut Connection) -> Result<(), StartError> {
+    fn await_start(
+        &mut self,
+        spec: &ShimSpec,
+        supervisor: &mut Connection,
+    ) -> Result<Own, StartError> {
         let helper = |problem: &str| Err(StartError::Helper { problem: problem.to_owned() });
         loop {
             match self.next_event(supervisor) {
-                Event::FromInit(FromInit::Started) => return Ok(()),
+                Event::FromInit(FromInit::Started(identity)) => {
+                    return Ok(self.own_of(spec, identity));
+                }
                 Event::FromInit(FromInit::StartFailed(error)) => return Err(error),
                 Event::SupervisorGone => return helper("the supervisor is gone"),
                 Event::InitGone | Event::FromInit(FromInit::Exited(_)) => {
@@ -134,6 +148,16 @@ impl Container {
                 // It knows of no container yet, so it has nothing to ask.
                 Event::FromSupervisor(_) => {}
             }
+        }
+    }
+
+    fn own_of(&mut self, spec: &ShimSpec, identity: Identity) -> Own {
+        let came = self.init.as_mut().map(|init| init.channel.take_descriptors());
+        Own {
+            env: super::app::environment(&spec.env, &spec.hostname, &identity),
+            cwd: spec.cwd.clone(),
+            namespace: came.unwrap_or_default().pop(),
+            identity,
         }
     }
 
@@ -146,10 +170,19 @@ impl Container {
                 Event::FromSupervisor(ToShim::Socket { v6 }) => send_socket(supervisor, v6),
                 Event::FromSupervisor(ToShim::Signal(signal)) => self.signal(signal),
                 Event::FromSupervisor(ToShim::Kill) => self.kill(),
+                Event::FromSupervisor(ToShim::Exec { id, spec }) => {
+                    if let Err(error) = self.exec(id, &spec, supervisor) {
+                        let _gone = supervisor.send(&FromShim::ExecFailed { id, error });
+                    }
+                }
+                Event::FromSupervisor(ToShim::SignalExec { id, signal }) => {
+                    self.execs.signal(id, signal);
+                }
+                Event::FromSupervisor(ToShim::KillExec { id }) => self.execs.kill(id),
                 Event::FromInit(FromInit::Exited(status)) => reported = Some(status),
                 Event::FromSupervisor(ToShim::Start(_)) | Event::FromInit(_) => {}
                 Event::InitGone => {
-                    let waited = self.reap();
+                    let waited = self.reap(Some(supervisor));
                     let status = reported.or(waited).unwrap_or(ExitStatus::Signal(libc::SIGKILL));
                     let ended_well = status == ExitStatus::Code(0);
                     let oom_killed = !ended_well && self.cgroups.was_oom_killed();
@@ -168,14 +201,14 @@ impl Container {
                 Ok(None) => {}
                 Err(_) => return Event::SupervisorGone,
             }
-            let (from_supervisor, from_init) = match &mut self.init {
-                None => (poll(supervisor, None).0, false),
-                Some(init) => match init.channel.buffered() {
+            if let Some(init) = &mut self.init {
+                match init.channel.buffered() {
                     Ok(Some(report)) => return Event::FromInit(report),
-                    Ok(None) => poll(supervisor, Some(&init.channel)),
+                    Ok(None) => {}
                     Err(_) => return Event::InitGone,
-                },
-            };
+                }
+            }
+            let (from_supervisor, from_init) = self.poll(supervisor);
             if from_init && !self.init.as_mut().is_some_and(|i| i.channel.fill().unwrap_or(false)) {
                 return Event::InitGone;
             }
@@ -183,6 +216,51 @@ impl Container {
                 return Event::SupervisorGone;
             }
         }
+    }
+
+    /// Waits until the supervisor or process 1 has something to say, or has ended; attends to further commands.
+    fn poll(&mut self, supervisor: &Connection) -> (bool, bool) {
+        let channel = self.init.as_ref().map(|init| init.channel.as_fd());
+        let of_container = [Some(supervisor.as_fd()), channel].into_iter().flatten();
+        let mut polled: Vec<_> = of_container
+            .chain(self.execs.polled())
+            .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
+            .collect();
+        // An interrupted poll is no event; the caller polls again.
+        let _interrupted = rustix::event::poll(&mut polled, None);
+        let heard: Vec<bool> = polled.iter().map(|fd| !fd.revents().is_empty()).collect();
+        let mut heard = heard.into_iter();
+        let from_supervisor = heard.next().unwrap_or(false);
+        let from_init = self.init.is_some() && heard.next().unwrap_or(false);
+        self.execs.attend(heard, supervisor);
+        (from_supervisor, from_init)
+    }
+
+    /// Runs another command in the container. The fork lets go of all that is the shim's before it enters.
+    fn exec(
+        &mut self,
+        id: u32,
+        spec: &ExecSpec,
+        supervisor: &mut Connection,
+    ) -> Result<(), StartError> {
+        let gone = || StartError::Helper { problem: "the container has ended".to_owned() };
+        let process_1 = self.init.as_ref().ok_or_else(gone)?.pid;
+        // Not reaped yet, so the number is its own.
+        let process_1 = rustix::process::pidfd_open(process_1, PidfdFlags::empty())
+            .map_err(|errno| StartError::step("find the container", errno))?;
+        let mut report = None;
+        if !self.execs.fork(id, &mut report)? {
+            return Ok(());
+        }
+        let (Some(report), Some(mut own)) = (report, self.own.take()) else {
+            sys::exit_now(EXIT_FAILED);
+        };
+        *supervisor = report;
+        self.init = None;
+        self.layers_in_use.clear();
+        self.execs.forget();
+        let place = Place { init: process_1, cgroups: &self.cgroups, own: &mut own };
+        exec::become_command(spec, place, supervisor);
     }
 
     /// Process 1 passes the signal on; a single byte is its number.
@@ -201,12 +279,14 @@ impl Container {
         }
     }
 
-    /// Waits until process 1, and with it every process of the container, is gone.
-    fn reap(&mut self) -> Option<ExitStatus> {
+    /// Waits until process 1, and with it every process of the container, is gone. It goes after all others, and those
+    /// that joined it are ours to reap.
+    fn reap(&mut self, supervisor: Option<&Connection>) -> Option<ExitStatus> {
         let init = self.init.take()?;
         loop {
-            match rustix::process::waitpid(Some(init.pid), WaitOptions::empty()) {
-                Ok(Some((_, status))) => return init::exit_status(status),
+            match rustix::process::wait(WaitOptions::empty()) {
+                Ok(Some((pid, status))) if pid == init.pid => return init::exit_status(status),
+                Ok(Some((pid, status))) => self.execs.note_end(pid, status, supervisor),
                 Err(rustix::io::Errno::INTR) | Ok(None) => {}
                 Err(_) => return None,
             }
@@ -214,23 +294,10 @@ impl Container {
     }
 }
 
-/// Which of the two has something to read, or has ended.
-fn poll(supervisor: &Connection, init: Option<&Connection>) -> (bool, bool) {
-    let mut polled: Vec<_> = [Some(supervisor), init]
-        .into_iter()
-        .flatten()
-        .map(|c| PollFd::new(c, PollFlags::IN))
-        .collect();
-    // An interrupted poll is no event; the caller polls again.
-    let _interrupted = rustix::event::poll(&mut polled, None);
-    let ready = |at: usize| polled.get(at).is_some_and(|fd| !fd.revents().is_empty());
-    (ready(0), ready(1))
-}
-
 impl Drop for Container {
     fn drop(&mut self) {
         self.kill();
-        self.reap();
+        self.reap(None);
         // What cannot be removed is left to `sweep`, which finds the record.
         if self.cgroups.remove().is_ok() {
             let _left_to_sweep = tree::remove(&self.rootfs);
@@ -283,7 +350,7 @@ fn disk_error(step: &str, path: &Path, error: &io::Error) -> StartError {
     }
 }
 
-fn channel_pair() -> Result<(OwnedFd, OwnedFd), StartError> {
+pub(super) fn channel_pair() -> Result<(OwnedFd, OwnedFd), StartError> {
     rustix::net::socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
         .map_err(|errno| StartError::step("make a socket pair", errno))
 }

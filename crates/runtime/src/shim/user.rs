@@ -3,6 +3,7 @@
 use crate::error::StartError;
 use crate::spec::UserSpec;
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
+use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::Read as _;
 
@@ -14,12 +15,16 @@ const GROUPS_MAX: usize = 1024;
 const NO_ID: u32 = u32::MAX;
 
 /// Numbers for the kernel, and the home directory for the environment.
-#[derive(Debug, PartialEq, Eq)]
+///
+/// Resolved once, before the command runs: what it writes into `/etc/passwd` changes nobody's rights.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Identity {
     pub(super) uid: u32,
     pub(super) gid: u32,
     pub(super) groups: Vec<u32>,
     pub(super) home: String,
+    /// The user's shell, where the image names one to log in with.
+    pub(super) shell: Option<String>,
 }
 
 /// Resolves in the container's root, which the caller must have entered.
@@ -64,8 +69,15 @@ fn resolve_in(spec: &UserSpec, passwd: &str, group: &str) -> Result<Identity, St
             (own_gid, name.map(|name| groups_of(name, group)).unwrap_or_default())
         }
     };
-    let home = entry.map(|fields| fields[5].to_owned()).filter(|home| home.starts_with('/'));
-    Ok(Identity { uid, gid, groups, home: home.unwrap_or_else(|| "/".to_owned()) })
+    let path_at = |at: usize| {
+        let field = entry.as_ref().and_then(|fields| fields.get(at).copied());
+        field.filter(|path| path.starts_with('/')).map(str::to_owned)
+    };
+    let home = path_at(5).unwrap_or_else(|| "/".to_owned());
+    // `nologin` and `false` say that there is none.
+    let shell =
+        path_at(6).filter(|shell| !shell.ends_with("/nologin") && !shell.ends_with("/false"));
+    Ok(Identity { uid, gid, groups, home, shell })
 }
 
 fn parse_id(text: &str) -> Option<u32> {
@@ -94,7 +106,7 @@ mod tests {
     use super::*;
 
     const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\njovyan:x:1000:100::/home/jovyan:/bin/bash\n\
-        7:x:8:8::/seven:/bin/sh\nbroken\n";
+        7:x:8:8::/seven:/usr/sbin/nologin\nbroken\n";
     const GROUP: &str = "root:x:0:\nusers:x:100:\nstaff:x:50:root,jovyan\n";
 
     fn resolved(user: &str) -> Result<Identity, StartError> {
@@ -102,7 +114,12 @@ mod tests {
     }
 
     fn identity(uid: u32, gid: u32, groups: &[u32], home: &str) -> Identity {
-        Identity { uid, gid, groups: groups.to_vec(), home: home.to_owned() }
+        let shell = match uid {
+            0 => Some("/bin/sh".to_owned()),
+            1000 => Some("/bin/bash".to_owned()),
+            _ => None,
+        };
+        Identity { uid, gid, groups: groups.to_vec(), home: home.to_owned(), shell }
     }
 
     #[test]
@@ -111,6 +128,7 @@ mod tests {
         assert_eq!(resolved("jovyan").unwrap(), identity(1000, 100, &[50], "/home/jovyan"));
         assert_eq!(resolved("1000").unwrap(), identity(1000, 100, &[50], "/home/jovyan"));
         assert_eq!(resolved("jovyan:staff").unwrap(), identity(1000, 50, &[], "/home/jovyan"));
+        assert_eq!(resolved("7").unwrap(), identity(8, 8, &[], "/seven"));
         assert_eq!(resolved("1234").unwrap(), identity(1234, 0, &[], "/"));
         assert_eq!(resolved("1234:5").unwrap(), identity(1234, 5, &[], "/"));
     }

@@ -8,6 +8,7 @@
 
 mod containers;
 mod endings;
+mod exec;
 mod fixture;
 mod harness;
 mod hostile;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         limits::tests(),
         words::tests(),
         endings::tests(),
+        exec::tests(),
     ]
     .concat();
     harness::run(&tests)

@@ -1,4 +1,4 @@
-//! Streams that the controller opens: app connections and logs. Nothing else is served.
+//! Streams that the controller opens: app connections, logs and shells. Nothing else is served.
 
 use lifecycle::TaskScope;
 use runtime::{DialError, Dialer};
@@ -19,9 +19,12 @@ pub(super) async fn serve(mut incoming: Incoming, gateway: Gateway, scope: TaskS
             StreamKind::Log(query) => {
                 scope.spawn_cancellable("log", log(request, query, gateway.logs.clone()));
             }
-            // The control stream is ours to open; terminals are not built yet.
+            StreamKind::Shell => {
+                let shells = gateway.shells.clone();
+                scope.spawn_cancellable("shell", async move { shells.serve(request).await });
+            }
+            // The control stream is ours to open.
             StreamKind::Control => request.refuse(RefuseReason::NotAllowed),
-            StreamKind::Shell => request.refuse(RefuseReason::Unsupported),
         }
     }
 }

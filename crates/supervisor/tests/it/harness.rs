@@ -281,7 +281,7 @@ fn busybox_layer(layer: &Path) {
     fs::copy("/usr/bin/busybox", bin.join("busybox"))
         .or_else(|_| fs::copy("/bin/busybox", bin.join("busybox")))
         .expect("busybox on this machine (Debian: busybox-static)");
-    for name in ["sh", "httpd", "sleep", "echo", "cat", "yes", "head", "kill"] {
+    for name in ["sh", "httpd", "sleep", "echo", "cat", "yes", "head", "kill", "stty", "ps"] {
         symlink("busybox", bin.join(name)).unwrap();
     }
     let mut page = fs::File::create(layer.join("www/index.html")).unwrap();

@@ -31,8 +31,6 @@ fn a_service_is_reached_and_stopped() {
         assert!(answer.ends_with("\r\n\r\nhello from inside\n"), "{answer}");
         let refused = controller.tunnel.open(StreamKind::App(8081)).await.unwrap_err();
         assert_eq!(refused, OpenError::Refused { reason: RefuseReason::PortClosed });
-        let refused = controller.tunnel.open(StreamKind::Shell).await.unwrap_err();
-        assert_eq!(refused, OpenError::Refused { reason: RefuseReason::Unsupported });
 
         controller.send(ToSupervisor::Stop { grace_ms: 5000 }).await;
         let end = controller.end().await;

@@ -9,6 +9,7 @@
 mod batch;
 mod harness;
 mod life;
+mod shell;
 mod trouble;
 
 fn main() -> std::process::ExitCode {
@@ -17,6 +18,6 @@ fn main() -> std::process::ExitCode {
     match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["supervise", "--sweep", dir] => supervisor::sweep(dir.as_ref()),
         ["supervise", dir] => supervisor::run(dir.as_ref()),
-        _ => harness::main(&args, &[life::TESTS, trouble::TESTS, batch::TESTS]),
+        _ => harness::main(&args, &[life::TESTS, trouble::TESTS, batch::TESTS, shell::TESTS]),
     }
 }

@@ -43,6 +43,7 @@ mod readiness;
 mod records;
 mod revoked;
 mod rootless;
+mod shell;
 mod silence;
 mod smuggling;
 mod transfers;

@@ -127,7 +127,7 @@ impl Mux {
         self.decoder.open_payload = Vec::new();
         let refusal = match decoded {
             Decoded::Malformed => return Err(Violation::BadOpen),
-            Decoded::Unknown | Decoded::Known(StreamKind::Shell) => RefuseReason::Unsupported,
+            Decoded::Unknown => RefuseReason::Unsupported,
             Decoded::Known(_) if !self.accepting => RefuseReason::Unsupported,
             Decoded::Known(_) if self.is_full() => RefuseReason::Busy,
             Decoded::Known(kind) => {

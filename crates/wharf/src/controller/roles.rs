@@ -11,6 +11,7 @@ use crate::histories::Histories;
 use crate::log_entries;
 use crate::log_files::LogFiles;
 use crate::metrics::{MetricsPage, Sources};
+use crate::shells::ContainerShells;
 use crate::traffic;
 use crate::uses;
 use crate::visitors::SeenVisitors;
@@ -70,6 +71,7 @@ impl Roles {
                 figures: Arc::new(histories.clone()),
                 visitors: Arc::new(SeenVisitors(Arc::clone(&proxy))),
                 open_sockets: Arc::new(uses::OpenOf(proxy.uses())),
+                shells: Arc::new(ContainerShells::new(registry.clone())),
             },
         );
         let client = Client::in_memory(api.in_front_of(api.router()), identity.owner.clone());

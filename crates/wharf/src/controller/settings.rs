@@ -7,7 +7,9 @@ use crate::edge::{CallLimits, EdgeLimits, Http2Limits, PlaceLimits};
 use crate::machine;
 use crate::secrets::Secrets;
 use anyhow::{Context, Result};
-use api::{ApiConfig, BindMounts, CollectionsConfig, InvitationsConfig, LivesConfig};
+use api::{
+    ApiConfig, BindMounts, CollectionsConfig, InvitationsConfig, LivesConfig, TerminalsConfig,
+};
 use cli::DEFAULT_LISTEN;
 use config::{Config, DatabaseUrl, Lifetimes};
 use dashboard::DashboardConfig;
@@ -84,6 +86,11 @@ pub(super) fn api(config: &Config) -> Result<ApiConfig> {
         password_tries_per_minute: config.sessions.password_tries_per_minute,
         event_sockets_max: config.api.event_sockets_max as usize,
         sign_in: sign_in::config(config)?,
+        terminals: config.terminals.enabled.then_some(TerminalsConfig {
+            per_container_max: config.terminals.per_container_max as usize,
+            per_user_max: config.terminals.per_user_max as usize,
+            keep_detached: config.terminals.keep_detached,
+        }),
         ..ApiConfig::new(
             config.services.controller_url.clone(),
             config.services.service_domain.clone(),
@@ -180,6 +187,7 @@ pub(super) fn dashboard(config: &Config, data: &DataDir, secrets: &Secrets) -> D
             .map(|it| it.as_str().to_owned())
             .collect(),
         templates: config.dashboard.templates.iter().map(template).collect(),
+        terminals: config.terminals.enabled,
     }
 }
 

@@ -102,16 +102,6 @@ fn refusals_carry_their_reason() {
 }
 
 #[test]
-fn shells_are_refused_without_asking_anybody() {
-    let mut pair = Pair::new();
-    let id = pair.ends[C].open(&StreamKind::Shell).unwrap();
-    pair.settle();
-    assert_eq!(pair.next_incoming(S), None);
-    let refused = OpenError::Refused { reason: RefuseReason::Unsupported };
-    assert_eq!(pair.opened(C, id), Some(Err(refused)));
-}
-
-#[test]
 fn open_taken_back_before_anybody_looked_leaves_nothing() {
     let mut pair = Pair::new();
     let id = pair.ends[C].open(&StreamKind::App(80)).unwrap();
