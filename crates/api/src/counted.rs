@@ -48,9 +48,17 @@ pub(crate) async fn layer(
 ) -> Response {
     let (begun, method) = (Instant::now(), name_of(request.method()));
     let response = next.run(request).await;
-    let (route, class) = (Arc::from(route.as_str()), response.status().as_u16() / 100);
+    let (route, class) = (own_route(route.as_str()), response.status().as_u16() / 100);
     api.counted().add(CallKind { route, method, class }, begun);
     response
+}
+
+/// A route without the wildcard that all routes lie behind (`Api::router`), and that axum puts before it.
+fn own_route(matched: &str) -> Arc<str> {
+    match matched.split_once("/{*path}/") {
+        Some((_outer, own)) => format!("/{own}").into(),
+        None => matched.into(),
+    }
 }
 
 const METHODS: [&str; 16] = [
@@ -74,4 +82,20 @@ const METHODS: [&str; 16] = [
 
 fn name_of(method: &Method) -> &'static str {
     METHODS.into_iter().find(|name| *name == method.as_str()).unwrap_or("other")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routes_are_told_as_they_are_written() {
+        for (matched, route) in [
+            ("/arvados/{*path}/arvados/v1/users/{uuid}", "/arvados/v1/users/{uuid}"),
+            ("/arvados/{*path}/arvados/v1/{*path}", "/arvados/v1/{*path}"),
+            ("/websocket", "/websocket"),
+        ] {
+            assert_eq!(&*own_route(matched), route);
+        }
+    }
 }

@@ -68,8 +68,8 @@ fn what_a_service_uses_is_measured_and_outlives_controller_and_service() {
     });
     let before = figures(&wharf, wharf.port(), &service);
     let memory = numbers(&before["memory_bytes"]);
-    assert!(memory.iter().all(|bytes| (65_536.0..134_217_728.0).contains(bytes)), "{memory:?}");
-    assert_eq!((&before["vcpus"], &before["memory_limit_bytes"]), (&1.into(), &134_217_728.into()));
+    assert!(memory.iter().all(|bytes| (65_536.0..268_435_456.0).contains(bytes)), "{memory:?}");
+    assert_eq!((&before["vcpus"], &before["memory_limit_bytes"]), (&1.into(), &268_435_456.into()));
     let most = |figures: &Value| numbers(&figures["cpu_cores"]).into_iter().fold(0.0, f64::max);
 
     let _downtime = wharf.restart_controller();
