@@ -63,7 +63,7 @@ fn every_bad_key_and_value_is_named() {
     check(
         "Frobnicate: 1",
         "Frobnicate: unknown key; known here are ClusterID, Listen, DataDir, ReservedHostnames, \
-         Services, Database, Containers, Lifetimes, API, Collections, Proxy, Tunnels, Sessions, Login, Users, Dashboard, AuditLogs, \
+         Services, Database, Containers, Lifetimes, API, Terminals, Collections, Proxy, Tunnels, Sessions, Login, Users, Dashboard, AuditLogs, \
          Metrics, Shutdown, Log, Volumes",
     );
     check(

@@ -99,6 +99,8 @@ async fn limits_that_change_reach_the_container_and_of_several_requests_the_long
         (parameters["max_run_time"].clone(), parameters.get("idle_time").cloned())
     };
     assert_eq!(limits().await, (json!(100), Some(json!(7))));
+    // It has a log collection since it runs.
+    let before = fixture.store.request(before.uuid).await.unwrap().unwrap();
     let mut after = before.clone();
     after.scheduling_parameters = object(json!({ "max_run_time": 200 }));
     fixture.store.update_request(before, after, None, fixture.ada.uuid).await.unwrap();

@@ -72,6 +72,7 @@ fn what_a_service_uses_is_measured_and_outlives_controller_and_service() {
     assert_eq!((&before["vcpus"], &before["memory_limit_bytes"]), (&1.into(), &268_435_456.into()));
     let most = |figures: &Value| numbers(&figures["cpu_cores"]).into_iter().fold(0.0, f64::max);
 
+    wharf.stop_controller();
     let _downtime = wharf.restart_controller();
     let after = figures(&wharf, wharf.port(), &service);
     assert!(most(&after) >= most(&before), "the history was lost: {after}");
