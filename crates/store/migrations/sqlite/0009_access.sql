@@ -8,13 +8,14 @@ CREATE TABLE invitations (
     request_uuid TEXT NOT NULL REFERENCES container_requests (uuid) ON DELETE CASCADE,
     port BIGINT NOT NULL CHECK (port BETWEEN 1 AND 65535),
     made_by TEXT NOT NULL REFERENCES users (uuid) ON DELETE CASCADE,
-    secret_hash TEXT NOT NULL UNIQUE,
+    secret_hash TEXT NOT NULL,
     note TEXT NOT NULL,
     created_at TEXT NOT NULL,
     expires_at TEXT NOT NULL,
     uses_max BIGINT NOT NULL,
     n_used BIGINT NOT NULL CHECK (n_used <= uses_max)
 );
+CREATE UNIQUE INDEX invitations_secret ON invitations (secret_hash);
 CREATE INDEX invitations_request ON invitations (request_uuid);
 
 -- Who came in by one; the session ends with the row.
