@@ -67,12 +67,14 @@ pub(super) fn life(service: &Service, form_token: &str, now: &Timestamp) -> Mark
 /// `Last used 3 min ago, stops in 2 h if nobody uses it.`
 fn sentence(life: &ContainerLife, now: &Timestamp) -> Markup {
     html! {
-        @if let Some(at) = &life.last_used_at { "Last used " (parts::ago(at, now)) }
-        @if let Some(at) = &life.stops_at {
-            ", stops in " (parts::until(at, now))
-            @if life.ends_for_want_of_use() { " if nobody uses it" } @else { ", at the end of its maximum life" }
+        span {
+            @if let Some(at) = &life.last_used_at { "Last used " (parts::ago(at, now)) }
+            @if let Some(at) = &life.stops_at {
+                ", stops in " (parts::until(at, now))
+                @if life.ends_for_want_of_use() { " if nobody uses it" } @else { ", at the end of its maximum life" }
+            }
+            "."
         }
-        "."
     }
 }
 
