@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
+use anyhow::Context as _;
 use client::{Client, ClientError};
 use model::{
-    Container, ContainerPort, ContainerRequest, ContainerState, Link, PublishedPort, RequestState,
-    ServiceDomain, initial_url,
+    Container, ContainerPort, ContainerRequest, ContainerState, ContainerUuid, Link, PublishedPort,
+    RequestState, ServiceDomain, initial_url,
 };
 
 /// A request, the container that satisfies it, and the host names that lead to it.
@@ -55,6 +56,16 @@ impl Service {
     /// What a person calls it: its name, else the end of its identifier.
     pub(crate) fn title(&self) -> String {
         title(&self.request)
+    }
+
+    /// Its container, where there is one that may still answer; `nothing` says of a draft what cannot be had.
+    pub(crate) fn live_container(&self, nothing: &str) -> anyhow::Result<ContainerUuid> {
+        let title = self.title();
+        if !self.is_alive() {
+            let reason = self.reason().map(|reason| format!(" ({reason})")).unwrap_or_default();
+            anyhow::bail!("{title} is over: {}{reason}", self.state_words());
+        }
+        self.request.container_uuid.with_context(|| format!("{title} is a draft: {nothing}"))
     }
 
     /// True if it runs or is going to.

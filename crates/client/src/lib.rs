@@ -32,6 +32,7 @@ mod shell;
 mod status;
 mod tcp;
 mod transport;
+mod upgrade;
 mod users;
 mod visitors;
 
@@ -51,6 +52,6 @@ pub use outbound::TlsTrust;
 pub use requests::NewRequest;
 pub use shell::{ShellReceiver, ShellSender};
 pub use status::{QueueEntry, ServerStatus};
-pub use tcp::ByteStream;
+pub use upgrade::ByteStream;
 pub use users::{NewToken, NewUser, UserChange, UserIdentity};
 pub use visitors::{Refused, Visit, Visitors};

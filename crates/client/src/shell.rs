@@ -3,11 +3,9 @@
 use axum::body::Body;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
-use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
-use hyper_util::rt::TokioIo;
+use http::{Request, Response, header};
 use model::shell::{FromShell, ToShell};
 use model::{ContainerUuid, RequestUuid};
-use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
@@ -15,10 +13,10 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 use tower::ServiceExt as _;
 
-use crate::call::{Client, not_understood, refuse_errors};
+use crate::call::{Client, not_understood};
 use crate::error::ClientError;
-use crate::tcp::ByteStream;
 use crate::transport::Transport;
+use crate::upgrade::{ByteStream, Upgrade};
 
 /// Frames to a shell.
 #[derive(Debug)]
@@ -40,50 +38,22 @@ impl Client {
     ) -> Result<(ShellSender, ShellReceiver), ClientError> {
         let path = format!("/wharf/v1/containers/{container}/shell");
         let what = format!("a shell in {container}");
-        let wrong = || ClientError::Address { address: self.base_url().to_owned() };
-        let Transport::Http(transport) = &self.transport else {
-            return Err(not_understood(&what, "a router in memory has no connections"));
-        };
-        let url: Uri = self.base_url().parse().map_err(|_not_a_uri| wrong())?;
-        let authority = url.authority().ok_or_else(wrong)?;
         let key = generate_key();
-        let mut request = Request::get(path)
-            .header(header::HOST, authority.as_str())
-            .header(header::CONNECTION, "Upgrade")
-            .header(header::UPGRADE, "websocket")
-            .header(header::SEC_WEBSOCKET_VERSION, "13")
-            .header(header::SEC_WEBSOCKET_KEY, &key)
-            .header(header::ACCEPT, HeaderValue::from_static("application/json"))
-            .header(header::USER_AGENT, crate::call::USER_AGENT);
-        if let Some(authorization) = &self.authorization {
-            request = request.header(header::AUTHORIZATION, authorization);
-        }
-        let request = request.body(()).map_err(|_malformed| wrong())?;
-        let bound = self.deadlines.stream_head;
-        let opening = async {
-            let answer = transport.upgrade(authority, request, self.deadlines.connect).await?;
-            if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-                refuse_errors(&what, answer).await?;
-                return Err(not_understood(&what, "the server did not switch to WebSocket"));
-            }
-            let accepted = answer.headers().get(header::SEC_WEBSOCKET_ACCEPT);
-            if accepted
-                .is_none_or(|it| it.as_bytes() != derive_accept_key(key.as_bytes()).as_bytes())
-            {
-                return Err(not_understood(&what, "the server does not speak WebSocket"));
-            }
-            let broken = |source: hyper::Error| ClientError::Broken {
-                what: what.clone(),
-                source: source.into(),
-            };
-            let io = hyper::upgrade::on(answer).await.map(TokioIo::new).map_err(broken)?;
-            let (sink, stream) =
-                WebSocketStream::from_raw_socket(io, Role::Client, None).await.split();
-            Ok((ShellSender(sink), ShellReceiver { stream, farewell: None }))
+        let wanted = Upgrade {
+            url: self.base_url(),
+            path: &path,
+            token: "websocket",
+            protocol: "WebSocket",
+            more: &[(header::SEC_WEBSOCKET_VERSION, "13"), (header::SEC_WEBSOCKET_KEY, &key)],
         };
-        timeout(bound, opening)
-            .await
-            .map_err(|_elapsed| ClientError::TimedOut { what: what.clone(), bound })?
+        let (switched, stream) = self.upgrade(wanted, |_authority| what.clone()).await?;
+        let accepted = switched.get(header::SEC_WEBSOCKET_ACCEPT);
+        if accepted.is_none_or(|it| it.as_bytes() != derive_accept_key(key.as_bytes()).as_bytes()) {
+            return Err(not_understood(&what, "the server does not speak WebSocket"));
+        }
+        let (sink, stream) =
+            WebSocketStream::from_raw_socket(stream, Role::Client, None).await.split();
+        Ok((ShellSender(sink), ShellReceiver { stream, farewell: None }))
     }
 }
 

@@ -4,6 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use model::duration::sum_of_units;
+
 /// A number of bytes. Parses `1073741824`, `1GiB`, `1G` (binary, as in container tools) and `1GB` (decimal).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ByteSize(u64);
@@ -110,24 +112,9 @@ const TIME_UNITS: [(&str, u64); 5] =
 
 /// Parses `500ms`, `10s`, `5m`, `12h`, `7d` and sums such as `1h30m`. A bare number is refused: it has no unit.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let worth = |unit: &str| TIME_UNITS.iter().find(|(name, _)| *name == unit).map(|(_, ms)| *ms);
     let problem = || format!("{text:?} is no duration; write for example 500ms, 10s, 5m or 12h");
-    let mut rest = text.trim();
-    let mut total_ms: u64 = 0;
-    if rest.is_empty() {
-        return Err(problem());
-    }
-    while !rest.is_empty() {
-        let digits_end = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(problem)?;
-        let (number, after) = rest.split_at(digits_end);
-        let unit_end = after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len());
-        let (unit, after) = after.split_at(unit_end);
-        let (_, ms) = TIME_UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(problem)?;
-        let number: u64 = number.parse().map_err(|_not_a_number| problem())?;
-        let part = number.checked_mul(*ms).ok_or_else(problem)?;
-        total_ms = total_ms.checked_add(part).ok_or_else(problem)?;
-        rest = after;
-    }
-    Ok(Duration::from_millis(total_ms))
+    sum_of_units(text.trim(), worth).map(Duration::from_millis).ok_or_else(problem)
 }
 
 /// As [`parse_duration`] reads it: `1h30m`, `10s`, `0s`. Anything below a millisecond is cut off.

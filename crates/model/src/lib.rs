@@ -6,6 +6,7 @@
 
 pub mod collection;
 pub mod container_rules;
+pub mod duration;
 pub mod field_error;
 pub mod filter;
 pub mod glob;

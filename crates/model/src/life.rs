@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::duration::sum_of_units;
 use crate::records::{Container, JsonMap};
 use crate::state::ContainerState;
 use crate::timestamp::Timestamp;
@@ -260,26 +261,13 @@ pub fn duration_words(duration: Duration) -> String {
 /// # Errors
 /// What is wrong, with an example.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let problem = || format!("{text:?} is no length of time; write for example 30 min, 2 h or 3 d");
     let compact: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-    let mut rest = compact.as_str();
-    let mut total: u64 = 0;
-    if rest.is_empty() {
-        return Err(problem());
-    }
-    while !rest.is_empty() {
-        let digits_end = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(problem)?;
-        let (number, after) = rest.split_at(digits_end);
-        let unit_end = after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len());
-        let (unit, after) = after.split_at(unit_end);
+    let worth = |unit: &str| {
         let unit = if unit == "m" { "min" } else { unit };
-        let (_, seconds) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(problem)?;
-        let number: u64 = number.parse().map_err(|_not_a_number| problem())?;
-        let part = number.checked_mul(*seconds).ok_or_else(problem)?;
-        total = total.checked_add(part).ok_or_else(problem)?;
-        rest = after;
-    }
-    Ok(Duration::from_secs(total))
+        UNITS.iter().find(|(name, _)| *name == unit).map(|(_, seconds)| *seconds)
+    };
+    let problem = || format!("{text:?} is no length of time; write for example 30 min, 2 h or 3 d");
+    sum_of_units(&compact, worth).map(Duration::from_secs).ok_or_else(problem)
 }
 
 #[cfg(test)]

@@ -51,7 +51,7 @@ struct Way {
 pub(crate) async fn forward(context: &Context, args: &ForwardArgs) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
     let service = context.find(&args.id).await?;
-    let container = running(&service)?;
+    let container = service.live_container("nothing runs that could be reached")?;
     let forwarded = prepare(context, args, &service).await?;
     announce(args, &forwarded)?;
     let scope = TaskScope::new("forwarded connections");
@@ -67,17 +67,6 @@ pub(crate) async fn forward(context: &Context, args: &ForwardArgs) -> anyhow::Re
     };
     let _cut = scope.shutdown(Duration::ZERO).await;
     ended.map_err(|words| anyhow::anyhow!("{} is over{words}", service.title()))
-}
-
-/// The container, where there is one that may still answer.
-fn running(service: &Service) -> anyhow::Result<ContainerUuid> {
-    let title = service.title();
-    if !service.is_alive() {
-        let reason = service.reason().map(|reason| format!(" ({reason})")).unwrap_or_default();
-        anyhow::bail!("{title} is over: {}{reason}", service.state_words());
-    }
-    let uuid = service.request.container_uuid;
-    uuid.with_context(|| format!("{title} is a draft: nothing runs that could be reached"))
 }
 
 /// Takes the local ports and tries each way once, so that what can't work is said before anyone connects.

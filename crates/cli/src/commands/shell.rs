@@ -18,7 +18,6 @@ use tokio::time::{Instant, sleep};
 use crate::args::ShellArgs;
 use crate::context::Context;
 use crate::output;
-use crate::service::Service;
 use escapes::{Escapes, Typed};
 use local::{Input, Local, Screen, Signals};
 
@@ -40,7 +39,7 @@ enum Over {
 
 pub(crate) async fn shell(context: &Context, args: ShellArgs) -> anyhow::Result<ExitCode> {
     let service = context.find(&args.id).await?;
-    let container = running(&service)?;
+    let container = service.live_container("nothing runs that a shell could be in")?;
     let has_terminal = !args.no_terminal && (args.terminal || local::is_terminal());
     let mut request = ShellRequest {
         command: args.command,
@@ -74,17 +73,6 @@ pub(crate) async fn shell(context: &Context, args: ShellArgs) -> anyhow::Result<
             }
         }
     }
-}
-
-/// The container, where it runs.
-fn running(service: &Service) -> anyhow::Result<ContainerUuid> {
-    let title = service.title();
-    if !service.is_alive() {
-        let reason = service.reason().map(|reason| format!(" ({reason})")).unwrap_or_default();
-        anyhow::bail!("{title} is over: {}{reason}", service.state_words());
-    }
-    let uuid = service.request.container_uuid;
-    uuid.with_context(|| format!("{title} is a draft: nothing runs that a shell could be in"))
 }
 
 type Connection = (ShellSender, ShellReceiver);

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use client::{Holder, MayOpen, Visitors};
 use maud::{Markup, html};
-use model::{Access, ContainerPort, Link, LinkUuid, UserUuid};
+use model::{Access, ContainerPort, Link, LinkUuid, RequestUuid, UserUuid};
 use serde::Deserialize;
 
 use super::invitations;
@@ -132,12 +132,21 @@ pub(crate) async fn remove(
     me.check_form(&form.form_token)?;
     let uuid = request_uuid(&uuid)?;
     let link = LinkUuid::parse(&form.link).map_err(|_not_one| Problem::not_found("access"))?;
-    match me.api.client.delete_link(link).await.map_err(UpstreamError::from) {
-        // Gone already: that is what was asked for.
+    gone(&me, uuid, "access", me.api.client.delete_link(link).await)
+}
+
+/// Back to the page after something was to end; gone already is what was asked for.
+pub(super) fn gone(
+    me: &SignedIn,
+    uuid: RequestUuid,
+    what: &'static str,
+    ended: Result<(), client::ClientError>,
+) -> Result<Response, NoPage> {
+    match ended.map_err(UpstreamError::from) {
         Ok(()) | Err(UpstreamError::NotFound) => {
             Ok(Redirect::to(&format!("/services/{uuid}/access")).into_response())
         }
-        Err(error) => Err(me.no_page(error, "access")),
+        Err(error) => Err(me.no_page(error, what)),
     }
 }
 

@@ -3,13 +3,13 @@
 use axum::Form;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse as _, Redirect, Response};
+use axum::response::Response;
 use client::{Invitation, NewInvitation};
 use maud::{Markup, html};
 use model::{ContainerPort, GuestSessionUuid, InvitationUuid, RequestUuid};
 use serde::Deserialize;
 
-use super::access::{Said, holders, private, show};
+use super::access::{Said, gone, holders, private, show};
 use super::problem::{NoPage, Problem};
 use super::service::{load, request_uuid};
 use super::signed_in::SignedIn;
@@ -109,7 +109,7 @@ pub(crate) async fn revoke(
     let uuid = request_uuid(&uuid)?;
     let found = InvitationUuid::parse(&form.uuid);
     let found = found.map_err(|_not_one| Problem::not_found("invitation"))?;
-    gone(&me, uuid, me.api.client.delete_invitation(found).await)
+    gone(&me, uuid, "invitation", me.api.client.delete_invitation(found).await)
 }
 
 /// Signs one guest out.
@@ -122,21 +122,7 @@ pub(crate) async fn sign_out(
     let uuid = request_uuid(&uuid)?;
     let found = GuestSessionUuid::parse(&form.uuid);
     let found = found.map_err(|_not_one| Problem::not_found("guest"))?;
-    gone(&me, uuid, me.api.client.delete_guest(found).await)
-}
-
-/// Back to the page; what was gone already is what was asked for.
-fn gone(
-    me: &SignedIn,
-    uuid: RequestUuid,
-    ended: Result<(), client::ClientError>,
-) -> Result<Response, NoPage> {
-    match ended.map_err(UpstreamError::from) {
-        Ok(()) | Err(UpstreamError::NotFound) => {
-            Ok(Redirect::to(&format!("/services/{uuid}/access")).into_response())
-        }
-        Err(error) => Err(me.no_page(error, "invitation")),
-    }
+    gone(&me, uuid, "invitation", me.api.client.delete_guest(found).await)
 }
 
 pub(super) fn section(service: &Service, form_token: &str, shown: &Shown) -> Markup {
