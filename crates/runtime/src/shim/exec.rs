@@ -200,14 +200,33 @@ fn session_in(stat: &str) -> Option<i32> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+    use std::process::{Command, Stdio};
+
     use super::*;
 
     #[test]
-    fn the_session_is_found_behind_any_name() {
+    fn a_session_is_read_behind_any_name() {
         assert_eq!(session_in("12 (a) b (c) S 1 12 77 34816 12"), Some(77));
         assert_eq!(session_in(""), None);
-        let own = rustix::process::getsid(None).unwrap();
-        let pids = session(own);
-        assert!(pids.contains(&rustix::process::getpid()));
+    }
+
+    /// Of a session made here: the test's own may have its leader in a namespace above, and is 0 then.
+    #[test]
+    fn a_session_is_found() {
+        let mut leader = Command::new("setsid")
+            .arg("cat")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (mut stdin, mut stdout) = (leader.stdin.take().unwrap(), leader.stdout.take().unwrap());
+        stdin.write_all(b"x").unwrap();
+        stdout.read_exact(&mut [0]).unwrap();
+        let pid = Pid::from_child(&leader);
+        assert_eq!(session(pid), [pid]);
+        drop(stdin);
+        leader.wait().unwrap();
+        assert_eq!(session(pid), []);
     }
 }
