@@ -124,7 +124,7 @@ async fn run_remote(
     let backend = remote::Remote::new(remote.clone(), tell)?;
     let ended = tokio::select! {
         ended = run_on(options, &backend, backend.scratch(), tell) => ended,
-        () = backend.renew() => Ok(String::new()),
+        () = backend.attend() => Ok(String::new()),
         () = interrupted() => {
             backend.cancel().await;
             if backend.serves() {

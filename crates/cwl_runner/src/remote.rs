@@ -4,6 +4,7 @@
 //! folders: `stg` is mounted where inputs are looked for, what is in `out` in the output directory. When the request is
 //! over, its output comes down, and everything after that is as with a local run.
 
+mod feed;
 mod files;
 mod lease;
 mod patience;
@@ -27,6 +28,7 @@ use crate::job::{Backend, Ended, Job, Place, PlaceKind};
 use crate::local::{CONTAINER_OUTDIR, CONTAINER_STAGE, ImageMap, ImageSource, ended, prepare};
 use crate::scratch::Scratch;
 use crate::serving::Serving;
+use feed::Feed;
 use lease::Lease;
 use patience::patiently;
 use waiting::Watch;
@@ -86,6 +88,7 @@ pub(crate) struct Remote<'t> {
     /// Whether one of them is a service for people.
     serves: Cell<bool>,
     lease: Lease,
+    feed: Feed,
 }
 
 impl<'t> Remote<'t> {
@@ -99,6 +102,7 @@ impl<'t> Remote<'t> {
             active: RefCell::default(),
             left: RefCell::default(),
             serves: Cell::new(false),
+            feed: Feed::default(),
         })
     }
 
@@ -164,7 +168,8 @@ impl<'t> Remote<'t> {
             return Err(CwlError::Failed(format!("{name}: left to itself as {uuid}")));
         }
         self.serves.set(self.serves.get() || (!job.ports.is_empty() && serving.is_none()));
-        let watch = Watch { client, uuid, job: &job, tell: self.tell, open: self.options.open };
+        let (feed, open) = (&self.feed, self.options.open);
+        let watch = Watch { client, feed, uuid, job: &job, tell: self.tell, open };
         let over = watch.until_over(serving).await;
         self.active.borrow_mut().retain(|active| *active != uuid);
         let over = over.map_err(|problem| CwlError::Failed(format!("{name}: {problem}")))?;
@@ -202,9 +207,14 @@ impl<'t> Remote<'t> {
         Ok(())
     }
 
+    /// What goes on beside a run, until it is dropped: changes are told, leases are renewed.
+    pub(crate) async fn attend(&self) {
+        tokio::join!(self.feed.follow(&self.options.client), self.renew());
+    }
+
     /// Renews what was submitted and is not over, until it is dropped. What nobody renews ends by itself: a runner that was
     /// killed leaves nothing.
-    pub(crate) async fn renew(&self) {
+    async fn renew(&self) {
         loop {
             tokio::time::sleep(self.options.lease / RENEWALS).await;
             let Some(end) = self.lease.end() else { continue };

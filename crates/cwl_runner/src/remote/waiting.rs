@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use client::{Client, ClientError, EventStream, LogSelection};
+use client::{Client, ClientError, LogSelection};
 use cwl::service::{Lifetime, Service};
 use futures_util::StreamExt as _;
 use model::{
@@ -10,15 +10,14 @@ use model::{
     RequestUuid, ServiceDomain,
 };
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
+use super::feed::{Feed, Listener};
 use super::patience::patiently;
 use crate::job::Job;
 use crate::probe::is_well;
 use crate::serving::{Reach, Ready, Serving};
 
-/// An event may be lost; looking again this often costs nothing.
-const LOOK_PERIOD: Duration = Duration::from_secs(2);
 /// A controller that restarts is back by then.
 const OUTAGE_MAX: Duration = Duration::from_secs(30);
 /// Between tries while it is away.
@@ -43,6 +42,7 @@ pub(super) struct Over {
 /// A request that is waited for.
 pub(super) struct Watch<'w> {
     pub(super) client: &'w Client,
+    pub(super) feed: &'w Feed,
     pub(super) uuid: RequestUuid,
     pub(super) job: &'w Job,
     pub(super) tell: &'w dyn Fn(&str),
@@ -73,11 +73,12 @@ impl Watch<'_> {
             ready: Some(ready),
             released,
         });
-        let mut events: Option<EventStream> = None;
+        let listener = self.feed.listener();
+        listener.hear(self.uuid.as_str());
         let mut seen = Seen::default();
         let mut outage: Option<Instant> = None;
         loop {
-            match look(self.client, self.uuid).await {
+            match look(self.client, self.uuid, &listener).await {
                 Ok((request, container)) => {
                     outage = None;
                     if let Some(over) =
@@ -104,7 +105,7 @@ impl Watch<'_> {
                 }
             };
             tokio::select! {
-                () = next_change(self.client, &mut events, period) => {}
+                () = self.feed.changed(&listener, period) => {}
                 () = released => {
                     seen.as_asked = true;
                     self.cancel().await?;
@@ -197,20 +198,15 @@ impl Watch<'_> {
         cancelled.map(drop).map_err(|error| format!("{} could not be stopped: {error}", self.uuid))
     }
 
-    /// At the latest when something is due that no event tells.
-    fn look_again(&self, seen: &Seen, attended: Option<&Attended<'_>>) -> Duration {
-        let running = seen.running_since.map(|since| since.elapsed()).unwrap_or_default();
-        let mut period = LOOK_PERIOD;
-        if let Some(seconds) = self.job.time_limit.filter(|_| seen.running_since.is_some()) {
-            period = period.min(Duration::from_secs(seconds).saturating_sub(running));
-        }
-        if let Some(attended) = attended.filter(|it| it.ready.is_some())
-            && attended.service.http_get.is_some()
-            && seen.running_since.is_some()
-        {
-            period = period.min(attended.service.interval);
-        }
-        period
+    /// When something is due that no event tells.
+    fn look_again(&self, seen: &Seen, attended: Option<&Attended<'_>>) -> Option<Duration> {
+        let running = seen.running_since?.elapsed();
+        let limit = self.job.time_limit.map(|s| Duration::from_secs(s).saturating_sub(running));
+        let probed = attended.filter(|it| it.ready.is_some() && it.service.http_get.is_some());
+        let probe = probed.map(|it| it.service.interval);
+        let ready = attended.filter(|it| it.ready.is_some());
+        let timeout = ready.map(|it| it.service.timeout.saturating_sub(running));
+        [limit, probe, timeout].into_iter().flatten().min()
     }
 
     async fn tell_ready(
@@ -266,32 +262,18 @@ fn over(request: &ContainerRequest, container: Option<Container>, as_asked: bool
 async fn look(
     client: &Client,
     uuid: RequestUuid,
+    listener: &Listener,
 ) -> Result<(ContainerRequest, Option<Container>), ClientError> {
     let request = client.get_request(uuid).await?;
     let container = match request.container_uuid {
-        Some(uuid) => Some(client.get_container(uuid).await?),
+        Some(uuid) => {
+            // Before it is read: what happens to it after that is heard.
+            listener.hear(uuid.as_str());
+            Some(client.get_container(uuid).await?)
+        }
         None => None,
     };
     Ok((request, container))
-}
-
-/// Returns when something changed, or the period is over. A feed that was only just opened counts as a change.
-async fn next_change(client: &Client, events: &mut Option<EventStream>, period: Duration) {
-    let change = async {
-        let Some(feed) = events else {
-            match client.events().await {
-                Ok(feed) => *events = Some(feed),
-                Err(_not_now) => std::future::pending().await,
-            }
-            return;
-        };
-        if !matches!(feed.next().await, Some(Ok(_))) {
-            *events = None;
-            std::future::pending().await
-        }
-    };
-    // Cancel-safe: a change that is lost here is seen by the look that follows at once.
-    let _either = timeout(period, change).await;
 }
 
 /// The end of a program's log, for people.
