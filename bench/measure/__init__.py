@@ -6,7 +6,7 @@
 - `details(result)`, its section: lines of Markdown
 - `charts(result)`, its plots by file name
 """
-from . import (bulk, chain, counters, fairness, first_byte, idle, memory, proxy, put, records, revoke, routes, sse, stalled,
+from . import (bulk, chain, counters, fairness, first_byte, idle, inputs, memory, proxy, put, records, revoke, routes, sse, stalled,
                start, syscalls, tls, tunnels, websocket, writes)
 
 # In the order in which they run and are shown.
@@ -31,4 +31,5 @@ ALL = {
     "records": records,
     "writes": writes,
     "put": put,
+    "inputs": inputs,
 }

@@ -45,6 +45,21 @@ versions = api.collections().list(
     include_old_versions=True, filters=[["current_version_uuid", "=", uuid]]).execute()
 assert versions["items_available"] == 2, versions
 
+# Small blocks are replaced by one that holds both, in one step.
+small = [api.keep.put(data, copies=1, num_retries=0) for data in (b"ab", b"cde")]
+both = api.keep.put(b"abcde", copies=1, num_retries=0)
+manifest = f". {small[0]} {small[1]} 0:2:a.txt 2:3:b.txt\n"
+packed = api.collections().create(body={"collection": {"manifest_text": manifest}}).execute()
+api.collections().update(uuid=packed["uuid"], body={}, replace_segments={
+    f"{small[0]} 0 2": f"{both} 0 2", f"{small[1]} 0 3": f"{both} 2 3"}).execute()
+reader = arvados.collection.CollectionReader(packed["uuid"], api_client=api, keep_client=api.keep)
+assert [reader.open(name, "rb").read() for name in ("a.txt", "b.txt")] == [b"ab", b"cde"]
+assert len(reader.manifest_text(strip=True).split()) == 4, reader.manifest_text(strip=True)
+
+# Where it came from: from nowhere but itself.
+history = api.collections().provenance(uuid=packed["uuid"]).execute()
+assert list(history) == [reader.portable_data_hash()], history
+
 # The trash and back.
 api.collections().trash(uuid=uuid).execute()
 try:

@@ -11,6 +11,7 @@ mod keep_services;
 mod links;
 mod log_files;
 mod logs;
+pub(crate) mod missing;
 mod permissions;
 pub(crate) mod service_access;
 mod site;

@@ -260,6 +260,9 @@ async fn unknown(State(api): State<Api>, request: Request) -> ApiError {
     if let Err(error) = found.await {
         return error;
     }
+    if let Some(words) = resources::missing::words_about(path) {
+        return ApiError::NotFound(words);
+    }
     let shown: String = path.chars().take(100).collect();
     ApiError::NotFound(format!("there is nothing at {shown}"))
 }

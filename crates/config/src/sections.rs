@@ -56,6 +56,10 @@ settings! {
         "RAMOvercommit" ram_overcommit: f64 = 1.0, 0.1 => 100.0;
         /// Factor on VCPUs when containers are admitted; services mostly wait, and too little CPU only makes them slower.
         "VCPUOvercommit" vcpu_overcommit: f64 = 8.0, 0.1 => 1000.0;
+        /// Part of RAM that workflow runners may have together; with all of it, nothing that they submit would begin.
+        "SupervisorFraction" supervisor_fraction: f64 = 0.5, 0.01 => 1.0;
+        /// Factor on the free disk when containers are admitted: their `tmp` mounts may ask for so much. More where they ask for more than they write.
+        "ScratchOvercommit" scratch_overcommit: f64 = 1.0, 0.1 => 1000.0;
         /// Time between SIGTERM and SIGKILL; what container tools give, and editors need to save.
         "StopGrace" stop_grace: Duration = 10 * SECOND, Duration::ZERO => HOUR;
         /// Log kept of one container, per stream; what comes after it is counted and dropped, so that a chatty service cannot fill the disk.

@@ -1,12 +1,12 @@
 //! Settings of the dispatcher, resolved; each limit has the name it has in the config file.
 
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use model::{BlockStore, LifePolicy};
 
-use crate::admission::Capacity;
+use crate::admission::{Capacity, Disk};
 
 /// All that the dispatcher is told.
 #[derive(Clone, Debug)]
@@ -25,6 +25,10 @@ pub struct DispatchConfig {
     pub vcpus: u32,
     /// The sum of all CPU wishes may be this many times the CPUs: services mostly wait.
     pub cpu_overcommit: f64,
+    /// The part of the memory that programs which only submit others may have together.
+    pub supervisor_fraction: f64,
+    /// `tmp` mounts of a container may ask for this many times what is free on the disk.
+    pub scratch_overcommit: f64,
     /// From SIGTERM to SIGKILL when a container is stopped.
     pub stop_grace: Duration,
     /// Bytes kept of each log stream of a container.
@@ -53,6 +57,8 @@ impl DispatchConfig {
             ram_overcommit: 2.0,
             vcpus,
             cpu_overcommit: 16.0,
+            supervisor_fraction: 0.5,
+            scratch_overcommit: 1.0,
             // What Docker gives; enough for JupyterLab to save.
             stop_grace: Duration::from_secs(10),
             // A chatty service fills this in days; a disk holds many of them.
@@ -70,13 +76,35 @@ impl DispatchConfig {
         LifePolicy::new(self.warn_before, self.use_interval)
     }
 
-    /// The limits that admission works with.
+    /// The limits that admission works with, the disk as it is now.
     pub fn capacity(&self) -> Capacity {
+        let disk = disk_of(&self.data_dir);
+        let ram_bytes = scale(self.ram_bytes, self.ram_overcommit);
         Capacity {
+            runner_ram_bytes: scale(ram_bytes, self.supervisor_fraction),
+            disk: Disk {
+                size_bytes: scale(disk.size_bytes, self.scratch_overcommit),
+                free_bytes: scale(disk.free_bytes, self.scratch_overcommit),
+            },
             containers_max: self.containers_max,
-            ram_bytes: scale(self.ram_bytes, self.ram_overcommit),
+            ram_bytes,
             vcpus: u32::try_from(scale(u64::from(self.vcpus), self.cpu_overcommit))
                 .unwrap_or(u32::MAX),
+        }
+    }
+}
+
+/// The disk that a directory is on; one that does not tell is taken for endless.
+fn disk_of(path: &Path) -> Disk {
+    match rustix::fs::statvfs(path) {
+        Ok(disk) => Disk {
+            size_bytes: disk.f_blocks.saturating_mul(disk.f_frsize),
+            // What others than root may have.
+            free_bytes: disk.f_bavail.saturating_mul(disk.f_frsize),
+        },
+        Err(error) => {
+            tracing::warn!(%error, path = %path.display(), "cannot see how much of the disk is free");
+            Disk { size_bytes: u64::MAX, free_bytes: u64::MAX }
         }
     }
 }

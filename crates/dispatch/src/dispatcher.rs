@@ -344,6 +344,12 @@ fn wanted_of(record: &Container, book: &Book) -> Wanted {
         needs: crate::admission::Needs {
             ram_bytes: record.runtime_constraints.ram,
             vcpus: record.runtime_constraints.vcpus,
+            scratch_bytes: match record.state {
+                // What it wrote is not free any more.
+                ContainerState::Running => 0,
+                _ => model::mounts::scratch_bytes(&record.mounts),
+            },
+            is_runner: record.scheduling_parameters.get("supervisor") == Some(&true.into()),
         },
         n_launches: match record.state {
             ContainerState::Queued => 0,

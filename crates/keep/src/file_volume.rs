@@ -12,6 +12,7 @@
 
 use std::fs::{DirBuilder, File};
 use std::io::{self, Read as _};
+use std::ops::Range;
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,9 +27,11 @@ use crate::blocking;
 use crate::error::KeepError;
 use crate::volume::{Block, BlockStatus, Draft, StoredBlock, Volume};
 
+mod copy;
 mod draft;
 mod folder;
 
+use copy::copy_range;
 use draft::FileDraft;
 use folder::Folder;
 
@@ -192,6 +195,19 @@ impl Block for FileBlock {
             let mut bytes = vec![0; len];
             file.read_exact_at(&mut bytes, offset).map_err(KeepError::io("read", &path))?;
             Ok(bytes.into())
+        })
+        .boxed()
+    }
+
+    fn copy(
+        &self,
+        range: Range<u64>,
+        out: Arc<File>,
+        out_offset: u64,
+    ) -> BoxFuture<'_, Result<(), KeepError>> {
+        let (file, path) = (Arc::clone(&self.file), self.path.clone());
+        blocking(move || {
+            copy_range(&file, range, &out, out_offset).map_err(KeepError::io("copy", &path))
         })
         .boxed()
     }

@@ -31,7 +31,7 @@ pub use error::KeepError;
 pub use file_volume::FileVolume;
 pub use mount::Mount;
 pub use open::{OpenError, open};
-pub use open_block::OpenBlock;
+pub use open_block::{COPY_BYTES, OpenBlock};
 pub use placement::{Stored, Wish};
 pub use s3_volume::{S3Options, S3Volume};
 pub use signer::{PermissionFault, Signer};

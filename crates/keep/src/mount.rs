@@ -8,8 +8,11 @@ use crate::volume::Volume;
 /// The class that blocks are of where nobody says another.
 pub(crate) const DEFAULT_CLASS: &str = "default";
 
-/// How long a volume that failed is asked last, and not first: each try may cost a deadline.
+/// How long a volume that failed is asked last, and not first: each try may cost a deadline. Doubled with
+/// every failure after that time is over.
 const AVOIDED_FOR: Duration = Duration::from_secs(10);
+/// The longest that it is.
+const AVOIDED_FOR_MAX: Duration = Duration::from_secs(320);
 
 /// A volume, and what what is on it is worth.
 #[derive(Debug, Clone)]
@@ -24,7 +27,14 @@ pub struct Mount {
     pub replication: u32,
     /// Whether nothing may be written or swept.
     pub read_only: bool,
-    trouble: Arc<Mutex<Option<Instant>>>,
+    trouble: Arc<Mutex<Option<Trouble>>>,
+}
+
+/// When it failed last, and for how long it is avoided since.
+#[derive(Debug, Clone, Copy)]
+struct Trouble {
+    at: Instant,
+    avoided_for: Duration,
 }
 
 impl Mount {
@@ -46,12 +56,23 @@ impl Mount {
 
     /// Remembers that it failed just now.
     pub(crate) fn note_trouble(&self) {
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        let avoided_for = match *trouble {
+            None => AVOIDED_FOR,
+            Some(last) if last.at.elapsed() < last.avoided_for => last.avoided_for,
+            Some(last) => (2 * last.avoided_for).min(AVOIDED_FOR_MAX),
+        };
+        *trouble = Some(Trouble { at: Instant::now(), avoided_for });
+    }
+
+    /// Forgets that it failed: it took a block.
+    pub(crate) fn note_success(&self) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Whether it failed a moment ago.
     pub(crate) fn is_troubled(&self) -> bool {
-        let failed = *self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        failed.is_some_and(|at| at.elapsed() < AVOIDED_FOR)
+        let trouble = *self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        trouble.is_some_and(|it| it.at.elapsed() < it.avoided_for)
     }
 }

@@ -1,6 +1,8 @@
 //! A block on its way out.
 
+use std::fs::File;
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, stream};
@@ -10,6 +12,10 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::BUFFER_BYTES;
 use crate::error::KeepError;
 use crate::volume::Block;
+
+/// What is copied at a time: the kernel does it, and who copies may look in between whether it is still
+/// wanted.
+pub const COPY_BYTES: u64 = 16 << 20;
 
 /// A block open for reading, whose bytes are those of its name; holds one buffer.
 #[derive(Debug)]
@@ -54,6 +60,27 @@ impl OpenBlock {
         };
         let n = usize::try_from(len).unwrap_or(usize::MAX).min(BUFFER_BYTES);
         block.read(offset, n).await
+    }
+
+    /// Writes up to [`COPY_BYTES`] from `offset` on into a file, at `out_offset` there; fewer at the end of
+    /// `len`. Answers how many.
+    ///
+    /// # Errors
+    /// When the range leaves the block, or either disk fails.
+    pub async fn copy_piece(
+        &self,
+        offset: u64,
+        len: u64,
+        out: &Arc<File>,
+        out_offset: u64,
+    ) -> Result<u64, KeepError> {
+        let end = offset.checked_add(len).filter(|end| *end <= self.size());
+        let (Some(_inside), Some(block)) = (end, &self.block) else {
+            return if len == 0 { Ok(0) } else { Err(KeepError::Range(self.hash)) };
+        };
+        let n = len.min(COPY_BYTES);
+        block.copy(offset..offset + n, Arc::clone(out), out_offset).await?;
+        Ok(n)
     }
 
     /// A range in memory.

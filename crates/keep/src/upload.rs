@@ -1,7 +1,10 @@
-//! A block on its way in.
+//! A block on its way in: while one piece of it is hashed and written, the next one comes.
+
+use std::fmt;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::future::join_all;
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, join_all};
 use manifest::{BLOCK_BYTES_MAX, BlockHash, Locator};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -10,6 +13,9 @@ use crate::error::KeepError;
 use crate::placement::{self, Need, Stored};
 use crate::site::Keep;
 use crate::volume::Draft;
+
+/// What is written at a time; the other half of the buffer is filled meanwhile.
+const PIECE_BYTES: usize = BUFFER_BYTES / 2;
 
 /// A block being written, in pieces of any size; holds one buffer. Dropped before it is finished, it
 /// leaves nothing behind.
@@ -25,8 +31,25 @@ pub struct Upload {
     /// What the last volume that failed said.
     fault: Option<KeepError>,
     buffer: BytesMut,
+    /// The half that nothing is in.
+    spare_buffer: BytesMut,
+    writing: Option<Writing>,
     n_bytes: u64,
     _permit: OwnedSemaphorePermit,
+}
+
+/// A piece on its way to all volumes, which have the drafts meanwhile.
+struct Writing {
+    piece: Bytes,
+    outcomes: BoxFuture<'static, Vec<Outcome>>,
+}
+
+type Outcome = (usize, Box<dyn Draft>, Result<(), KeepError>);
+
+impl fmt::Debug for Writing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writing").field("n_bytes", &self.piece.len()).finish_non_exhaustive()
+    }
 }
 
 impl Upload {
@@ -37,8 +60,18 @@ impl Upload {
         need: Need,
         permit: OwnedSemaphorePermit,
     ) -> Self {
-        let (fault, buffer) = (None, BytesMut::new());
-        Self { keep, drafts, spare, need, fault, buffer, n_bytes: 0, _permit: permit }
+        Self {
+            keep,
+            drafts,
+            spare,
+            need,
+            fault: None,
+            buffer: BytesMut::new(),
+            spare_buffer: BytesMut::new(),
+            writing: None,
+            n_bytes: 0,
+            _permit: permit,
+        }
     }
 
     /// Bytes so far.
@@ -56,11 +89,14 @@ impl Upload {
             return Err(KeepError::TooLarge);
         }
         while !piece.is_empty() {
-            let (now, later) = piece.split_at(piece.len().min(BUFFER_BYTES - self.buffer.len()));
+            if self.buffer.is_empty() {
+                self.buffer.reserve(PIECE_BYTES);
+            }
+            let (now, later) = piece.split_at(piece.len().min(PIECE_BYTES - self.buffer.len()));
             self.buffer.extend_from_slice(now);
             piece = later;
-            if self.buffer.len() == BUFFER_BYTES {
-                self.flush().await?;
+            if self.buffer.len() == PIECE_BYTES {
+                self.begin_writing().await?;
             }
         }
         Ok(())
@@ -88,7 +124,8 @@ impl Upload {
             let on = self.drafts.iter().map(|(index, _)| self.keep.mount(*index));
             return Ok(placement::stored(Locator::empty(), on));
         }
-        self.flush().await?;
+        self.begin_writing().await?;
+        self.end_writing().await?;
         let drafts = std::mem::take(&mut self.drafts);
         let finishing = drafts
             .into_iter()
@@ -97,7 +134,9 @@ impl Upload {
         for (index, finished) in join_all(finishing).await {
             match finished {
                 Ok(found) => {
-                    self.need.count(self.keep.mount(index));
+                    let mount = self.keep.mount(index);
+                    mount.note_success();
+                    self.need.count(mount);
                     on.push(index);
                     locator = Some(found);
                 }
@@ -134,17 +173,43 @@ impl Upload {
         }
     }
 
-    async fn flush(&mut self) -> Result<(), KeepError> {
-        let piece: Bytes = self.buffer.split().freeze();
+    /// Sends what is in the buffer on its way, once what was before it has arrived.
+    async fn begin_writing(&mut self) -> Result<(), KeepError> {
+        self.end_writing().await?;
+        let spare = std::mem::take(&mut self.spare_buffer);
+        let piece = std::mem::replace(&mut self.buffer, spare).freeze();
         let drafts = std::mem::take(&mut self.drafts);
-        let writing = drafts.into_iter().map(|(index, mut draft)| {
-            let piece = piece.clone();
+        let written = piece.clone();
+        let writing = drafts.into_iter().map(move |(index, mut draft)| {
+            let piece = written.clone();
             async move {
-                let written = draft.write(piece).await;
-                (index, draft, written)
+                let outcome = draft.write(piece).await;
+                (index, draft, outcome)
             }
         });
-        for (index, draft, written) in join_all(writing).await {
+        let mut outcomes = join_all(writing).boxed();
+        // Asked once, which starts the work on other threads; it is asked again before the next piece.
+        match (&mut outcomes).now_or_never() {
+            Some(outcomes) => self.take_back(outcomes, piece),
+            None => {
+                self.writing = Some(Writing { piece, outcomes });
+                Ok(())
+            }
+        }
+    }
+
+    async fn end_writing(&mut self) -> Result<(), KeepError> {
+        let Some(Writing { piece, outcomes }) = self.writing.take() else { return Ok(()) };
+        let outcomes = outcomes.await;
+        self.take_back(outcomes, piece)
+    }
+
+    fn take_back(&mut self, outcomes: Vec<Outcome>, piece: Bytes) -> Result<(), KeepError> {
+        if let Ok(mut buffer) = piece.try_into_mut() {
+            buffer.clear();
+            self.spare_buffer = buffer;
+        }
+        for (index, draft, written) in outcomes {
             match written {
                 Ok(()) => self.drafts.push((index, draft)),
                 Err(error) => self.note(index, error),

@@ -1,6 +1,9 @@
 //! What a place for blocks has to do.
 
 use std::fmt;
+use std::fs::File;
+use std::ops::Range;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -98,4 +101,13 @@ pub trait Block: fmt::Debug + Send + Sync {
 
     /// Bytes of it. The range is inside the block.
     fn read(&self, offset: u64, len: usize) -> BoxFuture<'_, Result<Bytes, KeepError>>;
+
+    /// Writes a range of it, which is inside the block, into a file at an offset of that; without
+    /// copying bytes where the file system can share them.
+    fn copy(
+        &self,
+        range: Range<u64>,
+        out: Arc<File>,
+        out_offset: u64,
+    ) -> BoxFuture<'_, Result<(), KeepError>>;
 }

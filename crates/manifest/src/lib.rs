@@ -32,7 +32,7 @@ pub use hash::{BlockHash, BlockHasher};
 pub use locator::{Locator, LocatorError, Permission};
 pub use parse::{FileToken, Manifest, Stream, Totals};
 pub use text::{hashes, portable_data_hash, sign, strip};
-pub use tree::{Node, Tree, TreeError};
+pub use tree::{Node, SegmentError, Tree, TreeError};
 
 /// Largest block, in bytes: what every Arvados client cuts files into.
 pub const BLOCK_BYTES_MAX: u64 = 64 << 20;

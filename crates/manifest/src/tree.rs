@@ -10,6 +10,10 @@ use crate::hash::BlockHash;
 use crate::locator::Locator;
 use crate::parse::Manifest;
 
+mod repack;
+
+pub use repack::SegmentError;
+
 /// What is at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Node {

@@ -170,6 +170,14 @@ impl MountPlan {
     }
 }
 
+/// Bytes that a record's `tmp` mounts ask for together. They are no limit on what is written (Arvados): a container
+/// begins where the disk has so much free.
+pub fn scratch_bytes(mounts: &JsonMap) -> u64 {
+    let tmp = mounts.values().filter(|mount| text(mount, "kind") == "tmp");
+    let capacity = |mount: &Value| mount.get("capacity").and_then(Value::as_u64).unwrap_or(0);
+    tmp.map(capacity).fold(0, u64::saturating_add)
+}
+
 /// Mounts that nobody is shown again, as they are made.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -379,6 +387,18 @@ mod tests {
         assert_eq!(plan.contents[0].text, "sesame");
         assert!(!format!("{:?}", plan.contents).contains("sesame"));
         assert!(SecretPlan::of(&map(json!({"/s": {"kind": "tmp"}}))).is_err());
+    }
+
+    #[test]
+    fn what_tmp_mounts_ask_for_is_summed_up() {
+        let mounts = json!({
+            "/out": {"kind": "tmp", "capacity": 5}, "/tmp": {"kind": "tmp", "capacity": u64::MAX},
+            "/a": {"kind": "tmp"}, "/b": {"kind": "tmp", "capacity": null},
+            "/c": {"kind": "collection", "capacity": 7},
+        });
+        assert_eq!(scratch_bytes(&map(mounts)), u64::MAX);
+        assert_eq!(scratch_bytes(&map(json!({"/out": {"kind": "tmp", "capacity": 5}}))), 5);
+        assert_eq!(scratch_bytes(&JsonMap::new()), 0);
     }
 
     #[test]

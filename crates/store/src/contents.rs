@@ -133,8 +133,10 @@ impl Store {
         };
         let page =
             sql::build(conn.dialect(), &list::page(groups, query, &sight, Some(top.clone())));
-        let count =
-            sql::build(conn.dialect(), &list::count(groups, &query.filters, &sight, Some(top)));
+        let count = list::count(groups, &query.filters, &sight, |statement| {
+            statement.cond_where(top.clone());
+        });
+        let count = sql::build(conn.dialect(), &count);
         let rows = page.fetch_all(&mut conn).await?;
         let items = rows
             .iter()
@@ -289,9 +291,9 @@ fn order_columns(kinds: &[KindQuery]) -> Vec<OrderColumn> {
 }
 
 fn count(kind: &KindQuery, sight: &Sight, place: &Place) -> SelectStatement {
-    let mut statement = list::count(kind.resource, &kind.filters, sight, None);
-    place.narrow(sight.dialect(), &mut statement, kind.resource);
-    statement
+    list::count(kind.resource, &kind.filters, sight, |statement| {
+        place.narrow(sight.dialect(), statement, kind.resource);
+    })
 }
 
 /// The rows of a page's keys, in the keys' order.

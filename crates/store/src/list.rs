@@ -70,7 +70,8 @@ impl Store {
                 .collect::<Result<_, _>>()?
         };
         let available = if query.count {
-            let count = sql::build(conn.dialect(), &count(resource, &query.filters, &sight, None));
+            let count =
+                sql::build(conn.dialect(), &count(resource, &query.filters, &sight, |_| {}));
             Some(count.fetch_count(&mut conn).await?)
         } else {
             None
@@ -221,17 +222,32 @@ pub(crate) fn order_by(
     };
 }
 
+/// Counts what a list has; `more` are conditions beside its own.
+///
+/// An administrator sees all but what is in trashed projects. That is counted by itself and taken off: by its owners it is found
+/// in an index, while without them all other records would have to be read for theirs.
 pub(crate) fn count(
     resource: Resource,
     filters: &[Filter],
     sight: &Sight,
-    also: Option<Cond>,
+    more: impl Fn(&mut SelectStatement),
 ) -> SelectStatement {
-    let mut statement = Query::select();
-    statement.expr(Expr::cust("COUNT(*)")).from(Alias::new(resource.schema().table));
-    narrow(&mut statement, resource, filters, sight);
-    statement.cond_where(also.unwrap_or_else(Cond::all));
-    statement
+    let counted = |part: Cond| {
+        let mut statement = Query::select();
+        statement.expr(Expr::cust("COUNT(*)")).from(Alias::new(resource.schema().table));
+        narrow_to(&mut statement, resource, filters, sight, part);
+        more(&mut statement);
+        statement
+    };
+    match sight.all_and_hidden(resource) {
+        None => counted(sight.of_records(resource)),
+        Some((all, hidden)) => {
+            let (all, hidden) = (Expr::from(counted(all)), Expr::from(counted(hidden)));
+            let mut difference = Query::select();
+            difference.expr(all.sub(hidden));
+            difference
+        }
+    }
 }
 
 /// Joins and conditions of a list of all that exists for the reader.

@@ -139,9 +139,18 @@ fn hint(error: &sqlx::Error) -> &'static str {
         (Some("28P01" | "28000"), _) => "check user and password, and pg_hba.conf on the server",
         (Some("3D000"), _) => "create it with createdb",
         (Some("42501"), _) => "the user must own it: CREATE DATABASE ... OWNER ...",
-        (_, sqlx::Error::Tls(_)) => {
+        (_, error) if is_about_tls(error) => {
             "check the server's certificate, or set sslmode and sslrootcert in the address"
         }
         _ => "check that the server runs and can be reached from here",
+    }
+}
+
+/// A certificate that is refused is what was read and cannot be, and not an error of its own.
+fn is_about_tls(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Tls(_) => true,
+        sqlx::Error::Io(error) => error.kind() == std::io::ErrorKind::InvalidData,
+        _ => false,
     }
 }

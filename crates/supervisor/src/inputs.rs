@@ -135,6 +135,9 @@ pub(crate) async fn stage(
         }
         (_, err, _) => stage.stream(err.as_deref())?,
     };
+    if let Some(cache) = cache {
+        cache.settle();
+    }
     Ok(stage.staged)
 }
 
@@ -284,10 +287,8 @@ impl Stage<'_> {
             make_open_dirs(&self.root, parent).map_err(disk(place))?;
         }
         let mut waiting = vec![(node, place.to_owned(), path.to_owned())];
+        let mut files = Vec::new();
         while let Some((node, place, path)) = waiting.pop() {
-            if self.stop.is_cancelled() {
-                return Err(InputError::Stopped);
-            }
             match node {
                 Node::Directory(_) => {
                     make_dir(&place, if writable { OPEN_DIR } else { 0o755 })
@@ -296,11 +297,19 @@ impl Stage<'_> {
                         waiting.push((below, place.join(name), format!("{path}/{name}")));
                     }
                 }
-                Node::File(segments) => {
-                    let cache = self.cache.ok_or_else(|| InputError::NoBlocks(path.clone()))?;
-                    cache.put_at(segments, &place, writable, &path, self.stop).await?;
-                }
+                Node::File(segments) => files.push((segments, place, path)),
             }
+        }
+        // Block by block: each is read and checked once, however many files lie in it.
+        files.sort_by_key(|(segments, _, _)| {
+            segments.first().map(|first| (first.locator.hash(), first.offset))
+        });
+        for (segments, place, path) in files {
+            if self.stop.is_cancelled() {
+                return Err(InputError::Stopped);
+            }
+            let cache = self.cache.ok_or_else(|| InputError::NoBlocks(path.clone()))?;
+            cache.put_at(segments, &place, writable, &path, self.stop).await?;
         }
         Ok(())
     }

@@ -93,14 +93,25 @@ pub(crate) fn start_sweeps(config: &Config, store: &Store, keep: &Keep, scope: &
     scope.spawn_cancellable("sweep of blocks", async move {
         tokio::time::sleep(period.min(FIRST_SWEEP_MAX)).await;
         loop {
-            let swept = match try_lock(&lock) {
+            let swept = match try_turn(&lock, period / 2) {
                 Ok(None) => Ok(None),
-                Ok(Some(_held)) => sweep_blocks(&store, &keep, lifetimes).await.map(Some),
+                Ok(Some(turn)) => {
+                    let swept = sweep_blocks(&store, &keep, lifetimes).await;
+                    swept.and_then(|swept| turn.is_done().map(|()| Some(swept)).map_err(Into::into))
+                }
                 Err(error) => Err(error).with_context(|| format!("lock {}", lock.display())),
             };
             match swept {
-                Ok(None) => tracing::debug!("another process sweeps the blocks"),
-                Ok(Some(swept)) => tracing::info!(?swept, "blocks swept"),
+                Ok(None) => {
+                    tracing::debug!("another process sweeps the blocks, or has just done so")
+                }
+                Ok(Some(swept)) => {
+                    tracing::info!(?swept, "blocks swept");
+                    if swept.n_missing > 0 {
+                        let n = swept.n_missing;
+                        tracing::error!(n, "blocks that collections refer to are on no volume");
+                    }
+                }
                 Err(error) => tracing::error!(error = ?error, "blocks cannot be swept"),
             }
             tokio::time::sleep(period).await;
@@ -108,15 +119,31 @@ pub(crate) fn start_sweeps(config: &Config, store: &Store, keep: &Keep, scope: &
     });
 }
 
+/// The right to sweep, until it is dropped; its file tells when the last sweep ended.
+#[derive(Debug)]
+struct SweepTurn(File);
+
+impl SweepTurn {
+    fn is_done(mut self) -> std::io::Result<()> {
+        use std::io::Write as _;
+        self.0.set_len(0)?;
+        writeln!(self.0, "swept")
+    }
+}
+
 /// One process sweeps at a time: in a bucket there are no locks by which two could keep out of each
-/// other's way. None where another one has it; given up when dropped.
-fn try_lock(path: &Path) -> std::io::Result<Option<File>> {
+/// other's way. None where another one does, or did a moment ago (`rest`), as several controllers may.
+fn try_turn(path: &Path, rest: Duration) -> std::io::Result<Option<SweepTurn>> {
     let file = File::options().create(true).truncate(false).write(true).open(path)?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(Some(file)),
-        Err(Errno::WOULDBLOCK) => Ok(None),
-        Err(errno) => Err(errno.into()),
+        Ok(()) => {}
+        Err(Errno::WOULDBLOCK) => return Ok(None),
+        Err(errno) => return Err(errno.into()),
     }
+    let about = file.metadata()?;
+    // A clock that was set back must not keep everybody from sweeping.
+    let is_recent = about.modified()?.elapsed().is_ok_and(|age| age < rest);
+    Ok((about.len() == 0 || !is_recent).then_some(SweepTurn(file)))
 }
 
 /// Sweeps once. The order matters: the times are taken before the records are read, so that what
@@ -183,6 +210,22 @@ mod tests {
             let lifetimes = Lifetimes { signature: 14 * DAY, trash: 14 * DAY };
             sweep_blocks(&self.store, &self.keep, lifetimes).await.unwrap()
         }
+    }
+
+    #[test]
+    fn one_sweeps_at_a_time_and_nobody_right_after_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = dir.path().join("sweep.lock");
+        let first = try_turn(&lock, DAY).unwrap().expect("nobody ever swept");
+        assert!(try_turn(&lock, Duration::ZERO).unwrap().is_none());
+        drop(first);
+        let again = try_turn(&lock, DAY).unwrap().expect("the first one did not get to its end");
+        again.is_done().unwrap();
+        assert!(try_turn(&lock, DAY).unwrap().is_none());
+        assert!(try_turn(&lock, Duration::ZERO).unwrap().is_some());
+        let ago = SystemTime::now() - 2 * DAY;
+        File::options().write(true).open(&lock).unwrap().set_modified(ago).unwrap();
+        assert!(try_turn(&lock, DAY).unwrap().is_some());
     }
 
     #[tokio::test]

@@ -50,7 +50,7 @@ pub(crate) struct Controller {
     store: Store,
     work: TaskScope,
     ladder: Ladder,
-    /// The part of the work that only one process does.
+    /// The part of the work that goes on in the process that takes our place.
     dispatching: TaskScope,
     /// Gives its address up to whoever serves in our place.
     metrics: TaskScope,
@@ -115,8 +115,8 @@ impl Controller {
             let dispatcher = dispatcher::build(&data, &config, &keeping, registry, processes)?;
             let dispatcher = dispatcher.counting(starts);
             dispatching.spawn("dispatcher", dispatcher.run(dispatching.token()));
-            blocks::start_sweeps(&config, &keeping.store, &keeping.keep, &dispatching);
         }
+        blocks::start_sweeps(&config, &keeping.store, &keeping.keep, &dispatching);
         let metrics = metrics::serve(roles.metrics, &work);
         let listeners = sockets.copies()?;
         Ok(Self {

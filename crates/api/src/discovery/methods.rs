@@ -96,6 +96,11 @@ const OLD_VERSIONS: Parameter = with_default(
 );
 const REPLACE_FILES: Parameter =
     query("replace_files", "object", "Files to put into the collection, by path.");
+const REPLACE_SEGMENTS: Parameter = query(
+    "replace_segments",
+    "object",
+    "Ranges of blocks to replace by others with the same bytes: locator, offset and length each.",
+);
 const LIST_PARAMETERS: &[Parameter] = &[
     query("filters", "array", "Conditions: [attribute, operator, operand], …"),
     query("where", "object", "Attributes and what they must equal."),
@@ -172,10 +177,18 @@ pub(super) const RESOURCES: &[Entry] = &[
         more: &[
             (Get, &[TRASH]),
             (List, &[TRASH, OLD_VERSIONS]),
-            (Create, &[REPLACE_FILES]),
-            (Update, &[TRASH, UNIQUE, REPLACE_FILES]),
+            (Create, &[REPLACE_FILES, REPLACE_SEGMENTS]),
+            (Update, &[TRASH, UNIQUE, REPLACE_FILES, REPLACE_SEGMENTS]),
         ],
         special: &[
+            Special {
+                parameters: &[UUID],
+                ..special("provenance", "GET", "collections/{uuid}/provenance", Returns::Object)
+            },
+            Special {
+                parameters: &[UUID],
+                ..special("used_by", "GET", "collections/{uuid}/used_by", Returns::Object)
+            },
             Special {
                 parameters: &[UUID],
                 ..special("trash", "POST", "collections/{uuid}/trash", Returns::Record)
@@ -235,6 +248,15 @@ pub(super) const RESOURCES: &[Entry] = &[
                     "GET",
                     "containers/{uuid}/secret_mounts",
                     Returns::Object,
+                )
+            },
+            Special {
+                parameters: &[UUID],
+                ..special(
+                    "update_priority",
+                    "POST",
+                    "containers/{uuid}/update_priority",
+                    Returns::Record,
                 )
             },
         ],
@@ -303,6 +325,7 @@ pub(super) const RESOURCES: &[Entry] = &[
         verbs: &[Get, List, Create, Update],
         special: &[
             special("current", "GET", "users/current", Returns::Record),
+            special("system", "GET", "users/system", Returns::Record),
             Special {
                 parameters: &[query("uuid", "string", "The account; without it, a new one.")],
                 ..special("setup", "POST", "users/setup", Returns::Record)

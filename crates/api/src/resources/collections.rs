@@ -21,7 +21,9 @@ mod answer;
 mod attributes;
 mod content;
 pub(crate) mod find;
+mod lineage;
 mod replace_files;
+mod replace_segments;
 mod trash;
 
 use answer::Shape;
@@ -38,6 +40,8 @@ pub(super) fn routes() -> Router<Api> {
         .route("/arvados/v1/collections/{uuid}", get(read).put(update).patch(update).delete(remove))
         .route("/arvados/v1/collections/{uuid}/trash", post(to_trash))
         .route("/arvados/v1/collections/{uuid}/untrash", post(from_trash))
+        .route("/arvados/v1/collections/{uuid}/provenance", get(lineage::provenance))
+        .route("/arvados/v1/collections/{uuid}/used_by", get(lineage::used_by))
 }
 
 async fn list(State(api): State<Api>, call: Call) -> Result<Response, ApiError> {

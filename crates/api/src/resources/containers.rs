@@ -27,6 +27,7 @@ pub(super) fn routes() -> Router<Api> {
         .route("/arvados/v1/containers/{uuid}/lock", post(lock))
         .route("/arvados/v1/containers/{uuid}/unlock", post(unlock))
         .route("/arvados/v1/containers/{uuid}/secret_mounts", get(secret_mounts))
+        .route("/arvados/v1/containers/{uuid}/update_priority", post(update_priority))
 }
 
 reads!(RESOURCE);
@@ -150,6 +151,17 @@ async fn unlock(
         return Err(ApiError::field("state", problem));
     }
     read_again(&api, &call, container.uuid).await
+}
+
+/// Priorities follow their requests in the transaction that changes these: there is nothing to bring up to date.
+async fn update_priority(
+    State(api): State<Api>,
+    Path(path): Path<ByUuid>,
+    call: Call,
+) -> Result<Response, ApiError> {
+    call.caller.require_admin("bring priorities up to date")?;
+    let container = visible(&api, &call, &path.uuid).await?;
+    render::record(RESOURCE, &container, None, &call.caller)
 }
 
 async fn read_again(api: &Api, call: &Call, uuid: ContainerUuid) -> Result<Response, ApiError> {

@@ -38,6 +38,7 @@ pub(super) fn routes() -> Router<Api> {
     Router::new()
         .route("/arvados/v1/users", get(list).post(create))
         .route("/arvados/v1/users/current", get(current))
+        .route("/arvados/v1/users/system", get(system))
         .route("/arvados/v1/users/authenticate", post(authenticate))
         .route("/arvados/v1/users/setup", post(setup))
         .route("/arvados/v1/users/{uuid}", get(read).put(update).patch(update))
@@ -50,6 +51,11 @@ reads!(RESOURCE);
 async fn current(call: Call) -> Result<Response, ApiError> {
     let select = call.parameters.select(RESOURCE)?;
     render::record(RESOURCE, &call.caller.user, select.as_deref(), &call.caller)
+}
+
+/// The user that what is the site's own belongs to.
+async fn system(State(api): State<Api>, call: Call) -> Result<Response, ApiError> {
+    crate::resources::read(RESOURCE, &api, &call, api.store().system_user().as_str()).await
 }
 
 /// Signs in with name and password, which come as JSON or as a form; no other credential. Answers a token's record

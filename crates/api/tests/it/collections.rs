@@ -197,16 +197,112 @@ async fn files_are_replaced_without_a_manifest() {
         json!({"a": "current/x"}),
         json!({"/a": "current/nothing"}),
         json!({"/a": "elsewhere/x"}),
-        json!({"/sub": "", "/sub/x": "current/sub"}),
+        json!({"/sub": "current/sub", "/sub/x": ""}),
+        json!({"/": "current/", "/x": "current/sub"}),
         json!({"/..": "current/sub"}),
+        json!({"/sub/": ""}),
+        json!({"/a//b": ""}),
     ] {
         let body = json!({"replace_files": wrong});
         let words = fixture.put(&fixture.ada, &path(&made), body).await.refused(422);
         assert!(words.contains("replace_files"), "{words}");
     }
+    // What is deleted makes room for what comes out of it.
+    let body = json!({"replace_files": {"/": "", "/all/c.txt": "current/sub/c.txt"}});
+    let changed = fixture.put(&fixture.ada, &path(&made), body).await.ok();
+    assert_eq!(changed["file_count"], 1, "{changed}");
+    assert!(changed["manifest_text"].as_str().unwrap().starts_with("./all "), "{changed}");
     // Nobody gets at another's files by naming their content.
     let body = json!({"collection": {}, "replace_files": {"/x": format!("{hash}/file.txt")}});
     fixture.post(&fixture.bob, PATH, body).await.refused(422);
+}
+
+#[tokio::test]
+async fn files_of_a_manifest_are_put_beside_those_that_are_there() {
+    let fixture = Fixture::new().await;
+    let one = fixture.collection(&fixture.ada, "one", "hello").await;
+    let locator = fixture.stored(&fixture.ada, b"new").await;
+    let of = |locator: &str, files: Value| {
+        let manifest = format!("./deep {locator} 0:3:new.txt\n");
+        json!({"collection": {"manifest_text": manifest}, "replace_files": files})
+    };
+    let files = json!({
+        "/file.txt": "manifest_text/deep/new.txt", "/old/file.txt": "current/file.txt",
+        "/whole": "manifest_text/",
+    });
+    let changed = fixture.put(&fixture.ada, &path(&one), of(&locator, files)).await.ok();
+    let text = changed["manifest_text"].as_str().unwrap();
+    let parts = [":3:file.txt", "./old ", ":5:file.txt", "./whole/deep ", ":3:new.txt"];
+    assert!(parts.iter().all(|part| text.contains(part)), "{text}");
+    // One that nothing is taken from was sent by mistake.
+    let unused = of(&locator, json!({"/x": "current/file.txt"}));
+    let words = fixture.put(&fixture.ada, &path(&one), unused).await.refused(422);
+    assert!(words.starts_with("manifest_text:"), "{words}");
+    // Its blocks have to be theirs in any case.
+    let foreign = of(&fixture.stored(&fixture.bob, b"his").await, json!({"/x": "manifest_text/"}));
+    fixture.put(&fixture.ada, &path(&one), foreign).await.refused(403);
+    // A whole that is said to be this, and is.
+    let hash = changed["portable_data_hash"].as_str().unwrap();
+    let body = json!({"collection": {"name": "same", "portable_data_hash": hash},
+        "replace_files": {"/": format!("{hash}/")}});
+    let same = fixture.post(&fixture.ada, PATH, body).await.ok();
+    assert_eq!(same["portable_data_hash"], changed["portable_data_hash"]);
+}
+
+#[tokio::test]
+async fn small_blocks_are_replaced_by_one_that_the_caller_wrote() {
+    let fixture = Fixture::new().await;
+    let small =
+        [fixture.stored(&fixture.ada, b"ab").await, fixture.stored(&fixture.ada, b"cde").await];
+    let large = fixture.stored(&fixture.ada, b"abcde").await;
+    let manifest = format!(". {} {} 0:2:a.txt 2:3:b.txt\n", small[0], small[1]);
+    let both = json!({
+        format!("{} 0 2", small[0]): format!("{large} 0 2"),
+        format!("{} 0 3", small[1]): format!("{large} 2 3"),
+    });
+    // With the manifest, and of what is stored.
+    let body = json!({"collection": {"manifest_text": &manifest}, "replace_segments": &both});
+    let packed = fixture.post(&fixture.ada, PATH, body).await.ok();
+    let made = fixture.post(&fixture.ada, PATH, json!({"manifest_text": &manifest})).await.ok();
+    assert_ne!(made["portable_data_hash"], packed["portable_data_hash"]);
+    let repack = |pairs: Value| json!({"replace_segments": pairs});
+    let stale = json!({
+        format!("{} 0 2", small[0]): format!("{large} 0 2"),
+        format!("{} 0 2", small[1]): format!("{large} 2 2"),
+    });
+    let same = fixture.put(&fixture.ada, &path(&made), repack(stale)).await.ok();
+    assert_eq!(
+        (&same["portable_data_hash"], &same["version"]),
+        (&made["portable_data_hash"], &json!(1))
+    );
+    let changed = fixture.put(&fixture.ada, &path(&made), repack(both.clone())).await.ok();
+    assert_eq!(changed["portable_data_hash"], packed["portable_data_hash"]);
+    let text = changed["manifest_text"].as_str().unwrap();
+    let bare = large.split("+A").next().unwrap();
+    assert!(
+        text.starts_with(&format!(". {bare}+A")) && text.ends_with(" 0:2:a.txt 2:3:b.txt\n"),
+        "{text}"
+    );
+    // Somebody did it already: nothing to do.
+    let again = fixture.put(&fixture.ada, &path(&made), repack(both)).await.ok();
+    assert_eq!(again["version"], changed["version"]);
+    // Nobody gets at a block by putting it into a collection of their own.
+    let secret = fixture.stored(&fixture.bob, b"pq").await;
+    for stolen in [secret.as_str(), secret.split("+A").next().unwrap()] {
+        let pairs = json!({ format!("{bare} 0 2"): format!("{stolen} 0 2") });
+        let words = fixture.put(&fixture.ada, &path(&made), repack(pairs)).await.refused(403);
+        assert!(words.starts_with("replace_segments:"), "{words}");
+    }
+    for wrong in [
+        json!([]),
+        json!({"x": "y"}),
+        json!({ format!("{bare} 0 2"): 7 }),
+        json!({ format!("{bare} 0 2"): format!("{large} 0 3") }),
+        json!({ format!("{bare} 0 2"): format!("{large} 4 2") }),
+    ] {
+        let words = fixture.put(&fixture.ada, &path(&made), repack(wrong)).await.refused(422);
+        assert!(words.starts_with("replace_segments:"), "{words}");
+    }
 }
 
 #[tokio::test]

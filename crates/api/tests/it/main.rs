@@ -16,6 +16,7 @@ mod events;
 mod fixture;
 mod groups;
 mod handoff;
+mod lineage;
 mod links;
 mod metrics;
 mod passwords;

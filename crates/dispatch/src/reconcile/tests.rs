@@ -1,4 +1,5 @@
 use super::*;
+use crate::admission::Disk;
 use proptest::prelude::*;
 
 fn uuid(n: u8) -> ContainerUuid {
@@ -10,7 +11,7 @@ fn at(second: u8) -> Timestamp {
 }
 
 fn record(n: u8, state: ContainerState, priority: i64) -> Wanted {
-    let needs = Needs { ram_bytes: 1, vcpus: 1 };
+    let needs = Needs { ram_bytes: 1, vcpus: 1, ..Needs::default() };
     Wanted { uuid: uuid(n), state, priority, created_at: at(n), needs, n_launches: 0 }
 }
 
@@ -37,7 +38,9 @@ fn supervisor(n: u8, life: Life, phase: Phase) -> Actual {
 }
 
 fn world(wanted: Vec<Wanted>, actual: Vec<Actual>) -> World {
-    let capacity = Capacity { containers_max: 3, ram_bytes: 10, vcpus: 10 };
+    let disk = Disk { size_bytes: 10, free_bytes: 10 };
+    let (ram_bytes, runner_ram_bytes) = (10, 5);
+    let capacity = Capacity { containers_max: 3, ram_bytes, vcpus: 10, disk, runner_ram_bytes };
     World { wanted, actual, capacity, now: at(9) }
 }
 
@@ -134,15 +137,20 @@ fn places_go_by_priority_then_age_and_the_rest_is_told_why_it_waits() {
 
 #[test]
 fn a_container_larger_than_the_machine_ends_in_words() {
-    let huge = Wanted { needs: Needs { ram_bytes: 11, vcpus: 1 }, ..record(1, Queued, 1) };
-    check(Some(huge), None, "Settle:FailedToStart");
+    for needs in [
+        Needs { ram_bytes: 11, ..Needs::default() },
+        Needs { scratch_bytes: 11, ..Needs::default() },
+    ] {
+        let huge = Wanted { needs, ..record(1, Queued, 1) };
+        check(Some(huge), None, "Settle:FailedToStart");
+    }
 }
 
 fn any_world() -> impl Strategy<Value = World> {
     let state = prop_oneof![Just(Queued), Just(Locked), Just(Running)];
     let wanted = (0..8_u8, state, 0..3_i64, 0..13_u64, 0..13_u32, 0..4_u32).prop_map(
         |(n, state, priority, ram_bytes, vcpus, n_launches)| Wanted {
-            needs: Needs { ram_bytes, vcpus },
+            needs: Needs { ram_bytes, vcpus, scratch_bytes: ram_bytes, is_runner: vcpus > 9 },
             n_launches,
             ..record(n, state, priority)
         },

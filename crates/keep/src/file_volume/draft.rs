@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Write as _;
+use std::num::NonZeroU64;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -11,12 +12,16 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use manifest::{BLOCK_BYTES_MAX, BlockHash, BlockHasher, Locator};
 use ring::rand::{SecureRandom as _, SystemRandom};
+use rustix::fs::{Advice, fadvise};
 
 use super::folder::Folder;
 use super::{DRAFTS, if_there};
 use crate::blocking;
 use crate::error::KeepError;
 use crate::volume::Draft;
+
+/// After so many bytes the disk is told to begin with them.
+const AHEAD_BYTES: u64 = 4 << 20;
 
 /// A draft; the file itself goes to another thread and back with each piece.
 #[derive(Debug)]
@@ -32,6 +37,8 @@ struct DraftFile {
     path: PathBuf,
     hasher: BlockHasher,
     size: u64,
+    /// How much of it the disk was told to begin with.
+    begun: u64,
     /// Whether the file has become a block.
     is_finished: bool,
 }
@@ -49,7 +56,7 @@ impl FileDraft {
             .open(&path)
             .map_err(KeepError::io("make", &path))?;
         let hasher = BlockHasher::new();
-        let file = DraftFile { file, path, hasher, size: 0, is_finished: false };
+        let file = DraftFile { file, path, hasher, size: 0, begun: 0, is_finished: false };
         Ok(Self { file: Some(file), root: root.to_owned() })
     }
 }
@@ -84,7 +91,19 @@ impl DraftFile {
         }
         self.hasher.update(piece);
         self.file.write_all(piece).map_err(KeepError::io("write", &self.path))?;
+        if self.size - self.begun >= AHEAD_BYTES {
+            self.begin_with_the_disk();
+        }
         Ok(self)
+    }
+
+    /// The kernel begins to write what it is told is not needed, while the rest comes: the sync at the end then has the last
+    /// few MiB to wait for, a hundredth of a second in place of a tenth. What is being written stays in its cache.
+    fn begin_with_the_disk(&mut self) {
+        let len = NonZeroU64::new(self.size - self.begun);
+        // No more than a hint, which some file systems do not take.
+        let _taken = fadvise(&self.file, self.begun, len, Advice::DontNeed);
+        self.begun = self.size;
     }
 
     fn finish(mut self, root: &Path, expected: Option<BlockHash>) -> Result<Locator, KeepError> {

@@ -134,3 +134,86 @@ async fn the_next_try_goes_to_a_volume_that_did_not_fail() {
     upload.store(Some(hash)).await.unwrap();
     assert!(has(dir.path(), "spare", hash));
 }
+
+#[tokio::test]
+async fn with_one_of_two_buckets_down_reading_and_writing_go_on_and_the_sweep_makes_up_for_it() {
+    let bound = Duration::from_secs(5);
+    let (mut one, two) = (Bucket::start(), Bucket::start());
+    let mounts = vec![
+        Mount::new("one", one.volume_with(SECRET, bound)),
+        Mount::new("two", two.volume_with(SECRET, bound)),
+    ];
+    let keep = keep_on(mounts.clone(), 1);
+    let both = keep_on(mounts, 2);
+    let before = put(&both, "before").await;
+    one.s3.kill();
+    assert_eq!(keep.get(&before).await.unwrap(), "before");
+    let mut written = Vec::new();
+    for text in ["first", "second", "third", "fourth"] {
+        // Who was told that a volume failed tries again, as clients do.
+        let first = keep.put(Bytes::from_static(text.as_bytes())).await;
+        let locator = match first {
+            Ok(locator) => locator,
+            Err(error) => {
+                assert!(
+                    error.is_temporary() && error.to_string().contains("volume one"),
+                    "{error}"
+                );
+                put(&keep, text).await
+            }
+        };
+        assert!(two.object("", locator.hash()).exists(), "{text}");
+        written.push(locator);
+    }
+    let rules = keep::SweepRules {
+        referenced: written.iter().chain([&before]).map(Locator::hash).collect(),
+        written_before: ago(3600),
+        trashed_before: ago(3600),
+        drafts_before: ago(3600),
+    };
+    // A volume that cannot be seen has its copies still, for all we know.
+    assert!(matches!(both.sweep(&rules).await, Err(KeepError::Remote { .. })));
+    one.s3.start_again();
+    let swept = both.sweep(&rules).await.unwrap();
+    assert_eq!((swept.n_copied, swept.n_short, swept.n_missing), (4, 0, 0));
+    for locator in &written {
+        assert!(one.object("", locator.hash()).exists(), "{locator}");
+    }
+    let again = both.sweep(&rules).await.unwrap();
+    assert_eq!((again.n_copied, again.n_kept), (0, 10));
+}
+
+#[tokio::test]
+async fn copies_come_back_on_volumes_of_the_same_class_from_a_copy_that_is_good() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    let mut archive = directory(root, "archive").await;
+    archive.storage_classes = vec!["archive".to_owned()];
+    let mounts = vec![
+        directory(root, "a").await,
+        directory(root, "b").await,
+        directory(root, "c").await,
+        archive,
+    ];
+    let keep = keep_on(mounts, 3);
+    let locator = put(&keep, "three times").await;
+    let (hash, name) = (locator.hash(), locator.hash().to_string());
+    let file = |volume: &str| root.join(volume).join(&name[..3]).join(&name);
+    std::fs::remove_file(file("b")).unwrap();
+    std::fs::write(file("a"), "three timeS").unwrap();
+    let wish = Wish { copies: 1, storage_classes: vec!["archive".to_owned()] };
+    let mut upload = keep.begin_with(None, &wish).await.unwrap();
+    upload.write(b"for ever").await.unwrap();
+    let archived = upload.finish(None).await.unwrap();
+    let nowhere = BlockHash::of(b"nowhere");
+    let rules = keep::SweepRules {
+        referenced: [hash, archived.hash(), nowhere, BlockHash::EMPTY].into(),
+        written_before: ago(3600),
+        trashed_before: ago(3600),
+        drafts_before: ago(3600),
+    };
+    let swept = keep.sweep(&rules).await.unwrap();
+    assert_eq!((swept.n_copied, swept.n_short, swept.n_missing), (1, 1, 1));
+    assert_eq!(std::fs::read(file("b")).unwrap(), b"three times");
+    assert!(!has(root, "archive", hash) && !has(root, "a", archived.hash()));
+}

@@ -228,6 +228,16 @@ impl Sight {
         ways
     }
 
+    /// For an administrator, while there are trashed projects: all records, and those of them that are in such projects.
+    pub(crate) fn all_and_hidden(&self, resource: Resource) -> Option<(Cond, Cond)> {
+        let is_in_projects = Resource::OWNED.contains(&resource) && resource != Resource::Links;
+        if !self.reader.is_admin || !is_in_projects || self.hidden.is_empty() {
+            return None;
+        }
+        let hidden = self.is_in(column(resource, "owner_uuid"), self.hidden.iter());
+        Some((self.of_anybody(resource), self.of_anybody(resource).add(hidden)))
+    }
+
     /// Records that are among these heads of links. One in a trashed project is out of sight all the same.
     fn linked<'h>(&self, resource: Resource, heads: impl Iterator<Item = &'h String>) -> Cond {
         Cond::all()

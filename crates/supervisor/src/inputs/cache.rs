@@ -9,14 +9,17 @@
 //! is emptied, which the boot's identifier in it tells. A file that some container has a link to stays; others go,
 //! longest unused first, when there is more than was allowed.
 
+use std::collections::VecDeque;
 use std::fs::{self, File, Permissions};
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
-use keep::Keep;
+use keep::{Keep, KeepError, OpenBlock};
 use lifecycle::CancellationToken;
 use manifest::{BlockHash, Segment};
 use ring::digest::{Context, SHA256};
@@ -27,8 +30,12 @@ use super::{InputError, disk};
 
 /// Blocks that are being checked while the one before them is copied.
 const BLOCKS_AHEAD: usize = 2;
+/// Blocks that stay open when they were checked: small files lie in one behind each other.
+const BLOCKS_OPEN: usize = 4;
 /// Between looks whether somebody else has made a file.
 const LOCK_POLL: Duration = Duration::from_millis(20);
+/// The part of the cache's size after which it is looked through again while files are being made.
+const ROOM_PART: u64 = 16;
 
 /// The cache of one machine; any number of processes share it.
 #[derive(Debug, Clone)]
@@ -36,6 +43,10 @@ pub(crate) struct FileCache {
     dir: PathBuf,
     bytes_max: u64,
     keep: Keep,
+    /// Checked a moment ago.
+    blocks: Arc<Mutex<VecDeque<Arc<OpenBlock>>>>,
+    /// Bytes that were made since the cache was looked through last.
+    bytes_made: Arc<AtomicU64>,
 }
 
 impl FileCache {
@@ -56,7 +67,8 @@ impl FileCache {
         for part in ["files", "tmp"] {
             fs::create_dir_all(dir.join(part))?;
         }
-        Ok(Self { dir: dir.to_owned(), bytes_max, keep })
+        let (blocks, bytes_made) = (Arc::default(), Arc::default());
+        Ok(Self { dir: dir.to_owned(), bytes_max, keep, blocks, bytes_made })
     }
 
     /// Makes a file of these ranges at `place`, which is free: a link, or where it may be written to, a copy.
@@ -103,54 +115,82 @@ impl FileCache {
         }
         let unfinished = Unfinished(self.dir.join("tmp").join(random_name()));
         let made = File::options().write(true).create_new(true).mode(0o600).open(&unfinished.0);
-        let mut out = made.map_err(disk(&unfinished.0))?;
-        self.fill(&mut out, &unfinished.0, segments, path, stop).await?;
+        let out = Arc::new(made.map_err(disk(&unfinished.0))?);
+        let n_bytes = self.fill(&out, segments, path, stop).await?;
         // As Arvados's own mount shows files: readable and executable by everybody.
         out.set_permissions(Permissions::from_mode(0o555)).map_err(disk(&unfinished.0))?;
         fs::rename(&unfinished.0, &file).map_err(disk(&file))?;
-        self.make_room(&file);
+        let bytes_made = self.bytes_made.fetch_add(n_bytes, Ordering::Relaxed) + n_bytes;
+        if bytes_made > self.bytes_max / ROOM_PART {
+            self.make_room(Some(&file));
+        }
         Ok(file)
     }
 
+    /// Answers how many bytes the file has now.
     async fn fill(
         &self,
-        out: &mut File,
-        out_path: &Path,
+        out: &Arc<File>,
         segments: &[Segment],
         path: &str,
         stop: &CancellationToken,
-    ) -> Result<(), InputError> {
+    ) -> Result<u64, InputError> {
         let failed = |source| InputError::Blocks { path: path.to_owned(), source };
         let mut blocks = stream::iter(runs(segments))
-            .map(|(hash, run)| async move { (hash, run, self.keep.open(hash).await) })
+            .map(|(hash, run)| async move { (run, self.block(hash).await) })
             .buffered(BLOCKS_AHEAD);
-        while let Some((hash, run, opened)) = blocks.next().await {
-            let missing = keep::KeepError::Missing(hash);
-            let block = opened.and_then(|block| block.ok_or(missing)).map_err(failed)?;
+        let mut n_bytes = 0;
+        while let Some((run, opened)) = blocks.next().await {
+            let block = opened.map_err(failed)?;
             for segment in run {
                 let (mut from, end) = (segment.offset, segment.offset + segment.len);
                 while from < end {
                     if stop.is_cancelled() {
                         return Err(InputError::Stopped);
                     }
-                    let piece = block.read_piece(from, end - from).await.map_err(failed)?;
-                    out.write_all(&piece).map_err(disk(out_path))?;
-                    from += piece.len() as u64;
+                    let copied = block.copy_piece(from, end - from, out, n_bytes).await;
+                    let copied = copied.map_err(failed)?;
+                    (from, n_bytes) = (from + copied, n_bytes + copied);
                 }
             }
         }
-        Ok(())
+        Ok(n_bytes)
+    }
+
+    /// A block whose bytes were compared with its hash.
+    async fn block(&self, hash: BlockHash) -> Result<Arc<OpenBlock>, KeepError> {
+        let open = || self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(block) = open().iter().find(|block| block.hash() == hash) {
+            return Ok(Arc::clone(block));
+        }
+        let block = self.keep.open(hash).await?.ok_or(KeepError::Missing(hash))?;
+        let block = Arc::new(block);
+        let mut open = open();
+        if open.len() == BLOCKS_OPEN {
+            open.pop_front();
+        }
+        open.push_back(Arc::clone(&block));
+        Ok(block)
+    }
+
+    /// Brings the cache within its bounds, once all files that somebody wanted are linked, and lets go of blocks.
+    pub(crate) fn settle(&self) {
+        self.blocks.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        if self.bytes_made.load(Ordering::Relaxed) > 0 {
+            self.make_room(None);
+        }
     }
 
     /// Removes what was longest unused until the rest is within bounds, but not the newest. Trouble is only told: the
     /// cache is too large then, and nothing worse.
-    fn make_room(&self, newest: &Path) {
+    fn make_room(&self, newest: Option<&Path>) {
+        self.bytes_made.store(0, Ordering::Relaxed);
         let mut files = match cached_files(&self.dir.join("files")) {
             Ok(files) => files,
             Err(error) => return tracing::warn!(%error, "cannot look through the cache of inputs"),
         };
         let mut bytes: u64 = files.iter().map(|file| file.bytes).sum();
-        files.retain(|file| !file.is_in_use && file.path != newest);
+        files.retain(|file| !file.is_in_use && Some(&*file.path) != newest);
         files.sort_by_key(|file| file.used_at);
         for file in files {
             if bytes <= self.bytes_max {

@@ -66,6 +66,55 @@ fn a_server_that_cannot_be_reached_is_told_with_what_to_do_and_without_the_passw
 }
 
 #[test]
+fn over_tls_only_a_server_with_the_right_certificate_is_taken_where_the_address_insists() {
+    let server = Server::start_with_tls();
+    let database = server.database();
+    let (root, wrong_root) = (server.root(), server.wrong_root());
+    let (root, wrong_root) = (root.display(), wrong_root.display());
+    let url = |host: &str, parameters: &str| server.tcp_url(&database, host, parameters);
+    let right = url("localhost", &format!("sslmode=verify-full&sslrootcert={root}"));
+    let wharf = Wharf::start_with(options(right, false));
+    let _listed = wharf.api("GET", REQUESTS, None).expect(200);
+    let connections = |is_encrypted: &str| {
+        server.ask(&format!(
+            "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
+             WHERE application_name = 'wharf' AND {is_encrypted}"
+        ))
+    };
+    assert_ne!(connections("ssl"), "0");
+    assert_eq!(connections("NOT ssl"), "0");
+    let other = wharf.home().join("other");
+    let up = |url: String| {
+        let mut command = wharf.command();
+        command.args(["up", "--listen", "127.0.0.1:0", "--data"]).arg(&other);
+        let output = command.env("WHARF_DATABASE", url).output().expect("wharf runs");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    for (host, parameters) in [
+        ("localhost", format!("sslmode=verify-full&sslrootcert={wrong_root}")),
+        ("localhost", format!("sslmode=verify-ca&sslrootcert={wrong_root}")),
+        // The certificate is for another name.
+        ("127.0.0.1", format!("sslmode=verify-full&sslrootcert={root}")),
+    ] {
+        let (code, said) = up(url(host, &parameters));
+        assert_eq!(code, Some(1), "{parameters}: {said}");
+        assert!(said.contains("check the server's certificate"), "{parameters}: {said}");
+        assert!(said.contains("invalid peer certificate"), "{parameters}: {said}");
+        assert!(!said.contains(PASSWORD), "{said}");
+    }
+    // What is refused here is the directory: the server was taken.
+    for (host, parameters) in [
+        ("localhost", "sslmode=require".to_owned()),
+        ("127.0.0.1", format!("sslmode=verify-ca&sslrootcert={root}")),
+    ] {
+        let (code, said) = up(url(host, &parameters));
+        assert_eq!(code, Some(1), "{parameters}: {said}");
+        assert!(said.contains(&*wharf.data().to_string_lossy()), "{parameters}: {said}");
+    }
+    wharf.finish();
+}
+
+#[test]
 fn a_site_that_outgrows_its_file_goes_on_with_its_records_on_a_server() {
     let server = Server::start();
     let database = server.database();

@@ -216,6 +216,8 @@ pub(crate) fn dispatch(data: &DataDir, config: &Config) -> DispatchConfig {
         containers_max: containers.max_running as usize,
         ram_overcommit: containers.ram_overcommit,
         cpu_overcommit: containers.vcpu_overcommit,
+        scratch_overcommit: containers.scratch_overcommit,
+        supervisor_fraction: containers.supervisor_fraction,
         stop_grace: containers.stop_grace,
         log_bytes_max: containers.log_bytes_max.get(),
         period: containers.reconcile_interval,

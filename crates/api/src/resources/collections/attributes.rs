@@ -22,6 +22,7 @@ const IGNORED: &[&str] = &[
     "storage_classes_confirmed_at",
     "ensure_unique_name",
     "replace_files",
+    "replace_segments",
     "select",
 ];
 

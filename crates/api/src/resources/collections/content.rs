@@ -2,13 +2,14 @@
 
 use std::collections::HashSet;
 
-use manifest::{BlockHash, Manifest, Tree, portable_data_hash};
+use manifest::{BlockHash, Locator, Manifest, Tree, portable_data_hash};
 use model::Collection;
 use store::CollectionContent;
 
 use super::attributes::Sent;
 use super::find::{by_content, content_hash};
 use super::replace_files::{Replacements, replaced};
+use super::replace_segments::Repacking;
 use crate::call::Call;
 use crate::caller::Caller;
 use crate::error::ApiError;
@@ -24,8 +25,15 @@ pub(super) async fn of_new(
     call: &Call,
     sent: &Sent,
 ) -> Result<CollectionContent, ApiError> {
-    let given = given(api, call, None, sent).await?;
-    let content = match Replacements::of(call)? {
+    let replacements = Replacements::of(call)?;
+    let given = match sent.portable_data_hash.as_deref().and_then(content_hash) {
+        // A known content by its name alone.
+        Some(hash) if sent.manifest_text.is_none() && replacements.is_none() => {
+            Some(copied(api, &call.caller, hash).await?)
+        }
+        _ => given(api, call, None, sent).await?,
+    };
+    let content = match replacements {
         Some(replacements) => {
             let start = Tree::new();
             replaced(api, call, start, given.as_ref(), &replacements).await?
@@ -34,6 +42,13 @@ pub(super) async fn of_new(
             Some(manifest) => summed_up(manifest).await?,
             None => CollectionContent::of(&parsed(String::new()).await?),
         },
+    };
+    let content = match Repacking::of(call)? {
+        Some(repacking) => {
+            let text = content.manifest_text().to_owned();
+            repacking.apply(api, call, None, text).await?.unwrap_or(content)
+        }
+        None => content,
     };
     checked(content, sent)
 }
@@ -57,6 +72,15 @@ pub(super) async fn of_change(
         (None, Some(manifest)) => Some(summed_up(manifest).await?),
         (None, None) => None,
     };
+    let content = match Repacking::of(call)? {
+        Some(repacking) => {
+            let text =
+                content.as_ref().map_or(before.manifest_text.as_str(), |it| it.manifest_text());
+            let text = text.to_owned();
+            repacking.apply(api, call, Some(before), text).await?.or(content)
+        }
+        None => content,
+    };
     content.map(|content| checked(content, sent)).transpose()
 }
 
@@ -68,7 +92,7 @@ pub(crate) async fn tree_of(collection: &Collection) -> Result<Tree, ApiError> {
         .map_err(|error| ApiError::field("manifest_text", error.to_string()))
 }
 
-async fn parsed(text: String) -> Result<Manifest, ApiError> {
+pub(super) async fn parsed(text: String) -> Result<Manifest, ApiError> {
     heavy(text.len(), move || Manifest::parse(&text))
         .await?
         .map_err(|error| ApiError::field("manifest_text", format!("is no manifest: {error}")))
@@ -98,13 +122,7 @@ async fn given(
     before: Option<&Collection>,
     sent: &Sent,
 ) -> Result<Option<Manifest>, ApiError> {
-    let Some(text) = sent.manifest_text.clone() else {
-        // A known content by its name alone.
-        return match (before, sent.portable_data_hash.as_deref().and_then(content_hash)) {
-            (None, Some(hash)) => copied(api, &call.caller, hash).await.map(Some),
-            _ => Ok(None),
-        };
-    };
+    let Some(text) = sent.manifest_text.clone() else { return Ok(None) };
     let manifest = parsed(text).await?;
     if api.blocks().signer.is_none() || call.caller.user.is_admin {
         return Ok(Some(manifest));
@@ -114,11 +132,12 @@ async fn given(
         before.map(|it| manifest::hashes(&it.manifest_text).collect()).unwrap_or_default();
     let n_bytes = manifest.text().len();
     let (manifest, refused) = heavy(n_bytes, move || {
-        let refused = refused_block(&checker, &caller, &manifest, &known);
+        let refused = refused_block(&checker, &caller, manifest.locators(), &known);
         (manifest, refused)
     })
     .await?;
     let Some(words) = refused else { return Ok(Some(manifest)) };
+    let words = format!("manifest_text: {words}");
     let hash = portable_data_hash(manifest.text());
     if by_content(api, &call.caller, &hash, false).await?.is_some() {
         // A copy of what they may read.
@@ -129,16 +148,15 @@ async fn given(
 
 /// Words about the first block that the caller has no permission for, and that is not known to be
 /// theirs.
-fn refused_block(
+pub(super) fn refused_block<'l>(
     api: &Api,
     caller: &Caller,
-    manifest: &Manifest,
+    mut blocks: impl Iterator<Item = &'l Locator>,
     known: &HashSet<BlockHash>,
 ) -> Option<String> {
-    manifest.locators().find_map(|locator| {
+    blocks.find_map(|locator| {
         let fault = api.check_permission(locator, caller).err()?;
-        let words = || format!("manifest_text: {}: {fault}", locator.bare());
-        (!known.contains(&locator.hash())).then(words)
+        (!known.contains(&locator.hash())).then(|| format!("{}: {fault}", locator.bare()))
     })
 }
 

@@ -1,11 +1,12 @@
 //! `replace_files`: files of a collection changed one by one, without sending a manifest.
 //!
 //! `{"/target": "source"}`, where a source is `<portable data hash>/path`, `current/path` or
-//! `manifest_text/path`, or empty, which deletes. `/` as a target is the whole collection.
+//! `manifest_text/path`, or empty, which deletes. `/` as a target is the whole collection. A target may lie
+//! inside one that is deleted by the same call.
 
 use std::collections::BTreeMap;
 
-use manifest::{Manifest, Node, Tree, TreeError};
+use manifest::{Manifest, Node, Problem, Tree, TreeError, check_path};
 use serde_json::Value;
 use store::CollectionContent;
 
@@ -17,6 +18,8 @@ use crate::heavy::heavy;
 use crate::router::Api;
 
 const FIELD: &str = "replace_files";
+/// The first part of sources in the manifest that came with the call.
+const GIVEN: &str = "manifest_text";
 
 /// What goes where: paths without their first slash, in order.
 #[derive(Debug)]
@@ -26,7 +29,7 @@ impl Replacements {
     /// Those of a call.
     ///
     /// # Errors
-    /// 422 for other forms, and for targets of which one is inside the other.
+    /// 422 for other forms, and for targets inside others that have a source.
     pub(super) fn of(call: &Call) -> Result<Option<Self>, ApiError> {
         let wrong = |problem: &str| ApiError::field(FIELD, problem);
         let sent = call.option(FIELD)?;
@@ -38,20 +41,30 @@ impl Replacements {
         };
         let mut replacements = BTreeMap::new();
         for (target, source) in sent {
-            let target = target.strip_prefix('/').ok_or_else(|| wrong("targets begin with /"))?;
+            let path = target.strip_prefix('/').ok_or_else(|| wrong("targets begin with /"))?;
+            if !path.is_empty() {
+                let problem = |problem: Problem| ApiError::field(FIELD, problem.to_string());
+                check_path(path).map_err(problem)?;
+            }
             let source = source.as_str().ok_or_else(|| wrong("sources are text"))?;
-            let target = target.strip_suffix('/').unwrap_or(target).to_owned();
-            replacements.insert(target, source.to_owned());
+            replacements.insert(path.to_owned(), source.to_owned());
         }
-        let paths: Vec<&String> = replacements.keys().filter(|path| !path.is_empty()).collect();
-        let is_inside = |path: &str, other: &str| {
-            path.strip_prefix(other).is_some_and(|rest| rest.starts_with('/'))
-        };
-        if paths.iter().any(|path| paths.iter().any(|other| is_inside(path, other))) {
-            return Err(wrong("one target must not be inside another"));
+        // What is deleted first may be filled again, in the order of paths.
+        let mut filled = replacements.iter().filter(|(_, source)| !source.is_empty());
+        if filled.any(|(path, _)| has_below(&replacements, path)) {
+            return Err(wrong("a target must not be inside another that has a source"));
         }
         Ok(Some(Self(replacements)))
     }
+}
+
+/// Whether there are targets inside this one.
+fn has_below(replacements: &BTreeMap<String, String>, path: &str) -> bool {
+    if path.is_empty() {
+        return replacements.len() > 1;
+    }
+    let below = format!("{path}/");
+    replacements.range(below.clone()..).next().is_some_and(|(next, _)| next.starts_with(&below))
 }
 
 /// The content after the replacements: `start` is the collection as it is, `given` a manifest that
@@ -65,10 +78,15 @@ pub(super) async fn replaced(
 ) -> Result<CollectionContent, ApiError> {
     let mut sources = Sources { current: start.clone(), given: None, others: BTreeMap::new() };
     if let Some(given) = given {
+        let is_used = replacements.values().any(|source| source.split('/').next() == Some(GIVEN));
+        if !is_used && !given.text().is_empty() {
+            let problem = "has no part in replace_files: no source begins with manifest_text/";
+            return Err(ApiError::field("manifest_text", problem));
+        }
         sources.given = Some(Tree::of(given).map_err(|error| wrong("manifest_text", &error))?);
     }
     let mut tree = start;
-    // The whole comes first in order, and then what is put into it.
+    // What is above comes first in order: it is deleted before something is put there.
     for (target, source) in replacements {
         let node =
             if source.is_empty() { None } else { Some(sources.node(api, call, source).await?) };
@@ -124,7 +142,7 @@ impl Sources {
         let no_such = || ApiError::field(FIELD, format!("there is nothing at {shown:?}"));
         let tree = match from {
             "current" => &self.current,
-            "manifest_text" => self.given.as_ref().ok_or_else(no_such)?,
+            GIVEN => self.given.as_ref().ok_or_else(no_such)?,
             other => {
                 let hash = content_hash(other).ok_or_else(|| {
                     let problem = format!(

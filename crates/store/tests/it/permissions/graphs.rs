@@ -248,6 +248,14 @@ async fn listed(fixture: &Fixture, resource: Resource, reader: &Reader) -> BTree
 async fn compare(graph: Graph) {
     let fixture = Fixture::in_memory().await;
     let world = build(&fixture, &graph).await;
+    let administrator = Reader::new(world.users[0].uuid, true);
+    let mut seen_by_all = BTreeSet::new();
+    for resource in Resource::OWNED {
+        seen_by_all.extend(listed(&fixture, *resource, &administrator).await);
+    }
+    for uuid in world.projects.iter().chain(&world.requests) {
+        assert_eq!(seen_by_all.contains(uuid), !world.is_hidden(uuid), "{uuid} {world:#?}");
+    }
     for user in &world.users {
         for include_trash in [false, true] {
             let reader = Reader { include_trash, ..Reader::new(user.uuid, false) };
