@@ -1,12 +1,11 @@
 // Every page of the dashboard, light and dark: nothing that axe-core calls serious, no sideways scrolling, a keyboard is enough.
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
+import { problemsOf } from "./axe.mjs";
 import { openBrowser } from "./wharf.mjs";
-import { openScene, pagesOf } from "./scene.mjs";
+import { askToMove, openScene, pagesOf } from "./scene.mjs";
 
 let scene, browser, storageState;
-const axe = await readFile(new URL("./node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
 
 before(async () => {
   [scene, browser] = await Promise.all([openScene(), openBrowser()]);
@@ -19,30 +18,20 @@ after(async () => {
   await scene?.wharf.stop();
 });
 
-/** The page with axe in a world of its own, which no policy of the page keeps out. */
-async function problemsOf(page) {
-  const session = await page.context().newCDPSession(page);
-  const { frameTree } = await session.send("Page.getFrameTree");
-  const { executionContextId } = await session.send("Page.createIsolatedWorld", { frameId: frameTree.frame.id });
-  const expression = `${axe}; axe.run(document, { resultTypes: ["violations"] }).then(({ violations }) => JSON.stringify(violations
-    .filter(({ impact }) => impact === "serious" || impact === "critical")
-    .map(({ id, nodes }) => id + ": " + nodes.slice(0, 3).map((node) => node.html.slice(0, 120)).join(" | "))))`;
-  const { result, exceptionDetails } = await session.send("Runtime.evaluate", {
-    expression, contextId: executionContextId, awaitPromise: true, returnByValue: true,
-  });
-  if (exceptionDetails) throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
-  return JSON.parse(result.value);
-}
-
 for (const colorScheme of ["light", "dark"]) {
-  test(`no page has a serious problem, ${colorScheme}`, async () => {
+  test(`checks 27, 32 and 36: no page has a serious problem, asks elsewhere, or breaks its own policy, ${colorScheme}`, async () => {
     const found = [];
     const context = await browser.newContext({ storageState, colorScheme });
     const page = await context.newPage();
+    page.on("request", (request) => new URL(request.url()).origin === scene.wharf.url || found.push(`asked ${request.url()}`));
+    page.on("pageerror", (error) => found.push(`${page.url()}: ${error}`));
+    page.on("console", (message) => message.text().includes("Content Security Policy") && found.push(`${page.url()}: ${message.text()}`));
     for (const [name, path] of Object.entries(pagesOf(scene))) {
       await page.goto(scene.wharf.url + path);
       found.push(...(await problemsOf(page)).map((problem) => `${name}: ${problem}`));
     }
+    await askToMove(page, scene);
+    found.push(...(await problemsOf(page)).map((problem) => `host-name-move: ${problem}`));
     await context.clearCookies();
     await page.goto(`${scene.wharf.url}/sign-in`);
     found.push(...(await problemsOf(page)).map((problem) => `sign-in: ${problem}`));
@@ -71,7 +60,33 @@ test("no page scrolls sideways on a phone, and what is to be touched is large en
   assert.deepEqual(found, []);
 });
 
-test("with the keyboard alone Open is near, the dialog holds the focus and gives it back", async () => {
+test("check 28: at 200 % zoom, and with a phone's width, Open and Stop are in sight and nothing scrolls sideways", async () => {
+  // A window of 1280 by 800 and of 780 at twice the size has half the room.
+  for (const [width, height] of [[640, 400], [390, 844], [320, 568]]) {
+    const context = await browser.newContext({ storageState, viewport: { width, height }, deviceScaleFactor: 2 });
+    const page = await context.newPage();
+    for (const [name, path] of Object.entries(pagesOf(scene))) {
+      await page.goto(scene.wharf.url + path);
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+      assert.ok(wide <= width, `${name} is ${wide} px wide at ${width}`);
+    }
+    for (const path of ["/", `/services/${scene.survey.uuid}`]) {
+      await page.goto(scene.wharf.url + path);
+      for (const name of [/^Open JupyterLab/, /^Stop/]) {
+        const box = await page.getByRole("link", { name }).first().boundingBox();
+        assert.ok(box.x >= 0 && box.x + box.width <= width && box.height >= 24, `${path} ${name} at ${width}: ${JSON.stringify(box)}`);
+      }
+    }
+    // Tabs stand in neat rows: as many columns as fit, aligned.
+    await page.goto(`${scene.wharf.url}/services/${scene.survey.uuid}`);
+    const tabs = await page.locator(".tabs a").evaluateAll((all) => all.map((one) => one.getBoundingClientRect()).map(({ x, y, right }) => ({ x, y, right })));
+    assert.ok(tabs.every(({ x, right }) => x >= 0 && right <= width), JSON.stringify(tabs));
+    assert.ok(new Set(tabs.map(({ y }) => y)).size <= 2, JSON.stringify(tabs));
+    await context.close();
+  }
+});
+
+test("check 26: with the keyboard alone Open is near, the dialog holds the focus and gives it back", async () => {
   const context = await browser.newContext({ storageState });
   const page = await context.newPage();
   await page.goto(`${scene.wharf.url}/services/${scene.survey.uuid}`);

@@ -31,7 +31,7 @@ async function open(path, options = {}) {
 const record = (uuid) => wharf.api("GET", `/arvados/v1/container_requests/${uuid}`);
 const previewed = async (page) => JSON.parse(await page.locator("#preview .command code").nth(1).textContent());
 
-test("what is launched is what the preview showed while it was typed", async () => {
+test("check 13: what is launched is what the preview showed while it was typed", async () => {
   const { page, problems } = await open("/launch?template=JupyterLab");
   await page.getByLabel("Name", { exact: true }).fill("from the page");
   await page.getByLabel("Environment").fill("A=b c");
@@ -56,22 +56,75 @@ test("what is launched is what the preview showed while it was typed", async () 
   assert.deepEqual(problems, []);
 });
 
-test("what is wrong stands at its field and what was typed is kept", async () => {
+test("check 12: a bad port, an empty label, too much memory and an unknown image each stand at their field, and what was typed is kept", async () => {
   const { page } = await open("/launch");
+  const port = page.getByRole("group", { name: "Port 1" });
+  const launch = page.getByRole("button", { name: "Launch" });
+  /** The field is marked, its words are tied to it, and its value is still there. */
+  const isWrong = async (field, value, words) => {
+    await page.locator(".wrong").getByText(words).first().waitFor();
+    await page.locator("main").getByText("Not launched yet").waitFor();
+    assert.equal(await field.getAttribute("aria-invalid"), "true");
+    const described = await field.getAttribute("aria-describedby");
+    const texts = await page.evaluate((ids) => ids.split(" ").map((id) => document.getElementById(id)?.textContent ?? "").join(" "), described);
+    assert.match(texts, words);
+    assert.equal(await field.inputValue(), value);
+  };
   await page.getByLabel("Image").fill("nothing-like-this");
   await page.getByLabel("Memory").fill("2GiB");
-  await page.getByRole("group", { name: "Port 1" }).getByLabel("Port").fill("8080");
-  await page.getByRole("button", { name: "Launch" }).click();
-  await page.getByText("The label must not be empty").waitFor();
-  await page.getByRole("group", { name: "Port 1" }).getByLabel("Label").fill("App");
-  await page.getByRole("button", { name: "Launch" }).click();
-  const said = page.locator("#wrong-image");
-  await said.waitFor();
-  assert.equal(await page.getByLabel("Image").inputValue(), "nothing-like-this");
-  assert.equal(await page.getByLabel("Image").getAttribute("aria-invalid"), "true");
+  await port.getByLabel("Port").fill("99999");
+  await port.getByLabel("Label").fill("App");
+  await launch.click();
+  await isWrong(port.getByLabel("Port"), "99999", /must be a number from 1 to 65535/);
+  await port.getByLabel("Port").fill("8080");
+  await port.getByLabel("Label").fill("");
+  await launch.click();
+  await isWrong(port.getByLabel("Label"), "", /must not be empty/);
+  await port.getByLabel("Label").fill("App");
+  await page.getByLabel("Memory").fill("4096TiB");
+  await launch.click();
+  await isWrong(page.getByLabel("Memory"), "4096TiB", /must be at most \d/);
+  await page.getByLabel("Memory").fill("1GiB");
+  await launch.click();
+  await isWrong(page.getByLabel("Image"), "nothing-like-this", /nothing-like-this|image/i);
+  assert.equal(await page.getByLabel("Memory").inputValue(), "1GiB");
 });
 
-test("a log is followed, paused, searched and downloaded, and a burst does not stop the page", async () => {
+test("check 14: a host name that somebody has is refused with whose it is, and a free one works within two seconds", async () => {
+  const grace = await wharf.newUser("ada-of-the-names");
+  const hers = await wharf.submit("hers", ["testkit-app"], { 8080: { access: "private", label: "App" } }, {}, grace);
+  await wharf.nameIt("taken-name", hers, 8080, grace);
+  const { page } = await open(`/services/${scene.viewer.uuid}/access`);
+  await page.getByLabel("New host name").fill("taken-name");
+  await page.getByRole("button", { name: "Add" }).click();
+  // The administrator who asks could have the name moved, and is asked; somebody who may not write the link is told whose it is.
+  await page.getByRole("heading", { name: "Move taken-name?" }).waitFor();
+  const other = await wharf.newUser("bob-of-the-names");
+  const service = await wharf.submit("his", ["testkit-app"], { 8080: { access: "private", label: "App" } }, {}, other);
+  await wharf.waitReady(service, 8080);
+  const { url } = await wharf.api("POST", "/wharf/v1/login_links", {}, other);
+  const his = await (await browser.newContext()).newPage();
+  await his.goto(url);
+  await his.goto(`${wharf.url}/host-names`);
+  const set = async (name) => {
+    await his.getByRole("textbox", { name: "Name" }).fill(name);
+    await his.getByLabel("Leads to").selectOption(`${service.uuid} 8080`);
+    await his.getByRole("button", { name: "Set", exact: true }).click();
+  };
+  await set("taken-name");
+  const wrong = his.getByText(/taken-name.* is taken/);
+  await wrong.waitFor();
+  assert.match(await wrong.innerText(), /belongs to ada-of-the-names Test/);
+  assert.equal(await his.getByRole("textbox", { name: "Name" }).inputValue(), "taken-name");
+  const begun = Date.now();
+  await set("free-name");
+  await his.getByText("free-name.containers.localhost").first().waitFor();
+  await his.goto(`${wharf.url}/open?host=free-name.containers.localhost:${wharf.port}&path=/`);
+  await his.getByText("GET / HTTP/1.1").waitFor();
+  assert.ok(Date.now() - begun < 2_000, `${Date.now() - begun} ms`);
+});
+
+test("checks 19 and 20: a log is followed, paused, searched and downloaded, and a burst of 10,000 lines does not hold up who types", async (t) => {
   const { page, problems } = await open(`/services/${scene.survey.uuid}/logs`);
   await page.getByText("Serving notebooks").waitFor();
   const say = (script) => wharf.shell(scene.survey, 8080, script);
@@ -87,13 +140,25 @@ test("a log is followed, paused, searched and downloaded, and a burst does not s
   await page.getByText("1 found").waitFor();
   assert.equal(await page.getByText("line two").isVisible(), false);
   await page.getByLabel("Find in the log").fill("");
-  await say("i=0; while [ $i -lt 10000 ]; do echo \"burst $i\"; i=$((i+1)); done > /proc/$PPID/fd/1");
-  const begun = Date.now();
-  await page.getByLabel("Find in the log").press("x");
-  await page.getByLabel("Find in the log").press("Backspace");
-  // On a busy machine and with a driver in between; a page that is held up takes many times as long.
-  assert.ok(Date.now() - begun < 5_000, `typing took ${Date.now() - begun} ms`);
+  // From a key's own time to the frame that shows it, as the page sees it: the driver and its pipes are not counted.
+  await page.evaluate(() => {
+    window.delays = [];
+    document.querySelector("[data-log-find]").addEventListener("input", (event) => {
+      const pressed = event.timeStamp;
+      requestAnimationFrame(() => window.delays.push(performance.now() - pressed));
+    });
+  });
+  const burst = say("i=0; while [ $i -lt 10000 ]; do echo \"burst $i\"; i=$((i+1)); done > /proc/$PPID/fd/1");
+  for (let key = 0; key < 30; key += 1) {
+    await page.getByLabel("Find in the log").press(key % 2 ? "Backspace" : "b");
+  }
+  await burst;
   await page.getByText("burst 9999").waitFor({ timeout: 10_000 });
+  const delays = (await page.evaluate(() => window.delays)).sort((a, b) => a - b);
+  t.diagnostic(`keys took ${Math.round(delays[0])} to ${Math.round(delays.at(-1))} ms, half of them less than ${Math.round(delays[15])} ms`);
+  assert.equal(delays.length, 30);
+  // One in ten may meet a machine that is busy with other things.
+  assert.ok(delays[26] < 200, `${delays.map(Math.round)}`);
   assert.ok(await page.locator(".log .line").count() <= 5000);
   const download = page.waitForEvent("download");
   await page.getByRole("link", { name: "Download" }).click();
@@ -108,9 +173,35 @@ test("a log is followed, paused, searched and downloaded, and a burst does not s
   assert.deepEqual(problems, []);
 });
 
-test("a restart keeps the host name, a duplicate keeps the rest", async () => {
+test("check 35: the place in a log, and what is looked for, survive a reload and Back", async () => {
+  const service = await wharf.submit("talks", ["sh", "-c", "i=0; while [ $i -lt 400 ]; do echo \"row $i\"; sleep 0.002; i=$((i+1)); done; exec testkit-app"],
+    { 8080: { access: "private", label: "App" } });
+  await wharf.waitReady(service, 8080);
+  const { page } = await open(`/services/${service.uuid}/logs`);
+  const log = page.locator("#log");
+  await page.getByText("row 399").waitFor();
+  const top = () => log.evaluate((log) => [...log.children].find((line) => line.offsetTop - log.offsetTop >= log.scrollTop - 2).textContent.trim());
+  await log.evaluate((log) => { log.scrollTop = log.scrollHeight / 2; });
+  await page.waitForURL(/[?&]t=\d{4}-/);
+  const before = await top();
+  await page.reload();
+  await page.getByText("row 399").waitFor({ state: "attached" });
+  await waitFor("the same line to be on top", async () => (await top()) === before);
+  await page.locator(".tabs").getByRole("link", { name: "Events" }).click();
+  await page.getByRole("heading", { name: "What happened" }).waitFor();
+  await page.goBack();
+  await waitFor("the same line to be on top again", async () => (await top()) === before);
+  await page.getByLabel("Find in the log").fill("row 39");
+  await page.waitForURL(/[?&]q=row/);
+  await page.reload();
+  assert.equal(await page.getByLabel("Find in the log").inputValue(), "row 39");
+  await page.getByText("11 found").waitFor();
+});
+
+test("checks 10 and 11: a restart keeps host name and limits and shows the new start, a duplicate keeps the rest", async () => {
+  const limits = { preemptible: false, idle_time: 7200, max_run_time: 86400 };
   const service = await wharf.submit("to restart", ["testkit-app"], { 8080: { access: "private", label: "App" } },
-    { environment: { KEPT: "yes" }, scheduling_parameters: { preemptible: false } });
+    { environment: { KEPT: "yes" }, scheduling_parameters: limits });
   await wharf.waitReady(service, 8080);
   await wharf.nameIt("again", service, 8080);
   const { page } = await open(`/services/${service.uuid}/restart`);
@@ -121,6 +212,11 @@ test("a restart keeps the host name, a duplicate keeps the rest", async () => {
   assert.notEqual(uuid, service.uuid);
   assert.equal((await record(service.uuid)).priority, 0);
   const before = await record(uuid);
+  for (const [name, value] of Object.entries(limits)) assert.equal(before.scheduling_parameters[name], value, name);
+  await page.getByText("when nobody has used it for 2 h, or when it has run for 1 day").or(page.getByText("when nobody has used it for 2 h, or when it has run for 24 h")).waitFor();
+  await page.locator(".timeline").getByText(/Port 8080 answered .* later/).waitFor();
+  const requested = page.locator(".timeline time").first();
+  assert.ok(Date.now() - Date.parse(await requested.getAttribute("datetime")) < 60_000, "the time line is of the new start");
   await page.getByRole("link", { name: "Duplicate" }).click();
   await page.getByRole("button", { name: "Launch" }).click();
   await page.getByRole("heading", { name: "to restart", level: 1 }).waitFor();

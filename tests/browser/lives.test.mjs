@@ -26,7 +26,7 @@ const port = (label) => ({ access: "private", label });
 const record = (service) => wharf.api("GET", `/arvados/v1/containers/${service.container}`);
 const idle = (seconds) => ({ scheduling_parameters: { idle_time: seconds } });
 
-test("an app that dies inside is Not answering within ten seconds, comes back, and then Failed with its exit code", async () => {
+test("check 7: an app that dies inside is Not answering within ten seconds, comes back, and then Failed with its exit code", async () => {
   const until = (gate) => `while ! [ -e /tmp/${gate} ]; do sleep 0.05; done`;
   const script = `testkit-app --port 9000 & testkit-app & app=$!; ${until("die")}; kill $app; ${until("back")}; testkit-app & ${until("end")}; exit 7`;
   // The gates are opened through another port, which nobody publishes.
@@ -67,7 +67,7 @@ test("an end that is near has a banner, and Extend puts it off", async () => {
   await wharf.cli("stop", service.uuid);
 });
 
-test("Stop names the service and its open sessions; Escape keeps it and gives the focus back", async () => {
+test("check 9: Stop names the service and its open sessions; Escape keeps it and gives the focus back", async () => {
   const service = await wharf.submit("in use", ["testkit-app"], { 8080: port("App") });
   await wharf.waitReady(service, "8080");
   const page = await signedIn();

@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
-import { gzipSync } from "node:zlib";
 import { Wharf, openBrowser, waitFor } from "./wharf.mjs";
 
 const N = 500;
@@ -47,13 +46,18 @@ async function cpuTime() {
   return (Number(fields[11]) + Number(fields[12])) * 10;
 }
 
-test("the first page of five hundred services is quick and light", async (t) => {
-  const page = await open("/");
+test("check 33: the first page of five hundred services is quick, and light on the wire", async (t) => {
+  const page = await (await browser.newContext({ storageState })).newPage();
+  const session = await page.context().newCDPSession(page);
+  await session.send("Network.enable");
+  const sizes = new Map();
+  session.on("Network.loadingFinished", ({ requestId, encodedDataLength }) => sizes.set(requestId, encodedDataLength));
+  await page.goto(`${wharf.url}/`, { waitUntil: "load" });
   await page.getByText(`1 to 50 of ${N}`).waitFor();
-  const html = await page.content();
-  const files = await page.evaluate(() => Promise.all(performance.getEntriesByType("resource")
-    .filter(({ name }) => name.includes("/assets/")).map(({ name }) => fetch(name).then((answer) => answer.text()))));
-  const compressed = [html, ...files].reduce((sum, text) => sum + gzipSync(text).length, 0);
+  const painted = await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime);
+  const served = await page.evaluate(() => performance.getEntriesByType("navigation")[0].responseEnd);
+  const onWire = [...sizes.values()].reduce((sum, size) => sum + size, 0);
+  const whole = (await page.content()).length;
   await page.context().close();
   const cookie = storageState.cookies.map(({ name, value }) => `${name}=${value}`).join("; ");
   const costs = [];
@@ -64,18 +68,23 @@ test("the first page of five hundred services is quick and light", async (t) => 
     costs.push(await cpuTime() - before);
   }
   const cost = costs.sort((a, b) => a - b)[2];
-  t.diagnostic(`${cost} ms of processor time for a page (median of 5), of this build; ` +
-    `${Math.round(html.length / 1024)} KiB of HTML, ${Math.round(compressed / 1024)} KiB compressed with style and script`);
-  assert.ok(compressed < 120 * 1024, `${compressed} bytes`);
+  // Times are this build's and this machine's, so they are told and not judged.
+  t.diagnostic(`first paint after ${Math.round(painted)} ms, of which ${Math.round(served)} ms until the page was there; ` +
+    `${cost} ms of processor time for a page (median of 5); ${(onWire / 1024).toFixed(1)} KiB on the wire with style and script, ${Math.round(whole / 1024)} KiB of HTML`);
+  assert.ok(sizes.size >= 3, "the page, its style and its script were counted");
+  assert.ok(onWire < 120 * 1024, `${onWire} bytes`);
+  assert.ok(onWire < whole, "it was compressed on its way");
   // Generous: builds for tests are some ten times slower than those for use.
   assert.ok(cost < 3000, `${costs}`);
 });
 
-test("one of five hundred is found by a word, and the address keeps it", async () => {
+test("checks 33 and 35: one of five hundred is found by a word, and the address keeps it", async (t) => {
   const page = await open("/");
   await page.getByLabel("Find services").fill("service 123");
+  const begun = Date.now();
   await page.getByRole("button", { name: "Find" }).click();
   await page.getByRole("heading", { name: "service 123" }).waitFor();
+  t.diagnostic(`found after ${Date.now() - begun} ms, of this build`);
   assert.equal(await page.locator("[data-key] h2").count(), 1);
   await page.reload();
   await page.getByRole("heading", { name: "service 123" }).waitFor();
@@ -83,7 +92,38 @@ test("one of five hundred is found by a word, and the address keeps it", async (
   await page.getByText(`1 to 50 of ${N}`).waitFor();
 });
 
-test("changes come live while the stream is there, and by asking while it is cut, and no row twice", async () => {
+test("check 33: while five hundred change the page stays smooth and shows each once", async (t) => {
+  const page = await open("/?sort=name");
+  await page.getByRole("heading", { name: "service 000" }).waitFor();
+  await page.evaluate(() => {
+    window.tasks = [];
+    new PerformanceObserver((list) => window.tasks.push(...list.getEntries().map(({ duration }) => duration))).observe({ type: "longtask" });
+  });
+  const all = [];
+  for (let offset = 0; offset < N; offset += 100) {
+    const { items } = await wharf.api("GET", `/arvados/v1/container_requests?limit=100&offset=${offset}&order=${encodeURIComponent('["name"]')}`);
+    all.push(...items);
+  }
+  assert.equal(all.length, N);
+  for (let from = 0; from < N; from += 20) {
+    await Promise.all(all.slice(from, from + 20).map(({ uuid, name }) =>
+      wharf.api("PUT", `/arvados/v1/container_requests/${uuid}`, { container_request: { name: name.replace("service", "changed") } })));
+  }
+  await page.getByRole("heading", { name: "changed 000" }).waitFor({ timeout: 20_000 });
+  await page.getByRole("heading", { name: "changed 049" }).waitFor({ timeout: 20_000 });
+  const names = await page.locator("li[data-key] h2").allInnerTexts();
+  assert.deepEqual(names, Array.from({ length: 50 }, (_, index) => `changed ${String(index).padStart(3, "0")}`));
+  const tasks = (await page.evaluate(() => window.tasks)).sort((a, b) => b - a);
+  t.diagnostic(`${tasks.length} tasks of more than 50 ms, the longest ${Math.round(tasks[0] ?? 0)} ms`);
+  // A person notices from 200 ms on; what a busy machine adds to a single one is not the page's.
+  assert.ok((tasks[1] ?? 0) < 200, `${tasks.slice(0, 5).map(Math.round)}`);
+  for (let from = 0; from < N; from += 20) {
+    await Promise.all(all.slice(from, from + 20).map(({ uuid, name }) =>
+      wharf.api("PUT", `/arvados/v1/container_requests/${uuid}`, { container_request: { name } })));
+  }
+});
+
+test("check 31: changes come live while the stream is there, and by asking while it is cut, and no row twice", async () => {
   const page = await open("/?sort=name");
   await page.getByRole("heading", { name: "service 000" }).waitFor();
   const rename = async (name) => {

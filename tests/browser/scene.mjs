@@ -80,8 +80,17 @@ async function makeData(wharf) {
   return uuid;
 }
 
-/** Every page of the dashboard, by a name for its picture. */
-export function pagesOf({ survey, failed, collection }) {
+/** The page that asks whether a host name is to move, which a form leads to. */
+export async function askToMove(page, { wharf, viewer }) {
+  await page.goto(`${wharf.url}/host-names`);
+  await page.getByRole("textbox", { name: "Name" }).fill("harbour");
+  await page.getByLabel("Leads to").selectOption(`${viewer.uuid} 8080`);
+  await page.getByRole("button", { name: "Set", exact: true }).click();
+  await page.getByRole("heading", { name: "Move harbour?" }).waitFor();
+}
+
+/** Every page of the dashboard that has an address, by a name for its picture. */
+export function pagesOf({ survey, viewer, failed, collection }) {
   return {
     services: "/",
     service: `/services/${survey.uuid}`,
@@ -98,6 +107,8 @@ export function pagesOf({ survey, failed, collection }) {
     "launch-wrong": "/launch?image=&cpus=0&ram=2GiB&port=80&label=&access=private&path=&command='x",
     duplicate: `/launch?from=${survey.uuid}`,
     "host-names": "/host-names",
+    "host-name-remove": "/host-names/remove?name=harbour",
+    "stop-many": `/stop?uuid=${survey.uuid}&uuid=${viewer.uuid}`,
     data: "/data",
     collection: `/data/${collection}`,
     account: "/account",

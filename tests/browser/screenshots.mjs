@@ -2,7 +2,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { openBrowser } from "./wharf.mjs";
-import { openScene, pagesOf } from "./scene.mjs";
+import { askToMove, openScene, pagesOf } from "./scene.mjs";
 
 const folder = process.argv[2] ?? "docs/screenshots";
 const widths = (process.env.WIDTHS ?? "320,768,1440").split(",").map(Number);
@@ -33,10 +33,14 @@ if (tooWide.length) throw new Error(tooWide.join("\n"));
 
 async function shoot(context, width, theme) {
   const page = await context.newPage();
-  const pages = Object.entries(pagesOf(scene)).concat([["sign-in", null]]);
-  for (const [name, path] of pages.filter(([name]) => !only || only.includes(name))) {
-    if (path === null) await context.clearCookies();
-    await page.goto(scene.wharf.url + (path ?? "/sign-in"));
+  const signOut = async () => {
+    await context.clearCookies();
+    await page.goto(`${scene.wharf.url}/sign-in`);
+  };
+  const pages = Object.entries(pagesOf(scene)).map(([name, path]) => [name, () => page.goto(scene.wharf.url + path)]);
+  pages.push(["host-name-move", () => askToMove(page, scene)], ["sign-in", signOut]);
+  for (const [name, open] of pages.filter(([name]) => !only || only.includes(name))) {
+    await open();
     await page.evaluate(() => document.fonts.ready);
     const wide = await page.evaluate(() => document.documentElement.scrollWidth);
     if (wide > width) tooWide.push(`${name} is ${wide} px wide at ${width}`);

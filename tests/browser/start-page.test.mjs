@@ -15,7 +15,7 @@ after(async () => {
   await wharf?.stop();
 });
 
-test("it goes on to the app with path, query and fragment kept", async () => {
+test("check 23: it goes on to the app with path, query and fragment kept", async () => {
   const wait = "testkit-app --port 9000 & while ! [ -e /tmp/go ]; do sleep 0.1; done; exec testkit-app";
   const ports = { 8080: PRIVATE, 9000: PRIVATE };
   const service = await wharf.submit("slow", ["sh", "-c", wait], ports);

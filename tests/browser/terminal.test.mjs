@@ -41,7 +41,7 @@ async function type(page, line) {
   await page.keyboard.press("Enter");
 }
 
-test("echo, resize, Ctrl-C, and the end with its exit code", async () => {
+test("check 21: echo, resize, Ctrl-C, and the end with its exit code", async () => {
   const { context, page, complaints } = await open();
   await page.getByRole("button", { name: "Open a terminal" }).click();
   await hears(page, "Connected.");
@@ -69,7 +69,7 @@ test("echo, resize, Ctrl-C, and the end with its exit code", async () => {
   await context.close();
 });
 
-test("a page that is loaded again, and a controller that starts again, find it as it was", async () => {
+test("check 21: a page that is loaded again, and a controller that starts again, find it as it was", async () => {
   const { context, page } = await open();
   await page.getByRole("button", { name: "Open a terminal" }).click();
   await hears(page, "Connected.");

@@ -14,5 +14,6 @@ pub(crate) mod metrics;
 pub(crate) mod openid;
 pub(crate) mod password;
 pub(crate) mod shell;
+pub(crate) mod site;
 pub(crate) mod status;
 pub(crate) mod visitors;

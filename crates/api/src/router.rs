@@ -9,7 +9,6 @@ use axum::routing::{any, delete, get, post};
 use axum::{Router, body::Body};
 use history::latency::TimesCounted;
 use http::{HeaderValue, Method, StatusCode, header};
-use model::ContainerUuid;
 use store::Store;
 use tokio::sync::Semaphore;
 use tower::ServiceBuilder;
@@ -21,9 +20,9 @@ use crate::error::ApiError;
 use crate::figures::FigureSource;
 use crate::images::Images;
 use crate::logs::LogSource;
-use crate::ours::connections::OpenSockets;
 use crate::shells::{OpenShells, Shells};
 use crate::sign_in::Passwords;
+use crate::site::SiteSource;
 use crate::visitors::Visitors;
 use crate::webdav::locks::Locks;
 use crate::{discovery, method_override, ours, request_id, resources, websocket};
@@ -44,10 +43,10 @@ pub struct Sources {
     pub figures: Arc<dyn FigureSource>,
     /// Who uses services.
     pub visitors: Arc<dyn Visitors>,
-    /// What is open to services.
-    pub open_sockets: Arc<dyn OpenSockets>,
     /// Shells in containers.
     pub shells: Arc<dyn Shells>,
+    /// The machine and what is around it.
+    pub site: Arc<dyn SiteSource>,
 }
 
 impl std::fmt::Debug for Sources {
@@ -109,11 +108,6 @@ impl Api {
         &self.0.counted
     }
 
-    /// WebSockets and raw connections that are open to a container.
-    pub(crate) fn n_open_sockets(&self, container: ContainerUuid) -> u32 {
-        self.0.sources.open_sockets.n_open(container)
-    }
-
     /// Whoever reaches shells in containers.
     pub(crate) fn shells(&self) -> &dyn Shells {
         &*self.0.sources.shells
@@ -165,6 +159,11 @@ impl Api {
         &*self.0.sources.figures
     }
 
+    /// The machine and what is around it.
+    pub(crate) fn site(&self) -> &dyn SiteSource {
+        &*self.0.sources.site
+    }
+
     /// Who uses services.
     pub(crate) fn visitors(&self) -> &dyn Visitors {
         &*self.0.sources.visitors
@@ -211,8 +210,10 @@ impl Api {
             )
             .route("/wharf/v1/invitations/{uuid}", delete(ours::invitations::remove))
             .route("/wharf/v1/guest_sessions/{uuid}", delete(ours::invitations::sign_out))
+            .route("/wharf/v1/site", get(ours::site::site))
             .route("/wharf/v1/visitors/{uuid}", get(ours::visitors::of))
             .route("/wharf/v1/opened_ports", get(ours::access::opened))
+            .route("/wharf/v1/writable_requests", get(ours::access::writable))
             .route("/wharf/v1/service_access/{uuid}", get(ours::access::of_user))
             .route("/wharf/v1/login_links", post(ours::login::create))
             .route("/wharf/v1/login_links/redeem", post(ours::login::redeem))

@@ -1,10 +1,11 @@
 //! What the API needs of whoever sees who uses services.
 
+use futures_util::future::BoxFuture;
 use model::ContainerUuid;
-use serde_json::Value;
+use model::visitors::Visitors as Seen;
 
-/// Who uses services, as one process sees it.
+/// Who uses services.
 pub trait Visitors: Send + Sync {
-    /// `{"visits": [...], "refused": [...]}` of a container, the latest first.
-    fn of(&self, container: ContainerUuid) -> Value;
+    /// What all controllers have seen of a container.
+    fn of(&self, container: ContainerUuid) -> BoxFuture<'_, Seen>;
 }

@@ -142,6 +142,17 @@ impl Client {
         Ok(items)
     }
 
+    /// Those of these requests that the token's user may write, and so stop; at most 100 are looked at.
+    pub async fn writable_requests(
+        &self,
+        uuids: &[RequestUuid],
+    ) -> Result<Vec<RequestUuid>, ClientError> {
+        let list: Vec<&str> = uuids.iter().map(RequestUuid::as_str).collect();
+        let path = format!("/wharf/v1/writable_requests?uuids={}", list.join(","));
+        let Items { items } = self.get(&path).await?;
+        Ok(items)
+    }
+
     /// What a user would get at a port; for who manages the request.
     pub async fn may_open(
         &self,

@@ -113,10 +113,11 @@ impl Client {
         uuids: &[&str],
         limit: u32,
     ) -> Result<Vec<LogEntry>, ClientError> {
-        let query = ListQuery::default()
-            .filter("object_uuid", "in", Value::from(uuids.to_vec()))
-            .order("created_at desc")
-            .limit(limit);
+        let query = ListQuery::default().order("created_at desc").limit(limit);
+        let query = match uuids {
+            [] => query,
+            uuids => query.filter("object_uuid", "in", Value::from(uuids.to_vec())),
+        };
         let page: Page<LogEntry> = self.get(&query.path("/arvados/v1/logs")).await?;
         Ok(page.items)
     }

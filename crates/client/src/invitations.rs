@@ -1,4 +1,4 @@
-//! Invitations to a port of a service, and guests.
+//! Invitations to ports of a service, and guests.
 
 use std::fmt;
 
@@ -15,13 +15,16 @@ const INVITATIONS: &str = "/wharf/v1/invitations";
 pub struct NewInvitation {
     /// To which request.
     pub request_uuid: RequestUuid,
-    /// To which of its ports; may be left out where it is plain which one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub port: Option<ContainerPort>,
+    /// To which of its ports; none where it is plain which one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<ContainerPort>,
+    /// To every private port, instead.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub all_ports: bool,
     /// How many seconds it holds; the site's default if left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_in_s: Option<u64>,
-    /// How often it can be used.
+    /// How often it can be used, at each port.
     pub uses: u32,
     /// What it is for.
     pub note: String,
@@ -32,8 +35,8 @@ pub struct NewInvitation {
 pub struct Invitation {
     /// Its identifier.
     pub uuid: InvitationUuid,
-    /// To which port.
-    pub port: u16,
+    /// To which ports.
+    pub ports: Vec<InvitedPort>,
     /// Who made it.
     pub made_by: UserUuid,
     /// What it is for; may be empty.
@@ -42,10 +45,8 @@ pub struct Invitation {
     pub created_at: Timestamp,
     /// When it ends, and the sessions made with it.
     pub expires_at: Timestamp,
-    /// How often it can be used.
+    /// How often it can be used, at each port.
     pub uses_max: u64,
-    /// How often it was.
-    pub n_used: u64,
     /// Who came in by it.
     #[serde(default)]
     pub guests: Vec<GuestSession>,
@@ -62,21 +63,22 @@ pub struct GuestSession {
     pub address: String,
 }
 
-/// The answer to making one: the only one that has the secret.
-#[derive(Clone, Deserialize)]
-pub struct MadeInvitation {
-    /// To be given to who is invited.
-    pub url: String,
-    /// The invitation.
-    #[serde(flatten)]
-    pub invitation: Invitation,
+/// A port that an invitation is for.
+#[derive(Clone, Deserialize, Serialize)]
+pub struct InvitedPort {
+    /// Which.
+    pub port: u16,
+    /// How often somebody came in to it.
+    pub n_used: u64,
+    /// To be given to who is invited; only in the answer to making it, as it has the secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
 }
 
-impl fmt::Debug for MadeInvitation {
+impl fmt::Debug for InvitedPort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MadeInvitation")
-            .field("invitation", &self.invitation)
-            .finish_non_exhaustive()
+        let Self { port, n_used, url: _ } = self;
+        write!(f, "port {port}, used {n_used}")
     }
 }
 
@@ -86,8 +88,8 @@ struct Items {
 }
 
 impl Client {
-    /// Invites to a port.
-    pub async fn invite(&self, new: &NewInvitation) -> Result<MadeInvitation, ClientError> {
+    /// Invites to ports; the answer has an address for each.
+    pub async fn invite(&self, new: &NewInvitation) -> Result<Invitation, ClientError> {
         self.post(INVITATIONS, new).await
     }
 

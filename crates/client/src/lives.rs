@@ -33,8 +33,8 @@ impl ContainerLife {
 /// What is open to a service.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Connections {
-    /// WebSockets and raw connections, by way of the controller that answers.
-    pub sockets: u32,
+    /// WebSockets and raw connections.
+    pub sockets: u64,
 }
 
 impl Client {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use model::site::{Capacity, Site};
 use model::{ContainerUuid, ServiceDomain};
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +25,9 @@ pub struct ServerStatus {
     /// Who waits and why, first in line first.
     #[serde(default)]
     pub queue: Vec<QueueEntry>,
+    /// What there is for containers; nothing of servers that do not say.
+    #[serde(default)]
+    pub capacity: Capacity,
 }
 
 /// One container that waits.
@@ -58,6 +62,11 @@ impl Client {
         let config: ExportedConfig = self.get("/arvados/v1/config").await?;
         let service = config.services.get("ContainerWebServices");
         Ok(service.and_then(|service| ServiceDomain::parse(&service.external_url).ok()))
+    }
+
+    /// Machines, volumes, the proxy and the config, for administrators.
+    pub async fn site(&self) -> Result<Site, ClientError> {
+        self.get("/wharf/v1/site").await
     }
 
     /// Asks the server how it is.

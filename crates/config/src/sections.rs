@@ -135,7 +135,7 @@ settings! {
         /// How long such a signature holds; a workflow may run for days between reading a collection and its files. Blocks that nothing refers to are kept as long.
         "BlobSigningTTL" blob_signing_ttl: Duration = 14 * DAY, HOUR => 365 * DAY;
         /// Time between sweeps of blocks that nothing refers to; one reads every manifest and lists every block.
-        "BlobSweepInterval" blob_sweep_interval: Duration = 6 * HOUR, MINUTE => 30 * DAY;
+        "BlobSweepInterval" blob_sweep_interval: Duration = 6 * HOUR, SECOND => 30 * DAY;
         /// Time that swept blocks lie in the trash before they are deleted; time to notice that something is missing.
         "BlobTrashLifetime" blob_trash_lifetime: Duration = 14 * DAY, Duration::ZERO => 365 * DAY;
         /// Copies that a block gets where its writer does not say, on different volumes; clients are told to ask for as many. One is what a single volume gives.
@@ -212,6 +212,8 @@ settings! {
         "ConnectionWindow" connection_window: ByteSize = ByteSize::mib(8), ByteSize::kib(64) => ByteSize::mib(1024);
         /// Time to reach a container's port; a port on the same machine answers in a millisecond.
         "ConnectTimeout" connect_timeout: Duration = 10 * SECOND, SECOND => 5 * MINUTE;
+        /// Time that an app may take to begin its answer, after which the client gets 504. 0 is no limit: long polls take as long as they take.
+        "FirstByteTimeout" first_byte_timeout: Duration = Duration::ZERO, Duration::ZERO => DAY;
         /// Time an unused keep-alive connection of a client stays open; browsers reuse within a minute.
         "IdleTimeout" idle_timeout: Duration = 75 * SECOND, SECOND => HOUR;
         /// Time an unused connection to an app is kept for the next request; shorter than most servers' own limit of a minute, so that we close first.

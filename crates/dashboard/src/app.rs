@@ -10,7 +10,7 @@ use model::Timestamp;
 
 use crate::config::DashboardConfig;
 use crate::session::Sealer;
-use crate::{assets, guard, pages};
+use crate::{assets, compress, guard, pages};
 
 /// The largest form: a launch with its environment variables.
 const FORM_BYTES_MAX: usize = 64 * 1024;
@@ -84,6 +84,7 @@ pub fn router(config: DashboardConfig, client: client::Client) -> Router {
         .route("/events", get(pages::events::events))
         .route("/assets/{file}", get(assets::serve))
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
+        .layer(middleware::from_fn(compress::compress))
         .layer(middleware::from_fn(guard::guard))
         .with_state(app)
 }

@@ -14,7 +14,7 @@ struct Asset {
     content: &'static str,
 }
 
-const ASSETS: [Asset; 8] = [
+const ASSETS: [Asset; 9] = [
     Asset {
         name: "wharf.css",
         kind: "text/css; charset=utf-8",
@@ -52,13 +52,19 @@ const ASSETS: [Asset; 8] = [
         kind: "text/css; charset=utf-8",
         content: include_str!("assets/terminal.css"),
     },
+    // For the page with a whole log alone.
+    Asset {
+        name: "log.js",
+        kind: "text/javascript; charset=utf-8",
+        content: include_str!("assets/log.js"),
+    },
 ];
 
 /// Digits of the digest in an address.
 const DIGEST_CHARS: usize = 12;
 
 /// `/assets/wharf.css?0123456789ab`, in the order of [`ASSETS`].
-static ADDRESSES: LazyLock<[String; 8]> = LazyLock::new(|| {
+static ADDRESSES: LazyLock<[String; 9]> = LazyLock::new(|| {
     ASSETS.map(|asset| {
         let digest = digest::digest(&digest::SHA256, asset.content.as_bytes());
         let hex: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
@@ -99,6 +105,11 @@ pub(crate) fn xterm_fit() -> &'static str {
 /// The style sheets of the page with the terminal: the library's, and ours.
 pub(crate) fn terminal_styles() -> [&'static str; 2] {
     [&ADDRESSES[6], &ADDRESSES[7]]
+}
+
+/// The script of the page with a whole log.
+pub(crate) fn log_script() -> &'static str {
+    &ADDRESSES[8]
 }
 
 pub(crate) async fn serve(Path(file): Path<String>) -> Response {

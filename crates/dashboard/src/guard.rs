@@ -48,6 +48,9 @@ const HEADERS: [(HeaderName, &str); 9] = [
     (header::CACHE_CONTROL, "no-store"),
 ];
 
+/// What answers depend on besides their address.
+const VARY: &str = "Accept-Encoding, Cookie, Sec-Fetch-Site";
+
 /// The outermost layer of the dashboard's routes.
 pub(crate) async fn guard(request: Request, next: Next) -> Response {
     let mut response = if is_from_another_site(request.method(), request.headers()) {
@@ -60,7 +63,7 @@ pub(crate) async fn guard(request: Request, next: Next) -> Response {
     for (name, value) in HEADERS {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
-    headers.insert(header::VARY, HeaderValue::from_static("Cookie, Sec-Fetch-Site"));
+    headers.insert(header::VARY, HeaderValue::from_static(VARY));
     response
 }
 
@@ -98,6 +101,11 @@ fn has_foreign_origin(headers: &HeaderMap) -> bool {
 /// Whether the browser says that a link on another site was followed.
 pub(crate) fn followed_from_another_site(headers: &HeaderMap) -> bool {
     text(headers, "sec-fetch-site").is_some_and(|site| !matches!(site, "none" | "same-origin"))
+}
+
+/// Whether the browser says that a page of ours asks, or the person by hand.
+pub(crate) fn is_from_own_pages(headers: &HeaderMap) -> bool {
+    matches!(text(headers, "sec-fetch-site"), Some("same-origin" | "none"))
 }
 
 /// Whether the browser only fetches ahead, in case somebody clicks.

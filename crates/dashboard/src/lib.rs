@@ -20,6 +20,7 @@
 mod app;
 mod assets;
 mod attempt;
+mod compress;
 mod config;
 mod guard;
 mod html;

@@ -35,8 +35,11 @@ const FORM_TOKEN_BYTES: usize = 18;
 pub(crate) struct Session {
     /// The credential of every API call made for this person.
     pub(crate) token: ApiToken,
-    /// What each form carries to show that it came from our own page.
+    /// What each form carries to show that it came from our own page: `secret` under a mask of this answer's own, so
+    /// that it is another text each time, and its length in a compressed page says nothing.
     pub(crate) form_token: String,
+    /// What is behind the form token of every page of this session.
+    secret: Vec<u8>,
     /// Seconds since the epoch.
     expires_at: i64,
     /// Whether it began at the provider, where the person is then signed in as well.
@@ -68,8 +71,8 @@ impl Session {
         let mut random = [0_u8; FORM_TOKEN_BYTES];
         SystemRandom::new().fill(&mut random).map_err(|_unspecified| NoRandomness)?;
         let expires_at = expires_at.map_or(now + LIFETIME_SECONDS, |at| at.as_jiff().as_second());
-        let form_token = URL_SAFE_NO_PAD.encode(random);
-        Ok(Self { token, form_token, expires_at, is_by_provider: false })
+        let form_token = masked(&random)?;
+        Ok(Self { token, form_token, secret: random.to_vec(), expires_at, is_by_provider: false })
     }
 
     /// The same, begun at the provider.
@@ -79,8 +82,23 @@ impl Session {
 
     /// Whether a form's token is this session's, in constant time.
     pub(crate) fn accepts_form(&self, form_token: &str) -> bool {
-        self.form_token.as_bytes().ct_eq(form_token.as_bytes()).into()
+        let Ok(bytes) = URL_SAFE_NO_PAD.decode(form_token) else { return false };
+        let (mask, hidden) = bytes.split_at(bytes.len() / 2);
+        xor(mask, hidden).as_slice().ct_eq(self.secret.as_slice()).into()
     }
+}
+
+/// A mask, and the secret under it.
+fn masked(secret: &[u8]) -> Result<String, NoRandomness> {
+    let mut mask = vec![0; secret.len()];
+    SystemRandom::new().fill(&mut mask).map_err(|_unspecified| NoRandomness)?;
+    let hidden = xor(&mask, secret);
+    mask.extend(hidden);
+    Ok(URL_SAFE_NO_PAD.encode(mask))
+}
+
+fn xor(one: &[u8], other: &[u8]) -> Vec<u8> {
+    one.iter().zip(other).map(|(a, b)| a ^ b).collect()
 }
 
 /// Seals and opens sessions; one per instance.
@@ -98,7 +116,7 @@ impl Sealer {
     pub(crate) fn seal(&self, session: &Session) -> Result<String, NoRandomness> {
         let plain = Sealed {
             t: session.token.expose(),
-            f: session.form_token.clone(),
+            f: URL_SAFE_NO_PAD.encode(&session.secret),
             e: session.expires_at,
             p: session.is_by_provider,
         };
@@ -131,8 +149,10 @@ impl Sealer {
             return None;
         }
         let token = ApiToken::parse(&plain.t).ok()?;
-        let Sealed { f: form_token, e: expires_at, p: is_by_provider, .. } = plain;
-        Some(Session { token, form_token, expires_at, is_by_provider })
+        let secret = URL_SAFE_NO_PAD.decode(&plain.f).ok()?;
+        let form_token = masked(&secret).ok()?;
+        let Sealed { e: expires_at, p: is_by_provider, .. } = plain;
+        Some(Session { token, form_token, secret, expires_at, is_by_provider })
     }
 
     /// What was sealed for `purpose` by this instance.
@@ -230,6 +250,21 @@ mod tests {
         assert_eq!(opened.token.expose(), session.token.expose());
         assert!(opened.accepts_form(&session.form_token) && !opened.accepts_form(""));
         assert_ne!(sealed, sealer.seal(&session).unwrap(), "every sealing has its own nonce");
+    }
+
+    #[test]
+    fn the_form_token_is_another_text_in_each_answer_and_all_of_them_count() {
+        let (sealer, session) = (Sealer::new(&[7; 32]), session());
+        let sealed = sealer.seal(&session).unwrap();
+        let (one, other) = (sealer.open(&sealed, NOW).unwrap(), sealer.open(&sealed, NOW).unwrap());
+        assert_ne!(one.form_token, other.form_token);
+        assert!(one.accepts_form(&other.form_token) && session.accepts_form(&one.form_token));
+        let foreign = self::session().form_token;
+        let half = &one.form_token[..one.form_token.len() / 2];
+        let bare = URL_SAFE_NO_PAD.encode(&session.secret);
+        for nonsense in ["!", half, &foreign, &bare, &format!("{}A", one.form_token)] {
+            assert!(!one.accepts_form(nonsense), "{nonsense}");
+        }
     }
 
     #[test]

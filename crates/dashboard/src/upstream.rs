@@ -22,6 +22,8 @@ use crate::view::service::{Service, Viewer};
 
 /// How many running requests the home page looks at.
 pub(crate) const REQUESTS_MAX: usize = 1000;
+/// Requests of others that are asked about, whether they may be stopped.
+const WRITABLE_MAX: usize = 100;
 /// States of containers that are not over.
 const LIVE: [&str; 3] = ["Queued", "Locked", "Running"];
 /// How many that are over.
@@ -201,6 +203,25 @@ impl Upstream {
         Ok(Records { requests: vec![request], containers, links, opened, life })
     }
 
+    /// Asks which of those that run are this person's to change, where that is not plain: what a project or a permission
+    /// gives.
+    pub(crate) async fn note_writable(&self, services: &mut [Service]) {
+        let asked: Vec<RequestUuid> = services
+            .iter()
+            .filter(|it| !it.may_write && it.state.can_stop())
+            .map(|it| it.request.uuid)
+            .take(WRITABLE_MAX)
+            .collect();
+        if asked.is_empty() {
+            return;
+        }
+        // A page without these buttons is better than no page.
+        let writable = self.client.writable_requests(&asked).await.unwrap_or_default();
+        for service in services.iter_mut().filter(|it| writable.contains(&it.request.uuid)) {
+            service.may_write = true;
+        }
+    }
+
     /// A log, to its end or as it comes.
     pub(crate) async fn log(
         &self,
@@ -217,7 +238,7 @@ impl Upstream {
     }
 
     /// WebSockets and raw connections that are open to a service; `None` where that cannot be said.
-    pub(crate) async fn n_sockets(&self, uuid: RequestUuid) -> Option<u32> {
+    pub(crate) async fn n_sockets(&self, uuid: RequestUuid) -> Option<u64> {
         self.client.connections(uuid).await.ok().map(|open| open.sockets)
     }
 

@@ -122,20 +122,23 @@ impl Dispatcher {
     pub async fn run(self, cancel: CancellationToken) {
         let turn = cancel.run_until_cancelled(wait_for_turn(&self.parts.config.data_dir)).await;
         if let Some(turn) = turn {
-            self.reconcile(cancel).await;
+            self.reconcile(&turn, cancel).await;
             drop(turn);
         }
     }
 
-    async fn reconcile(mut self, cancel: CancellationToken) {
+    async fn reconcile(mut self, turn: &Turn, cancel: CancellationToken) {
         let mut changes = self.parts.store.changes();
         let mut deaths = self.parts.backend.changes();
         let mut tunnels = self.parts.registry.events();
         let nudge = Arc::clone(&self.parts.nudge);
         while !cancel.is_cancelled() {
             let pace = Pace::begin();
-            if let Err(error) = self.look().await {
-                tracing::warn!(%error, "cannot look after containers now; trying again");
+            match self.look().await {
+                Ok(()) => turn.beat(),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot look after containers now; trying again");
+                }
             }
             let rest = pace.rest();
             let pause = self.pause();

@@ -46,3 +46,4 @@ pub use dispatcher::Dispatcher;
 pub use images::{ImageResolver, LaunchImage};
 pub use queue::{QueueEntry, QueueReport};
 pub use starts::{Starts, StartsCounted};
+pub use turn::Heartbeat;

@@ -24,10 +24,12 @@ pub mod request_rules;
 pub mod service_access;
 pub mod service_domain;
 pub mod shell;
+pub mod site;
 pub mod state;
 pub mod timestamp;
 pub mod token;
 pub mod uuid;
+pub mod visitors;
 
 pub use collection::{Collection, VersionPolicy};
 pub use field_error::FieldError;

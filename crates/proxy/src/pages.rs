@@ -72,7 +72,7 @@ impl Pages {
                     if asked.exchange.is_get_or_head() =>
                 {
                     let connected = matches!(refusal, Refusal::Starting(..));
-                    start::page(target, info, connected, asked)
+                    start::page(target, info, connected, &self.dashboard_url, asked)
                 }
                 _ => words::page(refusal, &self.dashboard_url, asked),
             };

@@ -14,7 +14,7 @@ use crate::error::StoreError;
 use crate::feed::{Bell, Feed};
 use crate::pools::Pools;
 use crate::reserve::Reserve;
-use crate::writer::Turns;
+use crate::writer::{Counted, Turns};
 use crate::{postgres, sqlite};
 
 /// Where the time comes from; tests bring their own.
@@ -85,6 +85,7 @@ impl Default for StoreOptions {
 pub struct Store {
     pub(crate) pools: Pools,
     pub(crate) turns: Arc<Turns>,
+    pub(crate) counted: Arc<Counted>,
     pub(crate) options: Arc<StoreOptions>,
     pub(crate) announcer: Arc<Announcer>,
     pub(crate) feed: Arc<Feed>,
@@ -163,6 +164,7 @@ impl Store {
         Ok(Self {
             pools,
             turns: Arc::default(),
+            counted: Arc::default(),
             options: Arc::new(options),
             announcer: Arc::new(Announcer::new()),
             feed: Arc::new(feed),

@@ -1,8 +1,10 @@
-//! Invitations: links that let guests in to one port of a request, without an account.
+//! Invitations: links that let guests in to ports of a request, without an account.
 //!
 //! The secret is kept as a hash. Redeeming counts a use and makes a session, in one transaction, so that of any number
-//! of guests at the same time only as many get in as there are uses left. An invitation holds while who made it may
+//! of guests at the same time only as many get in as there are uses left. Each port counts its own. An invitation holds while who made it may
 //! open the service: as its submitter, or as an administrator.
+
+mod ports;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -21,6 +23,8 @@ use crate::random;
 use crate::schema::USERS;
 use crate::sql;
 
+pub use ports::InvitedPort;
+
 /// How long expired invitations stay listed, to find out what became of one.
 const EXPIRED_KEPT: jiff::SignedDuration = jiff::SignedDuration::from_hours(7 * 24);
 
@@ -31,13 +35,15 @@ pub struct NewInvitation {
     pub request: RequestUuid,
     /// To which of its ports.
     pub port: ContainerPort,
+    /// To which others, each once.
+    pub further_ports: Vec<ContainerPort>,
     /// Who makes it.
     pub made_by: UserUuid,
     /// What it is for, in words; may be empty.
     pub note: String,
     /// How long it holds, and the sessions made with it.
     pub lifetime: Duration,
-    /// How often it can be used.
+    /// How often it can be used, at each port.
     pub uses_max: u32,
 }
 
@@ -58,10 +64,12 @@ pub struct Invitation {
     pub created_at: Timestamp,
     /// When it ends, and with it the sessions made with it.
     pub expires_at: Timestamp,
-    /// How often it can be used.
+    /// How often it can be used, at each port.
     pub uses_max: i64,
-    /// How often it was.
+    /// How often it was, at the first port.
     pub n_used: i64,
+    /// The other ports.
+    pub further_ports: Vec<InvitedPort>,
 }
 
 /// Somebody who came in by an invitation.
@@ -151,6 +159,7 @@ impl Store {
                         expires_at: after(now, new.lifetime),
                         uses_max: i64::from(new.uses_max),
                         n_used: 0,
+                        further_ports: invited(&new.further_ports),
                     };
                     query(
                         "INSERT INTO invitations (uuid, request_uuid, port, made_by, secret_hash, note, \
@@ -168,6 +177,7 @@ impl Store {
                     .bind(invitation.uses_max)
                     .execute(tx.conn())
                     .await?;
+                    ports::write(tx.conn(), uuid, &new.further_ports).await?;
                     tx.changed(ChangeKind::Invitation, &uuid, [invitation.made_by]);
                     Ok(invitation)
                 })
@@ -184,11 +194,16 @@ impl Store {
         &self,
         request: RequestUuid,
     ) -> Result<Vec<Invitation>, StoreError> {
+        let mut reader = self.reader().await?;
         let rows = query(invitations!("WHERE request_uuid = $1 ORDER BY created_at, uuid"))
             .bind(request.to_string())
-            .fetch_all(&mut self.reader().await?)
+            .fetch_all(&mut reader)
             .await?;
-        rows.iter().map(invitation).collect()
+        let mut all = Vec::with_capacity(rows.len());
+        for row in &rows {
+            all.push(ports::whole(&mut reader, row).await?);
+        }
+        Ok(all)
     }
 
     /// One invitation.
@@ -196,11 +211,15 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn invitation(&self, uuid: InvitationUuid) -> Result<Option<Invitation>, StoreError> {
+        let mut reader = self.reader().await?;
         let row = query(invitations!("WHERE uuid = $1"))
             .bind(uuid.to_string())
-            .fetch_optional(&mut self.reader().await?)
+            .fetch_optional(&mut reader)
             .await?;
-        row.as_ref().map(invitation).transpose()
+        match row {
+            Some(row) => ports::whole(&mut reader, &row).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Who came in to a request's ports by an invitation, oldest first.
@@ -303,14 +322,12 @@ impl Store {
                     .fetch_optional(tx.conn())
                     .await?;
                 let Some(row) = row else { return Ok(None) };
-                let found = invitation(&row)?;
-                if found.n_used >= found.uses_max || !opens(tx.conn(), &found, &door, now).await? {
+                let found = ports::whole(tx.conn(), &row).await?;
+                let is_left = found.n_used_of(door.port).is_some_and(|n| n < found.uses_max);
+                if !is_left || !opens(tx.conn(), &found, &door, now).await? {
                     return Ok(None);
                 }
-                query("UPDATE invitations SET n_used = n_used + 1 WHERE uuid = $1")
-                    .bind(found.uuid.to_string())
-                    .execute(tx.conn())
-                    .await?;
+                ports::count_use(tx.conn(), &found, door.port).await?;
                 query(
                     "INSERT INTO guest_sessions (uuid, invitation_uuid, created_at, address) \
                      VALUES ($1, $2, $3, $4)",
@@ -350,7 +367,8 @@ async fn opens(
     door: &Door,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    if invitation.port != door.port || invitation.expires_at <= now || door.submitters.is_empty() {
+    let is_for_it = invitation.n_used_of(door.port).is_some();
+    if !is_for_it || invitation.expires_at <= now || door.submitters.is_empty() {
         return Ok(false);
     }
     let behind = query(
@@ -392,20 +410,30 @@ fn unreadable(error: impl std::fmt::Display) -> StoreError {
     StoreError::Corrupt { what: "invitation".to_owned(), source }
 }
 
+/// Without its further ports.
 fn invitation(row: &Row) -> Result<Invitation, StoreError> {
     let text = |name: &str| row.try_get::<String, _>(name);
-    let port = u16::try_from(row.try_get::<i64, _>("port")?).ok().and_then(ContainerPort::new);
     Ok(Invitation {
         uuid: InvitationUuid::parse(&text("uuid")?).map_err(unreadable)?,
         request_uuid: RequestUuid::parse(&text("request_uuid")?).map_err(unreadable)?,
-        port: port.ok_or_else(|| unreadable("the port of an invitation"))?,
+        port: port_of(row)?,
         made_by: UserUuid::parse(&text("made_by")?).map_err(unreadable)?,
         note: text("note")?,
         created_at: text("created_at")?.parse().map_err(unreadable)?,
         expires_at: text("expires_at")?.parse().map_err(unreadable)?,
         uses_max: row.try_get("uses_max")?,
         n_used: row.try_get("n_used")?,
+        further_ports: Vec::new(),
     })
+}
+
+fn port_of(row: &Row) -> Result<ContainerPort, StoreError> {
+    let port = u16::try_from(row.try_get::<i64, _>("port")?).ok().and_then(ContainerPort::new);
+    port.ok_or_else(|| unreadable("the port of an invitation"))
+}
+
+fn invited(ports: &[ContainerPort]) -> Vec<InvitedPort> {
+    ports.iter().map(|port| InvitedPort { port: *port, n_used: 0 }).collect()
 }
 
 fn guest_session(row: &Row) -> Result<GuestSession, StoreError> {

@@ -130,6 +130,21 @@ impl Store {
         )
         .await
     }
+
+    /// Who has a host name: a user or a project.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn hostname_owner(&self, name: &str) -> Result<Option<String>, StoreError> {
+        let row = query(
+            "SELECT owner_uuid FROM links \
+             WHERE name = $1 AND link_class IN ('hostname', 'published_port')",
+        )
+        .bind(name)
+        .fetch_optional(&mut self.reader().await?)
+        .await?;
+        Ok(row.map(|row| row.try_get(0)).transpose()?)
+    }
 }
 
 /// A time after `before`, so that each change can be told from the one before it.

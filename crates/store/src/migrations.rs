@@ -56,6 +56,11 @@ const STEPS: &[Step] = &[
     step(8, "identities", include_str!("../migrations/sqlite/0008_identities.sql")),
     step(9, "access", include_str!("../migrations/sqlite/0009_access.sql")),
     step(10, "lives", include_str!("../migrations/sqlite/0010_lives.sql")),
+    step(
+        11,
+        "ports of invitations",
+        include_str!("../migrations/sqlite/0011_invitation_ports.sql"),
+    ),
 ];
 
 /// How long another process may take to open and migrate the same file.

@@ -12,8 +12,10 @@
 //! depth apart from SQLite.
 
 mod batch;
+mod counted;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::future::BoxFuture;
 use model::{Timestamp, UserUuid};
@@ -29,8 +31,15 @@ use crate::postgres;
 
 pub(crate) use batch::Turns;
 use batch::{Batch, Outcome};
+pub(crate) use counted::Counted;
+pub use counted::WritesCounted;
 
 impl Store {
+    /// How writing went, in this process.
+    pub fn writes_counted(&self) -> WritesCounted {
+        self.counted.get()
+    }
+
     /// Runs `work` in the one write transaction there is, commits it, and tells the listeners.
     ///
     /// In a task of its own: a caller that goes away in the middle (a client hangs up) must not
@@ -94,11 +103,18 @@ impl Store {
     where
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>>,
     {
-        let mut turn = self.turns.next().await?;
+        let begin = Instant::now();
+        let turn = self.turns.next().await;
+        if turn.is_err() {
+            self.counted.gave_up();
+        }
+        let mut turn = turn?;
         let mut batch = match turn.take() {
             Some(batch) => batch,
             None => Batch::begin(WriteConnection::begin(&self.pools).await?),
         };
+        self.counted.waited(begin);
+        let begin = Instant::now();
         // The first has nothing of others to keep apart from.
         let is_first = batch.n_written == 0;
         if !is_first && let Err(error) = batch.conn.send("SAVEPOINT own").await {
@@ -114,6 +130,7 @@ impl Store {
             Ok(answer) => self.note_changes(&mut tx).await.map(|changes| (answer, changes)),
             Err(error) => Err(error),
         };
+        self.counted.worked(begin);
         let mut conn = tx.conn;
         let (answer, changed) = match done {
             Ok(done) => done,
@@ -164,7 +181,10 @@ impl Store {
 
     async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
         let Batch { conn, changes, outcome, .. } = batch;
-        if let Err(error) = conn.commit().await {
+        let begin = Instant::now();
+        let committed = conn.commit().await;
+        self.counted.committed(begin, committed.is_ok());
+        if let Err(error) = committed {
             // It may be committed all the same, where the server went before it said so. Nobody tells us again
             // what we wrote ourselves.
             self.announcer.announce_everything();

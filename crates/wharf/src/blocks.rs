@@ -7,6 +7,7 @@ use api::Blocks;
 use config::Config;
 use keep::{Keep, KeepOptions, Signer, SweepRules, Swept};
 use lifecycle::TaskScope;
+use model::site::Blocks as SweptBlocks;
 use model::{BlockStore, BlockVolume, Timestamp, VolumePlace};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -15,6 +16,8 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 use store::Store;
 
+/// What the last sweep found, below the data directory.
+const SWEPT: &str = "run/sweep.json";
 /// From a start to the first sweep: whoever starts again and again still sweeps.
 const FIRST_SWEEP_MAX: Duration = Duration::from_secs(60);
 /// A block that nobody has written to for so long has lost its writer.
@@ -89,7 +92,8 @@ pub(crate) fn start_sweeps(config: &Config, store: &Store, keep: &Keep, scope: &
         trash: collections.blob_trash_lifetime,
     };
     let (store, keep, period) = (store.clone(), keep.clone(), collections.blob_sweep_interval);
-    let lock = config.data_dir.join("run/sweep.lock");
+    let data_dir = config.data_dir.clone();
+    let lock = data_dir.join("run/sweep.lock");
     scope.spawn_cancellable("sweep of blocks", async move {
         tokio::time::sleep(period.min(FIRST_SWEEP_MAX)).await;
         loop {
@@ -107,6 +111,7 @@ pub(crate) fn start_sweeps(config: &Config, store: &Store, keep: &Keep, scope: &
                 }
                 Ok(Some(swept)) => {
                     tracing::info!(?swept, "blocks swept");
+                    note_sweep(&data_dir, &swept, store.now());
                     if swept.n_missing > 0 {
                         let n = swept.n_missing;
                         tracing::error!(n, "blocks that collections refer to are on no volume");
@@ -129,6 +134,26 @@ impl SweepTurn {
         self.0.set_len(0)?;
         writeln!(self.0, "swept")
     }
+}
+
+/// Keeps what a sweep found where every process finds it: `run/sweep.json`.
+fn note_sweep(data_dir: &Path, swept: &Swept, swept_at: Timestamp) {
+    let found = SweptBlocks {
+        swept_at,
+        n_kept: swept.n_kept,
+        kept_bytes: swept.n_kept_bytes,
+        n_trashed: swept.n_trashed,
+        n_deleted: swept.n_deleted,
+    };
+    let text = serde_json::to_vec(&found).unwrap_or_default();
+    if let Err(error) = crate::secrets::write_private(&data_dir.join(SWEPT), &text) {
+        tracing::warn!(error = ?error, "what the sweep found is not noted");
+    }
+}
+
+/// What the last sweep found, by whichever process. Blocking, and short.
+pub(crate) fn last_sweep(data_dir: &Path) -> Option<SweptBlocks> {
+    serde_json::from_slice(&std::fs::read(data_dir.join(SWEPT)).ok()?).ok()
 }
 
 /// One process sweeps at a time: in a bucket there are no locks by which two could keep out of each

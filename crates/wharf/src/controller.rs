@@ -88,6 +88,7 @@ impl Controller {
 
         let work = TaskScope::new("controller");
         let roles = Roles::build(&config, &data, &keeping, &identity, &work)?;
+        roles.peers.open(&roles.rooms.proxy, &work).await?;
         let limits = settings::edge(&config)?;
         let edge =
             EdgeThread::start(roles.rooms, identity.tls, limits, config.shutdown.drain_grace)?;

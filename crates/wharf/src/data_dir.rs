@@ -48,11 +48,15 @@ pub(crate) struct Setup {
     _lock: File,
 }
 
+/// What every data directory has.
+const PARTS: [&str; 8] =
+    ["", "images", "containers", "run", "run/tunnels", "run/api", "run/replace", "run/peers"];
+
 impl DataDir {
     /// Makes the directory and its parts where they are missing.
     pub(crate) fn prepare(path: &Path) -> Result<Self> {
         let path = std::path::absolute(path).with_context(|| format!("find {}", path.display()))?;
-        for part in ["", "images", "containers", "run", "run/tunnels", "run/api", "run/replace"] {
+        for part in PARTS {
             let dir = path.join(part);
             DirBuilder::new().recursive(true).mode(0o700).create(&dir).with_context(|| {
                 format!("make {}: choose another place with --data", dir.display())
@@ -110,6 +114,11 @@ impl DataDir {
     /// Where each controller says at which address its API is.
     pub(crate) fn apis(&self) -> PathBuf {
         self.path.join("run/api")
+    }
+
+    /// Where controllers ask each other.
+    pub(crate) fn peers(&self) -> PathBuf {
+        self.path.join("run/peers")
     }
 
     /// Where processes can be asked for their place.

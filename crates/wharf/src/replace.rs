@@ -18,7 +18,7 @@
 mod door;
 mod predecessor;
 mod relaunch;
-mod wire;
+pub(crate) mod wire;
 
 pub(crate) use door::{Door, Legacy};
 pub(crate) use predecessor::{Inherited, Predecessor};

@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use tunnel::HandshakeError;
 
 use entrance::Accepted;
-pub(crate) use entrance::{ApiEntry, Entrance};
+pub(crate) use entrance::{ApiEntry, Entrance, bind_unix, remove_dead};
 
 /// A supervisor answers within microseconds; one that does not looks by itself a second later.
 const KNOCK_TIMEOUT: Duration = Duration::from_secs(1);

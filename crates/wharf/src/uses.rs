@@ -7,16 +7,6 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use store::Store;
 
-/// What is open to containers by way of this controller.
-#[derive(Debug)]
-pub(crate) struct OpenOf(pub(crate) Uses);
-
-impl api::OpenSockets for OpenOf {
-    fn n_open(&self, container: ContainerUuid) -> u32 {
-        self.0.n_sockets(container)
-    }
-}
-
 /// Between looks at what is used: what is told first is at most this old.
 const LOOK_PERIOD: Duration = Duration::from_millis(500);
 

@@ -49,8 +49,17 @@ impl Images for Nothing {
 }
 
 impl crate::visitors::Visitors for Nothing {
-    fn of(&self, _container: model::ContainerUuid) -> serde_json::Value {
-        serde_json::Value::Null
+    fn of(&self, _container: ContainerUuid) -> BoxFuture<'_, model::visitors::Visitors> {
+        async { model::visitors::Visitors::default() }.boxed()
+    }
+}
+
+impl crate::SiteSource for Nothing {
+    fn capacity(&self) -> BoxFuture<'_, Result<model::site::Capacity, store::StoreError>> {
+        async { Ok(model::site::Capacity::default()) }.boxed()
+    }
+    fn site(&self) -> BoxFuture<'_, Result<model::site::Site, store::StoreError>> {
+        async { Err(store::StoreError::Busy) }.boxed()
     }
 }
 
@@ -60,12 +69,6 @@ impl crate::Shells for Nothing {
         _container: &'a ContainerUuid,
     ) -> BoxFuture<'a, Result<Box<dyn crate::ShellIo>, String>> {
         async { Err(String::new()) }.boxed()
-    }
-}
-
-impl crate::OpenSockets for Nothing {
-    fn n_open(&self, _container: ContainerUuid) -> u32 {
-        0
     }
 }
 
@@ -153,8 +156,8 @@ async fn api() -> (axum::Router, String) {
         logs: nothing.clone(),
         figures: nothing.clone(),
         visitors: nothing.clone(),
-        open_sockets: nothing.clone(),
-        shells: nothing,
+        shells: nothing.clone(),
+        site: nothing,
     };
     let api = Api::new(store, config(), blocks, sources);
     (api.router(), token.expose())

@@ -5,12 +5,15 @@ use axum::extract::{Path, Query, State};
 use model::{Access, ContainerPort, RequestUuid, UserUuid};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use store::TargetKey;
+use store::{Rights, TargetKey};
 
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::resources::{ByUuid, service_access};
 use crate::router::Api;
+
+/// Requests that are asked about at a time.
+const ASKED_MAX: usize = 100;
 
 /// `GET opened_ports`: `{"items": [{"request_uuid", "every_port", "ports": [8888]}]}`, what others opened to the caller.
 pub(crate) async fn opened(State(api): State<Api>, call: Call) -> Result<Json<Value>, ApiError> {
@@ -22,6 +25,30 @@ pub(crate) async fn opened(State(api): State<Api>, call: Call) -> Result<Json<Va
             json!({ "request_uuid": request, "every_port": opened.every_port, "ports": ports })
         })
         .collect();
+    Ok(Json(json!({ "items": items })))
+}
+
+#[derive(Deserialize)]
+pub(crate) struct AskedRequests {
+    uuids: String,
+}
+
+/// `GET writable_requests?uuids=A,B`: `{"items": ["A"]}`, those of these requests that the caller may write, and so stop. At
+/// most 100 are looked at.
+pub(crate) async fn writable(
+    State(api): State<Api>,
+    Query(asked): Query<AskedRequests>,
+    call: Call,
+) -> Result<Json<Value>, ApiError> {
+    let reader = call.reader()?;
+    let mut items = Vec::new();
+    for text in asked.uuids.split(',').take(ASKED_MAX) {
+        let Ok(uuid) = RequestUuid::parse(text) else { continue };
+        let rights = api.store().rights(&reader, uuid.as_str()).await?;
+        if rights.is_some_and(Rights::can_write) {
+            items.push(uuid);
+        }
+    }
     Ok(Json(json!({ "items": items })))
 }
 

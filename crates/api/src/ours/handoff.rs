@@ -229,7 +229,7 @@ async fn ensure_enters(
     Err(nothing())
 }
 
-fn ports(target: &TargetRecord) -> &PublishedPorts {
+pub(super) fn ports(target: &TargetRecord) -> &PublishedPorts {
     static NONE: std::sync::LazyLock<PublishedPorts> =
         std::sync::LazyLock::new(PublishedPorts::default);
     match (&target.container, &target.request) {

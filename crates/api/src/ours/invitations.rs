@@ -1,15 +1,17 @@
-//! Invitations to a port of a service, and the guests who came in by them; for who manages the request.
+//! Invitations to ports of a service, and the guests who came in by them; for who manages the request.
 
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
-use model::{ContainerPort, FieldError, GuestSessionUuid, InvitationUuid, JsonMap, RequestUuid};
+use model::{
+    Access, ContainerPort, FieldError, GuestSessionUuid, InvitationUuid, JsonMap, RequestUuid,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use store::{Invitation, NewInvitation};
+use store::{Invitation, NewInvitation, TargetRecord};
 
-use super::handoff::{best_base, choose_port};
+use super::handoff::{best_base, choose_port, ports as published};
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::resources::ByUuid;
@@ -18,11 +20,13 @@ use crate::router::Api;
 
 /// Where a service host lets guests in (`proxy/invite`).
 const PATH: &str = ".wharf/invitation";
+/// Most ports that one invitation names.
+const PORTS_MAX: usize = 100;
 /// Longest note, in bytes.
 const NOTE_BYTES_MAX: usize = 500;
 
-/// `POST`: `{"request_uuid", "port"?, "expires_in_s"?, "uses"?, "note"?}`. The answer is the invitation with its `url`, which is
-/// the only place where its secret ever is.
+/// `POST`: `{"request_uuid", "port"? or "ports"? or "all_ports"?, "expires_in_s"?, "uses"?, "note"?}`. The answer is the
+/// invitation with a `url` for each of its `ports`, and that of the first; they are the only place where its secret ever is.
 pub(crate) async fn create(State(api): State<Api>, call: Call) -> Result<Json<Value>, ApiError> {
     call.caller.require_unscoped("invite to a service")?;
     let body = call.body();
@@ -30,28 +34,111 @@ pub(crate) async fn create(State(api): State<Api>, call: Call) -> Result<Json<Va
     let request = RequestUuid::parse(request)
         .map_err(|_not_one| ApiError::field("request_uuid", "must be a container request"))?;
     let (_, target) = sharable(&api, &call, request).await?;
-    let (asked_port, lifetime, uses_max, note) = asked(&api, body)?;
-    let port = choose_port(&target, asked_port)?;
-    let base = best_base(&api, &target, port).await?;
-    let new =
-        NewInvitation { request, port, made_by: call.caller.user.uuid, note, lifetime, uses_max };
+    let Asked { ports, lifetime, uses_max, note } = asked(&api, body)?;
+    let ports = ports.of(&target)?;
+    let mut bases = Vec::with_capacity(ports.len());
+    for port in &ports {
+        bases.push(best_base(&api, &target, *port).await?);
+    }
+    let (port, further) = ports.split_first().ok_or_else(no_private_port)?;
+    let new = NewInvitation {
+        request,
+        port: *port,
+        further_ports: further.to_vec(),
+        made_by: call.caller.user.uuid,
+        note,
+        lifetime,
+        uses_max,
+    };
     let (secret, made) = api.store().create_invitation(new).await?;
     let mut shown = shown(&made);
-    shown["url"] = format!("{base}{PATH}?code={secret}").into();
+    for (at, base) in bases.iter().enumerate() {
+        shown["ports"][at]["url"] = format!("{base}{PATH}?code={secret}").into();
+    }
+    shown["url"] = shown["ports"][0]["url"].clone();
     Ok(Json(shown))
 }
 
-type Asked = (Option<ContainerPort>, Duration, u32, String);
+struct Asked {
+    ports: AskedPorts,
+    lifetime: Duration,
+    uses_max: u32,
+    note: String,
+}
+
+/// Which ports an invitation is to be for.
+enum AskedPorts {
+    /// Plainly one.
+    One(Option<ContainerPort>),
+    /// These, each once.
+    These(Vec<ContainerPort>),
+    /// Every private one.
+    All,
+}
+
+impl AskedPorts {
+    fn of(self, target: &TargetRecord) -> Result<Vec<ContainerPort>, ApiError> {
+        match self {
+            Self::One(port) => Ok(vec![choose_port(target, port)?]),
+            Self::These(ports) => Ok(ports),
+            Self::All => {
+                let published = published(target).iter();
+                let private = published.filter(|(_, entry)| entry.access == Access::Private);
+                Ok(private.map(|(port, _)| port).collect())
+            }
+        }
+    }
+}
+
+fn no_private_port() -> ApiError {
+    ApiError::field("all_ports", "there is no private port: public ones need no invitation")
+}
+
+fn asked_ports(body: &JsonMap, refuse: &mut impl FnMut(&str, String)) -> Option<AskedPorts> {
+    let given = |name: &str| body.get(name).filter(|value| !value.is_null());
+    let mut parse = |name: &str, value: &Value| {
+        let digits = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        ContainerPort::parse(&digits).map_err(|error| refuse(name, error.to_string())).ok()
+    };
+    match (given("port"), given("ports"), given("all_ports")) {
+        (None, None, None | Some(Value::Bool(false))) => Some(AskedPorts::One(None)),
+        (Some(port), None, None | Some(Value::Bool(false))) => {
+            parse("port", port).map(|port| AskedPorts::One(Some(port)))
+        }
+        (None, Some(Value::Array(items)), None | Some(Value::Bool(false)))
+            if (1..=PORTS_MAX).contains(&items.len()) =>
+        {
+            let mut ports = Vec::with_capacity(items.len());
+            for item in items {
+                let port = parse("ports", item)?;
+                if !ports.contains(&port) {
+                    ports.push(port);
+                }
+            }
+            Some(AskedPorts::These(ports))
+        }
+        (None, None, Some(Value::Bool(true))) => Some(AskedPorts::All),
+        (None, Some(_), None | Some(Value::Bool(false))) => {
+            refuse("ports", format!("must be a list of 1 to {PORTS_MAX} ports"));
+            None
+        }
+        (None, None, Some(_)) => {
+            refuse("all_ports", "must be true or false".to_owned());
+            None
+        }
+        _ => {
+            refuse("ports", "send one of port, ports and all_ports".to_owned());
+            None
+        }
+    }
+}
 
 fn asked(api: &Api, body: &JsonMap) -> Result<Asked, ApiError> {
     let limits = &api.config().invitations;
     let mut problems = Vec::new();
     let given = |name: &str| body.get(name).filter(|value| !value.is_null());
     let mut refuse = |name: &str, words: String| problems.push(FieldError::new(name, words));
-    let port = given("port").and_then(|value| {
-        let digits = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        ContainerPort::parse(&digits).map_err(|error| refuse("port", error.to_string())).ok()
-    });
+    let ports = asked_ports(body, &mut refuse);
     let longest = limits.lifetime_max.as_secs();
     let lifetime = match given("expires_in_s") {
         None => limits.lifetime.min(limits.lifetime_max),
@@ -85,13 +172,23 @@ fn asked(api: &Api, body: &JsonMap) -> Result<Asked, ApiError> {
             String::new()
         }
     };
-    if problems.is_empty() { Ok((port, lifetime, uses, note)) } else { Err(problems.into()) }
+    match ports {
+        Some(ports) if problems.is_empty() => Ok(Asked { ports, lifetime, uses_max: uses, note }),
+        _ => Err(problems.into()),
+    }
 }
 
 fn shown(invitation: &Invitation) -> Value {
     let mut shown = serde_json::to_value(invitation).unwrap_or_default();
-    // A number, as in links.
+    // Numbers, as in links.
     shown["port"] = invitation.port.get().into();
+    let first = json!({ "port": invitation.port.get(), "n_used": invitation.n_used });
+    let further = invitation.further_ports.iter();
+    let further = further.map(|it| json!({ "port": it.port.get(), "n_used": it.n_used }));
+    shown["ports"] = std::iter::once(first).chain(further).collect();
+    if let Some(object) = shown.as_object_mut() {
+        let _said_with_the_first = object.remove("further_ports");
+    }
     shown
 }
 

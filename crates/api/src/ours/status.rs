@@ -22,7 +22,7 @@ pub(crate) async fn healthz(State(api): State<Api>) -> Response {
     }
 }
 
-/// Version, counts, and why each waiting container waits (one's own; all for administrators).
+/// Version, counts, what is free for containers, and why each waiting container waits (one's own; all for administrators).
 pub(crate) async fn status(State(api): State<Api>, call: Call) -> Result<Json<Value>, ApiError> {
     let store = api.store();
     let mut queue = Vec::new();
@@ -39,6 +39,7 @@ pub(crate) async fn status(State(api): State<Api>, call: Call) -> Result<Json<Va
         "containers": store.count_containers().await?,
         "requests": store.count_requests().await?,
         "queue": queue,
+        "capacity": api.site().capacity().await?,
     })))
 }
 

@@ -6,7 +6,9 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::get;
 use model::permission::PERMISSION_CLASS;
-use model::{ContainerPort, FieldError, HostLabel, JsonMap, Link, LinkUuid, is_read_only};
+use model::{
+    ContainerPort, FieldError, HostLabel, JsonMap, Link, LinkUuid, UserUuid, is_read_only,
+};
 use serde_json::Value;
 use store::{Reader, Resource, StoreError};
 
@@ -55,8 +57,32 @@ async fn create(State(api): State<Api>, call: Call) -> Result<Response, ApiError
         check_owner(&api, &call, &link.owner_uuid).await?;
     }
     check(&api, &call, &mut link).await?;
-    let link = api.store().create_link(link, by).await?;
+    let link = match api.store().create_link(link, by).await {
+        Err(StoreError::NameTaken(name)) => return Err(taken(&api, &call, &name).await),
+        other => other?,
+    };
     render::record(RESOURCE, &link, select.as_deref(), &call.caller)
+}
+
+/// Says whose a name is to those who may see that user or project.
+async fn taken(api: &Api, call: &Call, name: &str) -> ApiError {
+    let error = ApiError::from(StoreError::NameTaken(name.to_owned()));
+    match whose(api, call, name).await {
+        Ok(Some(whose)) => ApiError::Unprocessable(vec![format!(
+            "name: the host name {name:?} is taken: it belongs to {whose}"
+        )]),
+        _ => error,
+    }
+}
+
+async fn whose(api: &Api, call: &Call, name: &str) -> Result<Option<String>, ApiError> {
+    let Some(owner) = api.store().hostname_owner(name).await? else { return Ok(None) };
+    if api.store().rights(&call.reader()?, &owner).await?.is_none() {
+        return Ok(None);
+    }
+    let Ok(uuid) = UserUuid::parse(&owner) else { return Ok(Some(format!("the project {owner}"))) };
+    let user = api.store().user(uuid).await?;
+    Ok(user.map(|user| format!("{} ({})", user.full_name(), user.username)))
 }
 
 async fn update(

@@ -100,8 +100,8 @@ impl Fixture {
             logs: Arc::new(TwoLogs),
             figures: Arc::new(OneSlot),
             visitors: Arc::new(TwoLogs),
-            open_sockets: Arc::new(TwoLogs),
             shells: Arc::new(TwoLogs),
+            site: Arc::new(TwoLogs),
         };
         let api = Api::new(store.clone(), config, blocks, sources);
         Self { router: api.in_front_of(api.router()), store, admin, ada, bob, dir }
@@ -282,15 +282,18 @@ impl api::Shells for TwoLogs {
     }
 }
 
-impl api::OpenSockets for TwoLogs {
-    fn n_open(&self, _container: ContainerUuid) -> u32 {
-        0
+impl api::SiteSource for TwoLogs {
+    fn capacity(&self) -> BoxFuture<'_, Result<model::site::Capacity, store::StoreError>> {
+        async { Ok(model::site::Capacity::default()) }.boxed()
+    }
+    fn site(&self) -> BoxFuture<'_, Result<model::site::Site, store::StoreError>> {
+        async { Err(store::StoreError::Busy) }.boxed()
     }
 }
 
 impl api::Visitors for TwoLogs {
-    fn of(&self, _container: model::ContainerUuid) -> serde_json::Value {
-        serde_json::json!({ "visits": [], "refused": [] })
+    fn of(&self, _container: ContainerUuid) -> BoxFuture<'_, model::visitors::Visitors> {
+        async { model::visitors::Visitors::default() }.boxed()
     }
 }
 

@@ -68,7 +68,7 @@ pub enum ClientCommand {
         after_help = "Example:\n  wharf unshare lab --with ada@example.com"
     )]
     Unshare(UnshareArgs),
-    /// Invite people without an account to a port of a service, by a link
+    /// Invite people without an account to ports of a service, by links
     #[command(display_order = 19, subcommand)]
     Invite(InviteCommand),
     /// A shell in the container of a service, or another command there
@@ -330,21 +330,26 @@ pub struct UnshareArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum InviteCommand {
-    /// Make a link that lets whoever has it in to one port
-    #[command(after_help = "Example:\n  wharf invite new lab --port 8888 --for 2h --uses 3")]
+    /// Make links that let whoever has them in, one for each port
+    #[command(
+        after_help = "Examples:\n  wharf invite new lab --port 8888 --for 2h --uses 3\n  wharf invite new lab --port 8888 --port 9000\n  wharf invite new lab --all-ports"
+    )]
     New {
         #[arg(help = ID_HELP)]
         id: String,
-        /// Port of the service; may be left out where it is plain which one
-        #[arg(long, value_name = "PORT", value_parser = parse_port)]
-        port: Option<ContainerPort>,
-        /// How long the link, and who came in by it, may stay; the site's default if left out
+        /// Port of the service, as often as there are; may be left out where it is plain which one
+        #[arg(long = "port", value_name = "PORT", value_parser = parse_port)]
+        ports: Vec<ContainerPort>,
+        /// Every private port
+        #[arg(long, conflicts_with = "ports")]
+        all_ports: bool,
+        /// How long the links, and who came in by it, may stay; the site's default if left out
         #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
         lifetime: Option<Duration>,
-        /// How often it can be used
+        /// How often they can be used, each port for itself
         #[arg(long, value_name = "N", default_value_t = 1)]
         uses: u32,
-        /// What it is for
+        /// What they are for
         #[arg(long, value_name = "TEXT", default_value = "")]
         note: String,
     },

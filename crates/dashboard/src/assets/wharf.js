@@ -5,6 +5,7 @@
 
 const SETTLE_MS = 150; // several events in a row make one look
 const POLL_MS = 5000; // while the event stream is down
+const SLOW_MS = 3000; // an answer that takes longer is told of
 const ASK_DEADLINE_MS = 15000;
 
 const byId = (id) => document.getElementById(id);
@@ -77,37 +78,54 @@ function announce(text) {
 }
 
 // ---- Asking
-function say(trouble) {
+let lastAnswer = Date.now();
+let trouble = "";
+
+// What is wrong, how old the page therefore is, and a way to try at once. What is shown stays, in grey.
+function say(words) {
+  trouble = words;
   const banner = byId("connection");
   banner.hidden = !trouble;
-  banner.textContent = trouble || "";
+  document.body.toggleAttribute("data-stale", trouble !== "");
+  const [told] = banner.children;
+  if (told.textContent !== trouble) told.textContent = trouble;
+  sayAge();
 }
 
-let asking = false;
+// Beside what is read aloud, which would be said again with each second.
+function sayAge() {
+  if (!trouble) return;
+  const seconds = Math.round((Date.now() - lastAnswer) / 1000);
+  byId("connection").children[1].textContent = `What you see is ${length(seconds)} old.`;
+}
+
+let asking = null; // the request that is under way
 let askAgain = false;
-let lastAnswer = Date.now();
 
 function ask() {
   if (asking) {
     askAgain = true;
     return;
   }
-  asking = true;
   const request = new XMLHttpRequest();
+  asking = request;
   request.open("GET", location.pathname + location.search);
   request.responseType = "document";
   request.timeout = ASK_DEADLINE_MS;
+  const slow = setTimeout(() => say("Wharf is slow to answer."), SLOW_MS);
   request.onloadend = () => {
-    asking = false;
+    clearTimeout(slow);
+    asking = null;
     const page = request.response;
     if (page && request.status === 200) {
       if (new URL(request.responseURL).pathname !== location.pathname) return location.reload();
       take(page, request.getResponseHeader("date"));
     } else if (request.status === 404) {
       say("This is not there any more.");
+    } else if (request.status) {
+      say(`Wharf cannot show it now (${request.status}); trying again.`);
     } else {
-      const seconds = Math.round((Date.now() - lastAnswer) / 1000);
-      say(`Wharf does not answer. What you see is ${length(seconds)} old; trying again…`);
+      say("Wharf does not answer; trying again.");
     }
     if (askAgain) {
       askAgain = false;
@@ -132,6 +150,12 @@ function take(page, date) {
   const news = [...spoken()].filter(([key, text]) => before.get(key) !== text).map(([, text]) => text);
   if (news.length) announce(news.join(". "));
 }
+
+byId("connection").querySelector("button").addEventListener("click", () => {
+  if (asking) asking.abort();
+  askAgain = false;
+  ask();
+});
 
 let waiting = 0;
 function soon() {
@@ -238,116 +262,6 @@ function preview(form) {
   });
 }
 
-// ---- A log that is followed: lines come as text and become text, many at once in one frame
-const LINES_MAX = 5000;
-const LINES_PER_FRAME = 400; // a burst must not hold up who types
-const LINE = /^(stdout|stderr|crunch-run) \d{4}-\d\d-\d\dT(\d\d:\d\d:\d\d)\S* ?(.*)$/;
-const ESCAPES = /\u001b\[[0-9;?]*[ -/]*[@-~]|[\u0000-\u0008\u000b-\u001f\u007f]/g;
-
-function logLine(text) {
-  const [, stream = "", clock = "", rest = text] = LINE.exec(text) || [];
-  const line = document.createElement("span");
-  line.className = "line";
-  line.dataset.stream = stream;
-  const part = (name, words) => {
-    const span = document.createElement("span");
-    span.className = name;
-    span.textContent = words;
-    line.append(span, " ");
-  };
-  if (clock) part("clock", clock);
-  if (stream === "stderr") part("stream", "err");
-  if (stream === "crunch-run") part("stream", "wharf");
-  line.append(rest.replace(ESCAPES, ""), "\n");
-  return line;
-}
-
-function followLog(log) {
-  const tools = document.querySelector(".log-tools");
-  const find = tools.querySelector("[data-log-find]");
-  const pause = tools.querySelector("[data-log-pause]");
-  const wrap = tools.querySelector("[data-log-wrap]");
-  const count = tools.querySelector("[data-log-count]");
-  let waiting = [];
-  let frame = 0;
-  let paused = false;
-  const fits = (line) => !find.value || line.textContent.toLowerCase().includes(find.value.toLowerCase());
-  const say = () => {
-    const n = log.querySelectorAll(".line:not([hidden])").length;
-    count.textContent = paused ? `paused, ${waiting.length} waiting` : find.value ? `${n} found` : "";
-  };
-  const show = () => {
-    frame = 0;
-    if (paused) return say();
-    const atEnd = log.scrollTop + log.clientHeight >= log.scrollHeight - 8;
-    const some = document.createDocumentFragment();
-    if (waiting.length > LINES_MAX) waiting.splice(0, waiting.length - LINES_MAX);
-    for (const text of waiting.splice(0, LINES_PER_FRAME)) {
-      const line = logLine(text);
-      line.hidden = !fits(line);
-      some.append(line);
-    }
-    log.append(some);
-    while (log.childElementCount > LINES_MAX) log.firstElementChild.remove();
-    if (atEnd) log.scrollTop = log.scrollHeight;
-    if (byId("log-empty")) byId("log-empty").hidden = log.childElementCount > 0;
-    if (find.value) say();
-    if (waiting.length) frame = requestAnimationFrame(show);
-  };
-  const put = (text) => {
-    waiting.push(text);
-    if (waiting.length > 4 * LINES_MAX) waiting.splice(0, LINES_MAX);
-    if (!frame) frame = requestAnimationFrame(show);
-  };
-  const hold = (held) => {
-    paused = held;
-    pause.setAttribute("aria-pressed", String(held));
-    pause.textContent = held ? "Go on" : "Pause";
-    show();
-    say();
-  };
-  for (const tool of tools.querySelectorAll("[data-log-tool]")) tool.hidden = false;
-  for (const plain of tools.querySelectorAll("[data-no-script]")) plain.hidden = true;
-  tools.addEventListener("submit", (event) => event.preventDefault());
-  pause.addEventListener("click", () => hold(!paused));
-  wrap.addEventListener("change", () => log.classList.toggle("unwrapped", !wrap.checked));
-  find.addEventListener("input", () => {
-    for (const line of log.children) line.hidden = !fits(line);
-    say();
-  });
-  log.scrollTop = log.scrollHeight;
-  if (log.dataset.follow) read(log, put);
-  else pause.hidden = true;
-}
-
-// Reads the stream to its end; where it breaks, begins again with what there is then.
-async function read(log, put) {
-  let failures = 0;
-  for (;;) {
-    try {
-      const answer = await fetch(log.dataset.follow, { cache: "no-store", redirect: "error" });
-      if (!answer.ok) throw new Error(String(answer.status));
-      log.replaceChildren();
-      const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-      let rest = "";
-      for (;;) {
-        const { value, done } = await reader.read();
-        if (done) {
-          if (rest) put(rest);
-          return;
-        }
-        failures = 0;
-        const lines = (rest + value).split("\n");
-        rest = lines.pop();
-        lines.forEach(put);
-      }
-    } catch {
-      failures += 1;
-      await new Promise((resolve) => setTimeout(resolve, Math.min(POLL_MS, 250 * 2 ** failures)));
-    }
-  }
-}
-
 // ---- Reading a plot out, with the pointer or the arrow keys: its numbers are those of its table
 let reading = null; // the plot and the slot that is read
 
@@ -428,12 +342,11 @@ document.addEventListener("click", (event) => {
 prepare(document);
 tick();
 setInterval(tick, 5000);
+setInterval(sayAge, 1000);
 const { events, beat } = document.body.dataset;
 if (events) follow(events, Number(beat));
 const log = document.querySelector(".log");
 if (log) log.scrollTop = log.scrollHeight;
-const wholeLog = document.querySelector(".log.tall");
-if (wholeLog) followLog(wholeLog);
 const launch = document.querySelector("[data-preview]");
 if (launch) {
   preview(launch);

@@ -107,7 +107,10 @@ fn header(place: Place, person: Option<Person<'_>>) -> Markup {
                 }
             }
         }
-        p #connection.banner role="status" hidden {}
+        div #connection.banner hidden {
+            span role="status" {} " " span {} " "
+            button.plain.small type="button" { "Try again" }
+        }
     }
 }
 

@@ -33,8 +33,13 @@ pub(crate) fn lasting(from: &Timestamp, now: &Timestamp) -> Markup {
 
 /// The state as shape and word.
 pub(crate) fn chip(state: &State) -> Markup {
+    sign(state, state.word())
+}
+
+/// The same shape with another word, for what is no service.
+pub(crate) fn sign(state: &State, word: &str) -> Markup {
     html! {
-        span.chip data-kind=(state.word().to_ascii_lowercase().replace(' ', "-")) { (icons::state(state)) (state.word()) }
+        span.chip data-kind=(state.word().to_ascii_lowercase().replace(' ', "-")) { (icons::state(state)) (word) }
     }
 }
 

@@ -6,8 +6,9 @@ use axum::Form;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
-use client::{Holder, MayOpen, Visitors};
+use client::{Holder, MayOpen};
 use maud::{Markup, html};
+use model::visitors::Visitors;
 use model::{Access, ContainerPort, Link, LinkUuid, RequestUuid, UserUuid};
 use serde::Deserialize;
 

@@ -1,12 +1,13 @@
-//! Admin: how the site does, who waits and why, users, images.
+//! Admin: how the site does, who waits and why, machines, storage, users, images.
+
+mod machine;
 
 use std::collections::HashMap;
 
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use client::{ImageSummary, ListQuery, QueueEntry, ServerStatus};
-use futures_util::future::try_join4;
+use futures_util::future::{try_join, try_join4};
 use maud::{Markup, html};
 use model::metrics::RecentUsage;
 use model::{ContainerRequest, Timestamp, User};
@@ -19,10 +20,12 @@ use crate::html::parts;
 use crate::upstream::REQUESTS_MAX;
 use crate::view::size;
 
+/// Entries of the log of records that are shown.
+const ENTRIES_MAX: u32 = 12;
 /// Images that are built alike each time say 1970.
 const YEAR_S: i64 = 366 * 24 * 60 * 60;
 
-pub(crate) async fn page(State(_app): State<App>, me: SignedIn) -> Result<Response, NoPage> {
+pub(crate) async fn page(me: SignedIn) -> Result<Response, NoPage> {
     if !me.user.is_admin {
         let words = "Only administrators look after the site. Your services are on the first page.";
         return Err(Problem::new(StatusCode::FORBIDDEN, "For administrators", words).into());
@@ -31,24 +34,31 @@ pub(crate) async fn page(State(_app): State<App>, me: SignedIn) -> Result<Respon
     let live = ListQuery::newest_first()
         .filter("state", "=", "Committed")
         .limit(u32::try_from(REQUESTS_MAX).unwrap_or(u32::MAX));
-    let all = try_join4(
+    let records = try_join4(
         client.status(),
         client.list_users(),
         client.list_images(),
         client.list_requests(&live),
     );
-    let (status, users, images, live) =
-        all.await.map_err(|error| me.no_page(error.into(), "state of the site"))?;
+    let machine = try_join(client.site(), client.list_log_entries(&[], ENTRIES_MAX));
+    let all = try_join(Box::pin(records), Box::pin(machine)).await;
+    let ((status, users, images, live), (site, entries)) =
+        all.map_err(|error| me.no_page(error.into(), "state of the site"))?;
     let usage = me.api.recent_usage().await;
     let now = App::now();
     let body = html! {
         div.title { h1 { "Admin" } p.counts { "Wharf " (status.version) ", cluster " (status.cluster_id) } }
         div #admin data-live {
             (figures(&status, &live.items, usage.values()))
+            (machine::nodes(&site, &now))
             (queue(&status.queue, &live.items))
+            (machine::storage(&site, &now))
+            (machine::proxy(&site.proxy, &now))
+            (machine::entries(&entries, &users, &now))
         }
         (user_table(&users, &live.items))
         (image_table(&images, &now))
+        (machine::config(&site.config))
     };
     Ok(me.page("Admin", Place::Admin, Live::Events, body))
 }

@@ -50,7 +50,7 @@ pub(super) fn life(service: &Service, form_token: &str, now: &Timestamp) -> Mark
         @if life.stops_at.is_some() {
             div.life.notice[is_near] role=[is_near.then_some("status")] {
                 p { (sentence(life, now)) @if is_near { " What it has not saved is lost then." } }
-                form.extend method="post" action=(format!("/services/{}/extend", service.request.uuid)) {
+                @if service.may_write { form.extend method="post" action=(format!("/services/{}/extend", service.request.uuid)) {
                     (parts::form_token(form_token))
                     label { span { "Go on for" } " "
                         select name="for" {
@@ -58,7 +58,7 @@ pub(super) fn life(service: &Service, form_token: &str, now: &Timestamp) -> Mark
                         }
                     }
                     button.plain type="submit" { "Extend" }
-                }
+                } }
             }
         } @else if life.last_used_at.is_some() { p.life { (sentence(life, now)) } }
     }
@@ -88,7 +88,7 @@ pub(super) fn is_told(service: &Service) -> bool {
 /// What the list says of one whose end is near.
 pub(super) fn near(service: &Service) -> Markup {
     html! {
-        @if is_told(service) {
+        @if is_told(service) && service.may_write {
             p.why-line { a href=(format!("/services/{}", service.request.uuid)) { "Stops soon: extend" span.unseen { " " (service.name()) } } }
         }
     }

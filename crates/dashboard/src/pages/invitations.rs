@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use client::{Invitation, NewInvitation};
 use maud::{Markup, html};
-use model::{ContainerPort, GuestSessionUuid, InvitationUuid, RequestUuid};
+use model::{ContainerPort, GuestSessionUuid, InvitationUuid};
 use serde::Deserialize;
 
 use super::access::{Said, gone, holders, private, show};
@@ -28,8 +28,8 @@ const LIFETIME_H: u64 = 24;
 #[derive(Default)]
 pub(super) struct Shown {
     all: Vec<Invitation>,
-    /// The address of the one that was just made: it is never shown again.
-    made: Option<String>,
+    /// The one that was just made: its addresses are never shown again.
+    made: Option<Invitation>,
     /// Why none was made.
     wrong: Option<String>,
 }
@@ -50,6 +50,7 @@ impl Shown {
 #[derive(Deserialize)]
 pub(crate) struct InviteForm {
     form_token: String,
+    /// Empty for every private one.
     port: String,
     hours: u64,
     uses: u32,
@@ -72,10 +73,14 @@ pub(crate) async fn create(
 ) -> Result<Response, NoPage> {
     me.check_form(&form.form_token)?;
     let uuid = request_uuid(&uuid)?;
-    let port = ContainerPort::parse(&form.port).map_err(|_no_port| Problem::not_found("port"))?;
+    let ports = match form.port.as_str() {
+        "" => Vec::new(),
+        port => vec![ContainerPort::parse(port).map_err(|_no_port| Problem::not_found("port"))?],
+    };
     let new = NewInvitation {
         request_uuid: uuid,
-        port: Some(port),
+        all_ports: ports.is_empty(),
+        ports,
         expires_in_s: Some(form.hours.saturating_mul(3600)),
         uses: form.uses,
         note: form.note.trim().to_owned(),
@@ -83,7 +88,7 @@ pub(crate) async fn create(
     let mut said = Said::default();
     let status = match me.api.client.invite(&new).await.map_err(UpstreamError::from) {
         Ok(made) => {
-            said.invitations.made = Some(made.url);
+            said.invitations.made = Some(made);
             StatusCode::OK
         }
         Err(UpstreamError::Refused(words)) => {
@@ -126,24 +131,41 @@ pub(crate) async fn sign_out(
 }
 
 pub(super) fn section(service: &Service, form_token: &str, shown: &Shown) -> Markup {
-    let uuid = service.request.uuid;
     html! {
         section aria-labelledby="invitations-title" {
             h2 #invitations-title { "Invitations" }
-            p.note { "A link that lets whoever has it in to one port, without an account, until it expires or you take it back." }
-            @if let Some(url) = &shown.made {
-                div.notice role="status" {
-                    p { strong { "Send this link to whom you invite. " } "It is not shown again." }
-                    (parts::command(url))
-                }
-            }
+            p.note { "A link for each port that lets whoever has it in, without an account, until it expires or you take it back." }
+            @if let Some(made) = &shown.made { (addresses(service, made)) }
             @if !shown.all.is_empty() {
-                ul.rows { @for invitation in &shown.all { (row(uuid, invitation, form_token)) } }
+                ul.rows { @for invitation in &shown.all { (row(service, invitation, form_token)) } }
             }
             @if let Some(wrong) = &shown.wrong { p.notice role="alert" { (wrong) } }
             @if !service.state.is_over() { (new_form(service, form_token)) }
         }
     }
+}
+
+/// Of a new one, shown once.
+fn addresses(service: &Service, made: &Invitation) -> Markup {
+    let is_one = made.ports.len() == 1;
+    html! {
+        div.notice role="status" {
+            @if is_one { p { strong { "Send this link to whom you invite. " } "It is not shown again." } }
+            @else { p { strong { "Send these links to whom you invite. " } "They are not shown again." } }
+            @for port in &made.ports {
+                @if let Some(url) = &port.url {
+                    @if !is_one { p { (label_of(service, port.port)) } }
+                    (parts::command(url))
+                }
+            }
+        }
+    }
+}
+
+/// `JupyterLab`, or `port 8888` where there is no such port any more.
+fn label_of(service: &Service, number: u16) -> String {
+    let known = service.ports.iter().find(|port| port.number.get() == number);
+    known.map_or_else(|| format!("port {number}"), |port| port.label.clone())
 }
 
 fn new_form(service: &Service, form_token: &str) -> Markup {
@@ -153,6 +175,7 @@ fn new_form(service: &Service, form_token: &str) -> Markup {
             label { span { "Port" }
                 select name="port" {
                     @for port in private(service) { option value=(port.number) { (port.number) " · " (port.label) } }
+                    @if private(service).nth(1).is_some() { option value="" { "Every private port" } }
                 }
             }
             label { span { "For" }
@@ -167,15 +190,16 @@ fn new_form(service: &Service, form_token: &str) -> Markup {
     }
 }
 
-fn row(request: RequestUuid, invitation: &Invitation, form_token: &str) -> Markup {
-    let now = App::now();
+fn row(service: &Service, invitation: &Invitation, form_token: &str) -> Markup {
+    let (request, now) = (service.request.uuid, App::now());
     let is_over = invitation.expires_at <= now;
     let name = if invitation.note.is_empty() { "Invitation" } else { &invitation.note };
     html! {
         li.row {
             span.row-name { (name) }
             p.state { span.since {
-                "port " (invitation.port) ", used " (invitation.n_used) " of " (invitation.uses_max) ", made "
+                @for port in &invitation.ports { (label_of(service, port.port)) " used " (port.n_used) " of " (invitation.uses_max) ", " }
+                "made "
                 (parts::ago(&invitation.created_at, &now))
                 @if is_over { ", expired" } @else { ", until " time datetime=(invitation.expires_at) { (until(invitation)) } }
             } }

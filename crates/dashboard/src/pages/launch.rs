@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
 use model::ContainerRequest;
+use model::site::{Capacity, Share};
 
 use super::problem::NoPage;
 use super::signed_in::SignedIn;
@@ -16,6 +17,7 @@ use crate::config::Template;
 use crate::html::layout::{Live, Place};
 use crate::html::parts;
 use crate::view::draft::{Draft, PORT_ROWS_MAX, PortDraft, Wrong};
+use crate::view::size;
 
 /// Empty rows of ports below those that are filled in.
 const PORT_ROWS_SPARE: usize = 1;
@@ -29,6 +31,8 @@ struct Launch<'l> {
     templates: &'l [Template],
     /// The template that the draft began with.
     chosen: Option<String>,
+    /// What there is for containers.
+    room: Capacity,
 }
 
 pub(crate) async fn page(
@@ -51,12 +55,16 @@ pub(crate) async fn page(
         (false, None, Some(original)) => Draft::of_request(original),
         (false, None, None) => Draft::blank(),
     };
+    let room = room(&me).await;
     let launch = Launch {
         wrong: if is_filled_in {
-            draft.request(original.as_ref()).err().unwrap_or_default()
+            let mut wrong = draft.request(original.as_ref()).err().unwrap_or_default();
+            wrong.extend(draft.too_much(&room));
+            wrong
         } else {
             Vec::new()
         },
+        room,
         images: images(&me).await,
         draft,
         original,
@@ -81,8 +89,11 @@ pub(crate) async fn launch(
     me.check_form(&form_token.unwrap_or_default())?;
     let draft = Draft::of_pairs(pairs());
     let original = original(&me, &draft).await?;
+    let room = room(&me).await;
+    let too_much = draft.too_much(&room);
     let wrong = match draft.request(original.as_ref()) {
-        Err(wrong) => wrong,
+        Err(wrong) => wrong.into_iter().chain(too_much).collect(),
+        Ok(_) if !too_much.is_empty() => too_much,
         Ok(attributes) => match me.api.client.create_request_of(&attributes).await {
             Ok(request) => {
                 if let Some(original) = &original {
@@ -98,7 +109,7 @@ pub(crate) async fn launch(
     };
     let images = images(&me).await;
     let templates = &app.0.config.templates;
-    let launch = Launch { draft, original, wrong, images, templates, chosen: None };
+    let launch = Launch { draft, original, wrong, images, templates, chosen: None, room };
     let body = render(&launch, &me.session.form_token);
     let mut response = me.page("Launch a service", Place::Launch, Live::No, body);
     *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
@@ -146,6 +157,11 @@ async fn original(me: &SignedIn, draft: &Draft) -> Result<Option<ContainerReques
             found.map(Some).map_err(|error| me.no_page(error.into(), "service"))
         }
     }
+}
+
+/// What there is for containers; nothing where that is not said.
+async fn room(me: &SignedIn) -> Capacity {
+    me.api.client.status().await.map(|status| status.capacity).unwrap_or_default()
 }
 
 /// Names to choose from; any other text may be typed, so none is no harm.
@@ -317,14 +333,14 @@ fn port_row(launch: &Launch<'_>, index: usize, row: &PortDraft) -> Markup {
 }
 
 fn resources(launch: &Launch<'_>) -> Markup {
-    let draft = &launch.draft;
+    let Launch { draft, room, .. } = launch;
     html! {
         fieldset.pair {
             legend { "Resources and limits" }
-            (field(launch, "cpus", "CPUs", "", |it| html! {
+            (field(launch, "cpus", "CPUs", &free("", room.vcpus, |n| n.to_string()), |it| html! {
                 input id=(it.id) name="cpus" value=(draft.cpus) inputmode="numeric" required autocomplete="off" aria-describedby=[it.described_by] aria-invalid=[it.invalid];
             }))
-            (field(launch, "ram", "Memory", "More than that ends it.", |it| html! {
+            (field(launch, "ram", "Memory", &free("More than that ends it.", room.ram_bytes, size::words), |it| html! {
                 input id=(it.id) name="ram" value=(draft.ram) required autocomplete="off" aria-describedby=[it.described_by] aria-invalid=[it.invalid];
             }))
             (field(launch, "idle", "Stop when nobody used it for", "Such as 2 h. Requests, what people type, and work of its programs are use; an open page is none.", |it| html! {
@@ -335,6 +351,15 @@ fn resources(launch: &Launch<'_>) -> Markup {
             }))
         }
     }
+}
+
+/// A help that ends with what is not promised to others.
+fn free(help: &str, share: Share, words: impl Fn(u64) -> String) -> String {
+    if share.most == 0 {
+        return help.to_owned();
+    }
+    let text = format!("{help} {} of {} are free now.", words(share.free()), words(share.most));
+    text.trim_start().to_owned()
 }
 
 /// What the form asks for, as the API gets it and as a command.

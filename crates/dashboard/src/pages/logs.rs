@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::problem::NoPage;
 use super::service::{Asked, Tab, framed, lines_of, request_uuid};
 use super::signed_in::SignedIn;
+use crate::assets;
 use crate::html::layout::Live;
 use crate::html::parts;
 use crate::upstream::LOG_PAGE_LINES;
@@ -59,6 +60,7 @@ pub(crate) async fn page(
             (parts::command(&format!("wharf logs -f {uuid}")))
         }
     };
+    let body = html! { (body) script src=(assets::log_script()) defer {} };
     Ok(framed(&me, &service, Tab::Logs, Live::Page, &body))
 }
 

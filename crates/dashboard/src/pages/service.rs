@@ -73,6 +73,7 @@ impl FromRequestParts<App> for Asked {
 pub(crate) async fn load(app: &App, me: &SignedIn, uuid: RequestUuid) -> Result<Service, NoPage> {
     let records = me.api.service(uuid).await.map_err(|error| me.no_page(error, "service"))?;
     let mut services = records.put_together(&app.0.config.service_domain, &me.user);
+    me.api.note_writable(&mut services).await;
     let mut service = services.pop().ok_or_else(|| Problem::not_found("service"))?;
     if service.state.can_stop() {
         service.n_sockets = me.api.n_sockets(uuid).await;
@@ -135,7 +136,7 @@ pub(super) fn framed(
             }
         }
         (body)
-        @if service.state.can_stop() {
+        @if service.may_stop() {
             dialog #stop-dialog aria-labelledby="stop-title" { (super::stop::question(service, &me.session.form_token, Heading::Dialog)) }
         }
     };
@@ -146,10 +147,10 @@ fn actions(service: &Service) -> Markup {
     let uuid = service.request.uuid;
     html! {
         p.actions {
-            @if service.state.can_stop() {
+            @if service.may_stop() {
                 a.button.danger href=(format!("/services/{uuid}/stop")) data-dialog="stop-dialog" { "Stop" }
                 a.button.plain href=(format!("/services/{uuid}/restart")) { "Restart" }
-            } @else if service.state.is_over() {
+            } @else if service.may_write && service.state.is_over() {
                 a.button href=(format!("/services/{uuid}/restart")) { "Run it again" }
             }
             a.button.plain href=(format!("/launch?from={uuid}")) { "Duplicate" }
@@ -264,8 +265,8 @@ pub(super) fn log_lines(log: Option<&[LogLine]>, state: &ServiceState) -> Markup
 pub(super) fn lines_of(lines: &[LogLine]) -> Markup {
     html! {
         @for line in lines {
-            span.line data-stream=(line.stream) {
-                @if !line.clock.is_empty() { span.clock { (line.clock) } " " }
+            span.line data-stream=(line.stream) data-t=(line.time) {
+                @if !line.time.is_empty() { span.clock { (line.clock()) } " " }
                 @if line.stream == "stderr" { span.stream { "err " } }
                 @if line.stream == "crunch-run" { span.stream { "wharf " } }
                 (line.text) "\n"

@@ -12,7 +12,6 @@ use model::{ContainerUuid, Timestamp, UserUuid};
 use super::extend::near;
 use super::problem::NoPage;
 use super::signed_in::SignedIn;
-use super::stop_many::may_stop;
 use crate::app::App;
 use crate::html::layout::{Live, Place};
 use crate::html::parts;
@@ -31,7 +30,6 @@ struct Shown<'s> {
     people: &'s HashMap<UserUuid, String>,
     /// What runs used lately.
     usage: &'s HashMap<ContainerUuid, RecentUsage>,
-    is_admin: bool,
     /// Whether several can be chosen, to be stopped together.
     choosing: bool,
 }
@@ -43,18 +41,13 @@ pub(crate) async fn page(
 ) -> Result<Response, NoPage> {
     let (records, usage) = join(Box::pin(me.api.services()), Box::pin(me.api.recent_usage())).await;
     let records = records.map_err(|error| me.no_page(error, "list of services"))?;
-    let services = records.put_together(&app.0.config.service_domain, &me.user);
+    let mut services = records.put_together(&app.0.config.service_domain, &me.user);
+    me.api.note_writable(&mut services).await;
     let people = match services.iter().all(|service| service.mine) {
         true => HashMap::new(),
         false => me.api.people().await,
     };
-    let how = Shown {
-        now: App::now(),
-        people: &people,
-        usage: &usage,
-        is_admin: me.user.is_admin,
-        choosing: false,
-    };
+    let how = Shown { now: App::now(), people: &people, usage: &usage, choosing: false };
     let body = html! {
         div.title {
             h1 { "Services" }
@@ -79,8 +72,7 @@ fn list(wanted: &Wanted, services: Vec<Service>, how: Shown<'_>) -> Markup {
         shown.into_iter().partition(|service| service.state.is_over());
     let (without, with_ports): (Vec<&Service>, Vec<&Service>) =
         live.into_iter().partition(|service| service.ports.is_empty());
-    let n_stoppable =
-        with_ports.iter().chain(&without).filter(|it| may_stop(it, how.is_admin)).count();
+    let n_stoppable = with_ports.iter().chain(&without).filter(|it| it.may_stop()).count();
     let how = Shown { choosing: n_stoppable > 1, ..how };
     html! {
         @if !counts.is_empty() { (count_links(wanted, &counts)) }
@@ -195,7 +187,7 @@ fn card(service: &Service, how: &Shown<'_>) -> Markup {
                     (owner(service, how))
                     a href=(format!("/services/{uuid}")) { "Details" span.unseen { " of " (service.name()) } }
                     a href=(format!("/services/{uuid}/logs")) { "Logs" span.unseen { " of " (service.name()) } }
-                    @if service.state.can_stop() {
+                    @if service.may_stop() {
                         a.quiet href=(format!("/services/{uuid}/stop")) { "Stop" span.unseen { " " (service.name()) } }
                     }
                 }
@@ -220,7 +212,7 @@ fn dense_row(service: &Service, how: &Shown<'_>) -> Markup {
                 (choose(service, how))
                 (owner(service, how))
                 a href=(format!("/services/{uuid}/logs")) { "Logs" span.unseen { " of " (service.name()) } }
-                @if service.state.can_stop() {
+                @if service.may_stop() {
                     a.quiet href=(format!("/services/{uuid}/stop")) { "Stop" span.unseen { " " (service.name()) } }
                 }
             }
@@ -238,7 +230,7 @@ fn used(service: &Service, how: &Shown<'_>) -> Markup {
 /// A box to choose it with, for whoever may stop it.
 fn choose(service: &Service, how: &Shown<'_>) -> Markup {
     html! {
-        @if how.choosing && may_stop(service, how.is_admin) {
+        @if how.choosing && service.may_stop() {
             label.choose {
                 input type="checkbox" name="uuid" value=(service.request.uuid);
                 span.unseen { "Choose " (service.name()) }

@@ -71,7 +71,7 @@ pub(crate) async fn page(
             return Redirect::to(next).into_response();
         }
         let said = query.over.map(|_| "Your session is over. Sign in again to go on.");
-        return form_page(&app, StatusCode::OK, said, next).await;
+        return form_page(&app, StatusCode::OK, said, "", next).await;
     };
     if method == Method::HEAD || guard::is_prefetch(&headers) {
         return StatusCode::NO_CONTENT.into_response();
@@ -79,7 +79,7 @@ pub(crate) async fn page(
     if guard::followed_from_another_site(&headers) {
         return confirm_page(&code, next);
     }
-    finish(&app, redeem(&app, &code).await, next, tls).await
+    finish(&app, redeem(&app, &code).await, "", next, tls).await
 }
 
 pub(crate) async fn submit(
@@ -100,7 +100,7 @@ pub(crate) async fn submit(
     } else {
         from_token(&app, form.token.trim()).await
     };
-    finish(&app, result, next, tls).await
+    finish(&app, result, &form.username, next, tls).await
 }
 
 /// Ends the session, and leads to where the one at the provider ends, if it began there.
@@ -203,7 +203,7 @@ fn why_not(error: &UpstreamError, refused: &'static str) -> &'static str {
     }
 }
 
-async fn finish(app: &App, result: SignInResult, next: &str, tls: bool) -> Response {
+async fn finish(app: &App, result: SignInResult, name: &str, next: &str, tls: bool) -> Response {
     let cookie = result.and_then(|session| {
         app.0
             .sealer
@@ -212,7 +212,7 @@ async fn finish(app: &App, result: SignInResult, next: &str, tls: bool) -> Respo
     });
     match cookie {
         Ok(cookie) => signed_in_page(cookie, next),
-        Err(words) => form_page(app, StatusCode::FORBIDDEN, Some(words), next).await,
+        Err(words) => form_page(app, StatusCode::FORBIDDEN, Some(words), name, next).await,
     }
 }
 
@@ -292,7 +292,14 @@ async fn methods(app: &App) -> SignInMethods {
     })
 }
 
-async fn form_page(app: &App, status: StatusCode, said: Option<&str>, next: &str) -> Response {
+/// `name` is what was typed last, so that only the password need be typed again.
+async fn form_page(
+    app: &App,
+    status: StatusCode,
+    said: Option<&str>,
+    name: &str,
+    next: &str,
+) -> Response {
     let ways = methods(app).await;
     let body = html! {
         div.narrow {
@@ -301,7 +308,7 @@ async fn form_page(app: &App, status: StatusCode, said: Option<&str>, next: &str
             @if let Some(provider) = &ways.provider {
                 p { a.button href=(to_provider(next)) { "Sign in with " (provider) } }
             }
-            @if ways.passwords { (password_form(next)) }
+            @if ways.passwords { (password_form(name, next)) }
             p { "In a terminal on the machine that runs Wharf, this opens the dashboard signed in:" }
             (parts::command("wharf open"))
             form.stack method="post" action="/sign-in" {
@@ -317,12 +324,12 @@ async fn form_page(app: &App, status: StatusCode, said: Option<&str>, next: &str
     outside("Sign in", status, body)
 }
 
-fn password_form(next: &str) -> Markup {
+fn password_form(name: &str, next: &str) -> Markup {
     html! {
         form.stack method="post" action="/sign-in" {
             input type="hidden" name="next" value=(next);
             label for="username" { "With name and password, where you have one" }
-            input #username name="username" required autocomplete="username" spellcheck="false" placeholder="Name";
+            input #username name="username" value=[(!name.is_empty()).then_some(name)] required autocomplete="username" spellcheck="false" placeholder="Name";
             input name="password" type="password" required autocomplete="current-password"
                 aria-label="Password" placeholder="Password";
             button type="submit" { "Sign in" }

@@ -27,11 +27,6 @@ fn named(pairs: &[u8]) -> Vec<RequestUuid> {
     uuids
 }
 
-/// Whether this person may stop a service, as far as can be told without trying.
-pub(super) fn may_stop(service: &Service, is_admin: bool) -> bool {
-    service.state.can_stop() && (service.mine || is_admin)
-}
-
 pub(crate) async fn ask(
     State(app): State<App>,
     me: SignedIn,
@@ -39,11 +34,10 @@ pub(crate) async fn ask(
 ) -> Result<Response, NoPage> {
     let uuids = named(query.unwrap_or_default().as_bytes());
     let records = me.api.services().await.map_err(|error| me.no_page(error, "list of services"))?;
-    let services = records.put_together(&app.0.config.service_domain, &me.user);
-    let chosen: Vec<&Service> = services
-        .iter()
-        .filter(|it| uuids.contains(&it.request.uuid) && may_stop(it, me.user.is_admin))
-        .collect();
+    let mut services = records.put_together(&app.0.config.service_domain, &me.user);
+    me.api.note_writable(&mut services).await;
+    let chosen: Vec<&Service> =
+        services.iter().filter(|it| uuids.contains(&it.request.uuid) && it.may_stop()).collect();
     if chosen.is_empty() {
         return Ok(Redirect::to("/").into_response());
     }

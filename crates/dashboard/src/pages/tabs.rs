@@ -50,11 +50,17 @@ pub(crate) async fn events(Asked { me, service }: Asked) -> Result<Response, NoP
     Ok(framed(&me, &service, Tab::Events, Live::Events, &body))
 }
 
-fn event(entry: &LogEntry, now: &Timestamp, name_of: &dyn Fn(&str) -> Option<String>) -> Markup {
+/// `Request made`.
+pub(super) fn what_happened(entry: &LogEntry) -> String {
     let what = match entry.object_uuid.as_deref().and_then(|uuid| uuid.get(6..11)) {
         Some("xvhdp") => "Request",
         Some("dz642") => "Container",
-        Some("o0j2j") => "Host name",
+        Some("o0j2j") => "Link",
+        Some("tpzed") => "User",
+        Some("j7d0g") => "Group",
+        Some("4zz18") => "Collection",
+        Some("gj3su") => "Token",
+        Some("7fd4e") => "Workflow",
         _ => "Record",
     };
     let verb = match entry.event_type.as_str() {
@@ -67,11 +73,15 @@ fn event(entry: &LogEntry, now: &Timestamp, name_of: &dyn Fn(&str) -> Option<Str
         "shell_end" => "left by a shell",
         other => other,
     };
+    format!("{what} {verb}")
+}
+
+fn event(entry: &LogEntry, now: &Timestamp, name_of: &dyn Fn(&str) -> Option<String>) -> Markup {
     let by = entry.modified_by_user_uuid.as_deref().and_then(name_of);
     html! {
         li {
             p {
-                strong { (what) " " (verb) }
+                strong { (what_happened(entry)) }
                 @if let Some(by) = by { " by " (by) }
                 @if let Some(how) = entry.properties["how"].as_str().filter(|_| entry.event_type == "shell_end") { ": " (how) }
                 " " span.since { (parts::ago(&entry.created_at, now)) }

@@ -2,16 +2,16 @@
 
 use std::collections::HashMap;
 
-use client::{Visit, Visitors};
 use maud::{Markup, html};
 use model::UserUuid;
+use model::visitors::{Visit, Visitors};
 
 use super::signed_in::SignedIn;
 use crate::app::App;
 use crate::html::parts;
 use crate::view::service::Service;
 
-/// What the controller has seen, with the names of those whom it saw; nothing where it is not for this person to know.
+/// What the controllers have seen, with the names of those whom it saw; nothing where it is not for this person to know.
 pub(super) async fn load(
     me: &SignedIn,
     service: &Service,
@@ -28,7 +28,8 @@ pub(super) fn section(seen: &Visitors, people: &HashMap<UserUuid, String>) -> Ma
         section aria-labelledby="visitors-title" #visitors {
             h2 #visitors-title { "Visitors" }
             p { strong { (n_open) @if n_open == 1 { " open connection" } @else { " open connections" } } " now. " }
-            @if seen.visits.is_empty() { p.note { "Nobody came in yet, as far as this controller has seen since it started." } }
+            @if seen.n_silent > 0 { p.notice { "Another controller of this site does not answer: what goes through it is missing here." } }
+            @if seen.visits.is_empty() { p.note { "Nobody came in yet, as far as Wharf has seen since it started." } }
             @else {
                 div.table-box { table {
                     thead { tr { th scope="col" { "Who" } th scope="col" { "Port" } th scope="col" { "From" } th scope="col" { "Last" } th scope="col" { "Requests" } th scope="col" { "Open" } } }

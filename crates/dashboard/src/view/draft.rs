@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 use client::NewRequest;
 use config::ByteSize;
 use model::life::{IDLE_TIME, MAX_RUN_TIME, duration_words, parse_duration};
+use model::site::Capacity;
 use model::{
     Access, ContainerPort, ContainerRequest, JsonMap, LifeLimits, PublishedPort, PublishedPorts,
     RequestState, RequestUuid,
 };
 use serde_json::{Value, json};
 
-use super::shell;
+use super::{shell, size};
 use crate::config::Template;
 
 /// In the middle of 1 to 1000, as `wharf run` has it.
@@ -302,6 +303,28 @@ impl Draft {
             ("ram".to_owned(), ram.map_or(0, ByteSize::get).into()),
             ("vcpus".to_owned(), vcpus.unwrap_or(0).into()),
         ])
+    }
+
+    /// What is more than all there is for containers together: it would wait for ever.
+    pub(crate) fn too_much(&self, room: &Capacity) -> Vec<Wrong> {
+        let cpus = self.cpus.trim().parse::<u32>().map(u64::from).ok();
+        let ram = self.ram.trim().parse::<ByteSize>().ok().map(ByteSize::get);
+        let asked = [
+            ("cpus", cpus, room.vcpus, room.vcpus.most.to_string()),
+            ("ram", ram, room.ram_bytes, size::words(room.ram_bytes.most)),
+        ];
+        asked
+            .into_iter()
+            .filter(|(_, asked, share, _)| {
+                share.most > 0 && asked.is_some_and(|it| it > share.most)
+            })
+            .map(|(field, _, _, most)| {
+                Wrong::new(
+                    field,
+                    format!("must be at most {most}: that is all there is for services"),
+                )
+            })
+            .collect()
     }
 
     /// `wharf run …`, one flag a line. What the command has no flag for stands behind `#`.

@@ -5,9 +5,16 @@
 pub(crate) struct LogLine {
     /// `stdout`, `stderr` or `crunch-run`; empty where the line does not say.
     pub(crate) stream: String,
-    /// `20:58:45`, UTC; empty where the line does not say.
-    pub(crate) clock: String,
+    /// `2026-11-23T20:58:45.123456789Z`; empty where the line does not say.
+    pub(crate) time: String,
     pub(crate) text: String,
+}
+
+impl LogLine {
+    /// `20:58:45`, UTC.
+    pub(crate) fn clock(&self) -> &str {
+        self.time.get(11..19).unwrap_or_default()
+    }
 }
 
 /// The longest piece of a line that is shown; a page is no place for a megabyte in one line.
@@ -28,14 +35,14 @@ fn parse(line: &str) -> LogLine {
         },
         None => ("", line),
     };
-    let (clock, text) = match rest.split_once(' ') {
-        Some((time, text)) if is_time(time) => (&time[11..19], text),
-        None if is_time(rest) => (&rest[11..19], ""),
+    let (time, text) = match rest.split_once(' ') {
+        Some((time, text)) if is_time(time) => (time, text),
+        None if is_time(rest) => (rest, ""),
         _ => ("", rest),
     };
     LogLine {
         stream: stream.to_owned(),
-        clock: clock.to_owned(),
+        time: time.to_owned(),
         text: plain(text).chars().take(LINE_CHARS_MAX).collect(),
     }
 }
@@ -75,8 +82,8 @@ mod tests {
 
     #[track_caller]
     fn check(line: &str, stream: &str, clock: &str, text: &str) {
-        let expected = LogLine { stream: stream.into(), clock: clock.into(), text: text.into() };
-        assert_eq!(parse(line), expected);
+        let parsed = parse(line);
+        assert_eq!((&*parsed.stream, parsed.clock(), &*parsed.text), (stream, clock, text));
     }
 
     #[test]

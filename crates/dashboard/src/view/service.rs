@@ -23,12 +23,14 @@ pub(crate) struct Service {
     pub(crate) host_names: Vec<Link>,
     /// Whether the person who looks submitted it.
     pub(crate) mine: bool,
+    /// Whether the person who looks may change it, and so stop it.
+    pub(crate) may_write: bool,
     /// To whom ports were opened, as far as the person who looks may see it.
     pub(crate) access: Vec<Link>,
     /// When it was last used and when it ends by itself; only on its own pages.
     pub(crate) life: Option<ContainerLife>,
     /// WebSockets and raw connections that are open to it, where that is known; only on its own pages.
-    pub(crate) n_sockets: Option<u32>,
+    pub(crate) n_sockets: Option<u64>,
 }
 
 /// Who looks, and what that person may open.
@@ -100,8 +102,26 @@ impl Service {
                 }
             })
             .collect();
+        // Others may write it too; the API is asked about those (`Upstream::note_writable`).
+        let may_write = mine || viewer.is_admin;
         let (life, n_sockets) = (None, None);
-        Self { request, container, state, ports, host_names, mine, access, life, n_sockets }
+        Self {
+            request,
+            container,
+            state,
+            ports,
+            host_names,
+            mine,
+            may_write,
+            access,
+            life,
+            n_sockets,
+        }
+    }
+
+    /// Whether there is something to stop, and the person who looks may.
+    pub(crate) fn may_stop(&self) -> bool {
+        self.may_write && self.state.can_stop()
     }
 
     /// The name, or the identifier for those without one.

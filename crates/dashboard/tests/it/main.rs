@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
 
+mod compressed;
 mod escaping;
 mod fake_api;
 mod forms;

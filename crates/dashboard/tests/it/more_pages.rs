@@ -283,3 +283,92 @@ async fn a_reader_gets_a_reason_where_a_port_was_not_opened_to_her() {
     page.has("Open Lab");
     page.has("Private: opened to you");
 }
+
+#[tokio::test]
+async fn the_admin_page_says_how_machines_volumes_and_the_proxy_do_in_words() {
+    let site = one_service();
+    site.api.records().entries = vec![json!({ "uuid": "wharf-57u5n-000000000000001",
+        "event_type": "create", "created_at": TIME, "object_uuid": "wharf-4zz18-000000000000001",
+        "modified_by_user_uuid": USER, "properties": {} })];
+    let cookie = site.sign_in().await;
+    let page = site.get("/admin").cookie(&cookie).send().await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.text);
+    // A dispatcher that looked long ago hangs.
+    for words in [
+        "pier-1",
+        "Dispatcher is late",
+        "</strong> of 32, nearly full",
+        "</strong> of 4 GiB, 3 GiB free",
+        "near",
+        "far (read only)",
+        "Out of reach",
+        "it does not answer",
+        "12 blocks, 1 MiB",
+        "0.4 %",
+        "7 × denied",
+        "Collection made",
+        "by Ada Lovelace",
+        "ClusterID: wharf",
+    ] {
+        page.has(words);
+    }
+    page.lacks("# why");
+    site.api.records().is_ordinary = true;
+    let refused = site.get("/admin").cookie(&cookie).send().await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    refused.lacks("pier-1");
+}
+
+#[tokio::test]
+async fn what_others_started_has_stop_for_who_may_write_it_and_not_for_who_may_read() {
+    let site = Site::new();
+    let ports = json!({ "8888": { "label": "Lab", "access": "private" } });
+    let other = model::UserUuid::parse("wharf-tpzed-000000000000002").unwrap();
+    for (number, name) in [(1, "written"), (2, "written too"), (3, "read")] {
+        let mut theirs = request(number, name, &ports);
+        theirs.modified_by_user_uuid = other;
+        site.api.records().containers.push(container(&theirs, "Running", Some(TIME)));
+        site.api.records().requests.push(theirs);
+    }
+    site.api.records().is_ordinary = true;
+    let uuid = |number: u32| format!("wharf-xvhdp-{number:015}");
+    site.api.records().writable = vec![uuid(1), uuid(2)];
+    let cookie = site.sign_in().await;
+    let page = site.get("/").cookie(&cookie).send().await;
+    for (number, may) in [(1, true), (2, true), (3, false)] {
+        let (link, choice) = (
+            format!("href=\"/services/{}/stop\"", uuid(number)),
+            format!("type=\"checkbox\" name=\"uuid\" value=\"{}\"", uuid(number)),
+        );
+        assert_eq!(
+            (page.text.contains(&link), page.text.contains(&choice)),
+            (may, may),
+            "{number}"
+        );
+    }
+    let all = format!("/stop?uuid={}&uuid={}&uuid={}", uuid(1), uuid(2), uuid(3));
+    site.get(&all).cookie(&cookie).send().await.has("Stop 2 services?");
+    let own = site.get(&format!("/services/{}", uuid(3))).cookie(&cookie).send().await;
+    own.lacks("/stop");
+    own.has("Duplicate");
+}
+
+#[tokio::test]
+async fn an_invitation_to_every_port_has_a_link_for_each() {
+    let site = one_service();
+    let cookie = site.sign_in().await;
+    let path = format!("/services/{REQUEST}/access");
+    let token = site.get(&path).cookie(&cookie).send().await.form_token().to_owned();
+    let fields = [
+        ("form_token", token.as_str()),
+        ("port", ""),
+        ("hours", "24"),
+        ("uses", "2"),
+        ("note", ""),
+    ];
+    let made = site.post(&format!("{path}/invite"), &fields).cookie(&cookie).send().await;
+    made.has("http://8888.localhost/.wharf/invitation?code=wc1_secret");
+    made.has("http://9000.localhost/.wharf/invitation?code=wc1_secret");
+    made.has("Send these links");
+    site.get(&path).cookie(&cookie).send().await.has("port 9000 used 0 of 2");
+}

@@ -13,7 +13,13 @@ use crate::directory::{StartInfo, Target, TargetState};
 const LOG_LINES_MAX: usize = 20;
 
 /// The page. `connected`: whether the container's supervisor is.
-pub(super) fn page(target: &Target, info: &StartInfo, connected: bool, asked: Asked<'_>) -> Markup {
+pub(super) fn page(
+    target: &Target,
+    info: &StartInfo,
+    connected: bool,
+    dashboard_url: &str,
+    asked: Asked<'_>,
+) -> Markup {
     let name = if target.name.is_empty() { target.port_label() } else { target.name.clone() };
     let first = info.log_lines.len().saturating_sub(LOG_LINES_MAX);
     let content = Content {
@@ -28,13 +34,25 @@ pub(super) fn page(target: &Target, info: &StartInfo, connected: bool, asked: As
                 }
             }
             p.soft { "This page goes on by itself. " span #since {} }
-            pre #log aria-label="Last log lines" { (info.log_lines[first..].join("\n")) }
+            p #late hidden { b { "This takes long. " } "What its program says is below and in its log. It may listen on another port, or wait for something that does not come; it can be restarted from its own page." }
+            pre #log tabindex="0" role="region" aria-label="Last log lines" { (info.log_lines[first..].join("\n")) }
         },
-        actions: Vec::new(),
+        actions: actions(target, dashboard_url),
         head: html! { noscript { meta http-equiv="refresh" content="2"; } },
         script: Some(SCRIPT),
     };
     layout::page(&content, asked.exchange.request_id.as_str())
+}
+
+/// Back to the service's own pages.
+fn actions(target: &Target, dashboard_url: &str) -> Vec<(&'static str, String)> {
+    match target.request {
+        Some(request) => {
+            let page = format!("{dashboard_url}services/{request}");
+            vec![("About this service", page.clone()), ("Logs", format!("{page}/logs"))]
+        }
+        None => vec![("All services", dashboard_url.to_owned())],
+    }
 }
 
 /// How many of the four steps are behind.
@@ -85,7 +103,11 @@ fetch('/.wharf/status',{headers:{Accept:'application/json'},cache:'no-store',cre
 .catch(function(){text('detail','The controller does not answer; trying again.')})
 .then(function(){setTimeout(ask,1000)});
 }
-setInterval(function(){text('since','Waiting for '+Math.round((Date.now()-begun)/1000)+' s.')},1000);
+setInterval(function(){
+var s=Math.round((Date.now()-begun)/1000);
+text('since','Waiting for '+s+' s.');
+if(s>=120){document.getElementById('late').hidden=false}
+},1000);
 setTimeout(ask,500);
 })();
 ";

@@ -81,6 +81,9 @@ async fn the_start_page_shows_state_place_and_log_as_text() {
     assert!(page.contains("number 3 in the queue") && page.contains("no memory free"));
     assert!(page.contains("&lt;script&gt;alert(2)") && !page.contains("<img"));
     assert!(page.contains("http-equiv=\"refresh\" content=\"2\""));
+    assert!(
+        page.contains("href=\"http://localhost:8000/services/wharf-xvhdp-0123456789abcde/logs\"")
+    );
 }
 
 #[tokio::test]

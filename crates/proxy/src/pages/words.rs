@@ -116,7 +116,7 @@ fn actions(
         Refusal::Stopped(target) => match target.request {
             Some(request) => {
                 let page = format!("{dashboard_url}services/{request}");
-                vec![("Run again", page.clone()), ("Logs", format!("{page}#logs"))]
+                vec![("Run again", page.clone()), ("Logs", format!("{page}/logs"))]
             }
             None => vec![services()],
         },

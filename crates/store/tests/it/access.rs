@@ -105,9 +105,19 @@ async fn door(fixture: &Fixture, request: &ContainerRequest) -> Door {
 }
 
 async fn invite(fixture: &Fixture, request: &ContainerRequest, uses_max: u32) -> String {
+    invite_to(fixture, request, uses_max, &[80]).await
+}
+
+async fn invite_to(
+    fixture: &Fixture,
+    request: &ContainerRequest,
+    uses_max: u32,
+    ports: &[u16],
+) -> String {
     let new = NewInvitation {
         request: request.uuid,
-        port: port(80),
+        port: port(ports[0]),
+        further_ports: ports[1..].iter().copied().map(port).collect(),
         made_by: fixture.ada.uuid,
         note: "review".to_owned(),
         lifetime: Duration::from_secs(60),
@@ -158,6 +168,27 @@ async fn t48_an_invitation_opens_its_own_door_alone_and_nothing_else_uses_it_up(
     let admitted = redeem(&fixture, &secret, &own).await.unwrap();
     assert!(is_in(&fixture, admitted.session, &own).await);
     assert!(!is_in(&fixture, admitted.session, &door(&fixture, &other).await).await);
+}
+
+#[tokio::test]
+async fn an_invitation_to_several_ports_opens_each_as_often_as_it_says_and_no_other() {
+    let fixture = Fixture::new().await;
+    let request = fixture.submit(&fixture.ada, json!({})).await;
+    let first = door(&fixture, &request).await;
+    let second = Door { port: port(81), ..first.clone() };
+    let third = Door { port: port(83), ..first.clone() };
+    let secret = invite_to(&fixture, &request, 1, &[80, 81, 82]).await;
+    assert_eq!(redeem(&fixture, &secret, &third).await, None);
+    let guest = redeem(&fixture, &secret, &second).await.unwrap();
+    assert_eq!(redeem(&fixture, &secret, &second).await, None, "used up");
+    assert!(is_in(&fixture, guest.session, &second).await);
+    let other = redeem(&fixture, &secret, &first).await.unwrap();
+    let listed = fixture.store.invitations_of(request.uuid).await.unwrap();
+    let n_used = |number| listed[0].n_used_of(port(number));
+    assert_eq!([80, 81, 82, 83].map(n_used), [Some(1), Some(1), Some(0), None]);
+    assert!(fixture.store.delete_invitation(guest.invitation).await.unwrap());
+    assert!(!is_in(&fixture, guest.session, &second).await);
+    assert!(!is_in(&fixture, other.session, &first).await);
 }
 
 #[tokio::test]

@@ -108,6 +108,40 @@ fn t37_a_token_revoked_at_one_controller_closes_streams_at_the_other_within_a_se
 }
 
 #[test]
+fn who_comes_in_by_any_controller_is_told_by_each_and_is_gone_with_it() {
+    let mut wharf = site(true);
+    let second = wharf.start_another_controller();
+    let service = wharf.app();
+    let there = service.at(second.port());
+    wait_for("the other controller to serve", testkit::BOUND, || there.get("/").status() == 200);
+    let _sockets = (service.websocket("/ws"), there.websocket("/ws"), there.websocket("/ws"));
+    let _stranger = there.bare("GET", "/").send().expect(403);
+    let connections = format!("/wharf/v1/container_requests/{}/connections", service.request);
+    let visitors = format!("/wharf/v1/visitors/{}", service.request);
+    let ask =
+        |wharf: &Wharf, port, path: &str| wharf.api_at(port, "GET", path, None).expect(200).json();
+    for port in [wharf.port(), second.port()] {
+        wait_for("all sockets to be told", WITHIN, || {
+            ask(&wharf, port, &connections) == json!({"sockets": 3})
+        });
+        let seen = ask(&wharf, port, &visitors);
+        assert_eq!(seen["n_silent"], json!(0), "{seen}");
+        assert_eq!(seen["visits"].as_array().map(Vec::len), Some(1), "one person: {seen}");
+        assert_eq!(seen["visits"][0]["n_open"], json!(3), "{seen}");
+        assert_eq!(seen["refused"][0]["why"], json!("not signed in"), "{seen}");
+    }
+    wharf.kill_controller();
+    wait_for("what went through the killed one to be gone", testkit::BOUND, || {
+        ask(&wharf, second.port(), &connections) == json!({"sockets": 2})
+    });
+    assert_eq!(ask(&wharf, second.port(), &visitors)["n_silent"], json!(0));
+    let _time = wharf.restart_controller();
+    let entries = std::fs::read_dir(wharf.data().join("run/peers")).expect("a folder").count();
+    assert_eq!(entries, 2, "the killed one's entry is gone");
+    wharf.finish_with(second);
+}
+
+#[test]
 fn t07_a_single_use_code_works_once_in_all_controllers() {
     let wharf = site(true);
     let second = wharf.start_another_controller();

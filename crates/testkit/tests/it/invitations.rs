@@ -172,6 +172,59 @@ fn t48_an_invitation_opens_one_port_of_one_service_to_those_who_press_the_button
 }
 
 #[test]
+fn an_invitation_to_several_ports_has_a_link_for_each_and_ends_all_of_them_at_once() {
+    let world = World::start();
+    let made = world.ask(&world.ada, &json!({"port": null, "all_ports": true})).expect(200).json();
+    let ports = made["ports"].as_array().expect("it has ports");
+    let cookies: Vec<String> = ports
+        .iter()
+        .zip([8080, 8081])
+        .map(|(port, number)| {
+            assert_eq!((&port["port"], &port["n_used"]), (&json!(number), &json!(0)));
+            let host = world.service.host_of(number);
+            let url = port["url"].as_str().expect("a link");
+            let path = url.strip_prefix(&format!("http://{host}")).expect("at its own host");
+            let entered = world.post(&host, path).send().expect(200);
+            let cookie = entered.header("Set-Cookie").expect("a session");
+            // Used up at this port, and at this one alone.
+            let _again = world.post(&host, path).send().expect(403);
+            cookie.split(';').next().unwrap_or_default().to_owned()
+        })
+        .collect();
+    assert_eq!(world.as_guest(&cookies[0]), 200);
+    assert_eq!(world.as_guest(&cookies[1]), 403, "a session is of one host");
+    let other = world.service.host_of(8081);
+    let at_other = |cookie: &str| {
+        world.wharf.request(&other, "GET", "/").header("Cookie", cookie).send().status()
+    };
+    // Nothing listens there: whoever may come in is told so.
+    assert!(matches!(at_other(&cookies[1]), 200 | 503), "{}", at_other(&cookies[1]));
+    let list = format!("{INVITATIONS}?request_uuid={}", world.service.request);
+    let listed = world.wharf.api_as(&world.ada, "GET", &list, None).expect(200).json();
+    let expected = json!([{"port": 8080, "n_used": 1}, {"port": 8081, "n_used": 1}]);
+    assert_eq!(listed["items"][0]["ports"], expected);
+    let uuid = made["uuid"].as_str().expect("an invitation has a uuid");
+    let path = format!("{INVITATIONS}/{uuid}");
+    world.ends_socket(&cookies[0], || {
+        drop(world.wharf.api_as(&world.ada, "DELETE", &path, None).expect(200));
+    });
+    assert_eq!(at_other(&cookies[1]), 403);
+
+    let id = world.service.request.as_str();
+    let words = ["invite", "new", id, "--port", "8081", "--port", "8080", "--uses", "2"];
+    let links = world.wharf.cli(&words).expect(0);
+    let hosts: Vec<String> = links
+        .stdout
+        .lines()
+        .map(|line| line.trim_start_matches("http://").split('/').next().unwrap_or("").to_owned())
+        .collect();
+    assert_eq!(hosts, [world.service.host_of(8081), world.service.host_of(8080)]);
+    let all = world.wharf.cli(&["invite", "new", id, "--all-ports"]).expect(0);
+    assert_eq!(all.stdout.lines().count(), 2, "{}", all.stdout);
+    world.wharf.finish();
+}
+
+#[test]
 fn of_those_who_redeem_the_last_use_at_once_one_wins() {
     let world = World::start();
     let invitation = world.invite(&json!({}));
@@ -235,6 +288,8 @@ fn what_is_wrong_with_an_invitation_is_said_at_its_field() {
     for (field, value) in [
         ("request_uuid", json!("x")),
         ("port", json!(0)),
+        ("ports", json!([8080])),
+        ("all_ports", json!(true)),
         ("expires_in_s", json!(0)),
         ("expires_in_s", json!(1_000_000_000)),
         ("uses", json!(0)),

@@ -142,7 +142,9 @@ fn prometheus_reads_what_wharf_says_of_itself() {
     let token = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(token.path(), "scrape-me\n").expect("written");
     let shown = token.path().display();
-    let config = format!("Metrics: {{Listen: \"127.0.0.1:{port}\", TokenFile: {shown}}}\n");
+    let config = format!(
+        "Metrics: {{Listen: \"127.0.0.1:{port}\", TokenFile: {shown}}}\nCollections: {{BlobSweepInterval: 1s}}\n"
+    );
     let wharf = Wharf::start_configured(&config);
     let service = wharf.app();
     let _answered = service.ask("POST", "/upload").body(vec![7; 5_000]).send().expect(200);
@@ -153,6 +155,9 @@ fn prometheus_reads_what_wharf_says_of_itself() {
     wait_for("the page", WITHIN, || std::net::TcpStream::connect(&at).is_ok());
     assert_eq!(ask("/metrics", "scrape-you").status(), 401);
     assert_eq!(ask("/", "scrape-me").status(), 404);
+    wait_for("the first sweep of blocks", WITHIN, || {
+        ask("/metrics", "scrape-me").expect(200).text().contains("wharf_blocks_bytes")
+    });
     let page = ask("/metrics", "scrape-me").expect(200);
     let python = images::clients().join("bin/python3");
     let read = filtered(Command::new(python).args(["-c", PARSER]), &page.text());
@@ -173,6 +178,28 @@ fn prometheus_reads_what_wharf_says_of_itself() {
     assert!(sample("process_cpu_seconds_total") > 0.0);
     let posted = "wharf_api_request_duration_seconds_count|method=POST|route=/arvados/v1/container_requests|status=2xx";
     assert!(sample(posted) >= 1.0);
+    // What docs/operations.md has alerts on.
+    assert!(sample("wharf_store_writes_total") >= sample("wharf_store_commits_total|outcome=done"));
+    assert!(sample("wharf_store_commits_total|outcome=done") >= 1.0);
+    assert_eq!(sample("wharf_store_commits_total|outcome=failed"), 0.0);
+    assert_eq!(sample("wharf_store_busy_total"), 0.0);
+    for doing in ["wait", "work", "commit"] {
+        assert!(sample(&format!("wharf_store_seconds_total|doing={doing}")) > 0.0);
+    }
+    assert_eq!(sample("wharf_dispatcher_up"), 1.0);
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let looked_ago =
+        now.expect("a clock").as_secs_f64() - sample("wharf_dispatcher_looked_timestamp_seconds");
+    assert!((-1.0..60.0).contains(&looked_ago), "{looked_ago} s");
+    assert_eq!(sample("wharf_volume_up|volume=data-directory"), 1.0);
+    let free = sample("wharf_volume_free_bytes|volume=data-directory");
+    assert!(free > 0.0 && free <= sample("wharf_volume_size_bytes|volume=data-directory"));
+    assert!(sample("wharf_blocks") >= 1.0 && sample("wharf_blocks_bytes") > 1.0);
+    assert!(sample("wharf_blocks_swept_timestamp_seconds") > 1e9);
+    assert_eq!(sample("wharf_capacity_promised|of=containers"), 1.0);
+    assert_eq!(sample("wharf_capacity_promised|of=ram_bytes"), 268_435_456.0);
+    assert!(sample("wharf_capacity|of=vcpus") >= 1.0);
+    assert_eq!(read["kinds"]["wharf_store_seconds"], "counter");
     assert_eq!(read["kinds"]["wharf_proxy_first_byte_seconds"], "histogram");
     assert_eq!(read["kinds"]["wharf_service_requests"], "counter");
     assert!(!page.text().contains("api_token"));

@@ -11,7 +11,9 @@ use crate::histories::Histories;
 use crate::log_entries;
 use crate::log_files::LogFiles;
 use crate::metrics::{MetricsPage, Sources};
+use crate::peers::Peers;
 use crate::shells::ContainerShells;
+use crate::site::SiteFacts;
 use crate::traffic;
 use crate::uses;
 use crate::visitors::SeenVisitors;
@@ -23,6 +25,7 @@ use dispatch::TunnelAcceptor;
 use lifecycle::TaskScope;
 use proxy::Proxy;
 use std::sync::Arc;
+use store::Store;
 use tokio::runtime::Handle;
 use tunnel::Registry;
 
@@ -39,6 +42,8 @@ pub(super) struct Roles {
     pub(super) metrics: Option<MetricsPage>,
     /// Those that are in.
     pub(super) registry: Registry,
+    /// The other controllers.
+    pub(super) peers: Peers,
 }
 
 impl Roles {
@@ -61,6 +66,9 @@ impl Roles {
             Arc::clone(&directory) as Arc<dyn proxy::Directory>,
             Arc::new(AppDial::new(registry.clone(), short_way)),
         ));
+        let peers = Peers::new(data.peers())?;
+        let dispatching = settings::dispatch(data, config);
+        let site = SiteFacts::new(config, data, &dispatching, store.clone(), Arc::clone(&proxy));
         let api = Api::new(
             store.clone(),
             settings::api(config)?,
@@ -69,9 +77,12 @@ impl Roles {
                 images: Arc::new(keeping.images.clone()),
                 logs: Arc::new(logs),
                 figures: Arc::new(histories.clone()),
-                visitors: Arc::new(SeenVisitors(Arc::clone(&proxy))),
-                open_sockets: Arc::new(uses::OpenOf(proxy.uses())),
+                visitors: Arc::new(SeenVisitors {
+                    proxy: Arc::clone(&proxy),
+                    peers: peers.clone(),
+                }),
                 shells: Arc::new(ContainerShells::new(registry.clone())),
+                site: Arc::new(site.clone()),
             },
         );
         let client = Client::in_memory(api.in_front_of(api.router()), identity.owner.clone());
@@ -81,7 +92,7 @@ impl Roles {
         let acceptor = TunnelAcceptor::new(
             store.clone(),
             tunnel::Identity::generate().context("make the tunnels' key")?,
-            &settings::dispatch(data, config),
+            &dispatching,
             config.services.service_domain.clone(),
             registry.clone(),
         );
@@ -93,6 +104,7 @@ impl Roles {
             starts: acceptor.starts(),
             tunnels: registry.clone(),
             store: store.clone(),
+            site,
         };
         let metrics = MetricsPage::new(&config.metrics, sources)?;
         let interval = config.lifetimes.use_interval;
@@ -101,23 +113,29 @@ impl Roles {
         work.spawn_cancellable("grants", async move { kept.keep_grants().await });
         work.spawn_cancellable("directory changes", directory.follow_changes());
         work.spawn_cancellable("orders to stop", acceptor.clone().follow_records());
-        let followed = store.clone();
-        work.spawn_cancellable("other processes' changes", async move {
-            followed.follow_changes().await;
-        });
-        let (logged, kept) = (store.clone(), config.audit_logs.clone());
-        work.spawn_cancellable("old log entries", async move {
-            log_entries::prune(&logged, &kept).await
-        });
-        let swept = store.clone();
-        work.spawn_cancellable("trash", async move { swept.keep_trash().await });
-        let ended = store.clone();
-        work.spawn_cancellable("requests whose time is over", async move {
-            ended.keep_expiry().await;
-        });
+        keep_records(store, config, work);
         let router_hsts = settings::router_hsts(config);
         let router_runtime = Handle::current();
         let rooms = Arc::new(Rooms { proxy, router, router_hsts, router_runtime });
-        Ok(Self { rooms, client, acceptor, registry, metrics })
+        Ok(Self { rooms, client, acceptor, registry, metrics, peers })
     }
+}
+
+/// Hears of other processes' changes, and ends what is over.
+fn keep_records(store: &Store, config: &Config, work: &TaskScope) {
+    let followed = store.clone();
+    work.spawn_cancellable("other processes' changes", async move {
+        followed.follow_changes().await;
+    });
+    let (logged, kept) = (store.clone(), config.audit_logs.clone());
+    work.spawn_cancellable(
+        "old log entries",
+        async move { log_entries::prune(&logged, &kept).await },
+    );
+    let swept = store.clone();
+    work.spawn_cancellable("trash", async move { swept.keep_trash().await });
+    let ended = store.clone();
+    work.spawn_cancellable("requests whose time is over", async move {
+        ended.keep_expiry().await;
+    });
 }

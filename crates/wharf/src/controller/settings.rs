@@ -121,6 +121,7 @@ pub(super) fn proxy(config: &Config, secrets: &Secrets) -> ProxyConfig {
         hsts_max_age: config.proxy.hsts_max_age,
         cors_origins: config.proxy.cors_origins.iter().map(|it| it.as_str().to_owned()).collect(),
         connect_timeout: config.proxy.connect_timeout,
+        first_byte_timeout: Some(config.proxy.first_byte_timeout).filter(|limit| !limit.is_zero()),
         retry_after: config.proxy.retry_after,
         grant_age_max: config.proxy.grant_age_max,
         http2_streams_max_per_key: config.proxy.upstream_streams_max as usize,

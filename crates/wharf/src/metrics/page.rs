@@ -1,17 +1,21 @@
 //! What `/metrics` says: gathered when it is asked for, out of counters that are kept anyway.
 
+use crate::site::SiteFacts;
 use api::Api;
 use dispatch::{Starts, StartsCounted};
 use history::latency::{BOUNDS_US, N_BUCKETS};
+use model::site::{Blocks, Capacity, Volume};
 use proxy::{PortCounted, PortKey, Proxy};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use store::Store;
+use store::{Store, WritesCounted};
 use telemetry::exposition::{Exposition, Kind};
 use tunnel::Registry;
 
 /// How long the records may take to be counted; the page is told without them afterwards.
 const RECORDS_PATIENCE: Duration = Duration::from_secs(3);
+/// How long volumes may take: a network's file system can hang.
+const VOLUMES_PATIENCE: Duration = Duration::from_secs(3);
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
 /// Whoever counts something.
@@ -21,6 +25,7 @@ pub(crate) struct Sources {
     pub(crate) starts: Starts,
     pub(crate) tunnels: Registry,
     pub(crate) store: Store,
+    pub(crate) site: SiteFacts,
 }
 
 impl Sources {
@@ -29,6 +34,8 @@ impl Sources {
         let mut page = Exposition::new();
         process(&mut page);
         self.records(&mut page).await;
+        writes(&mut page, &self.store.writes_counted());
+        self.machine(&mut page).await;
         starts(&mut page, &self.starts.get());
         let help = "Supervisors that are connected to this process.";
         page.single("wharf_tunnels", Kind::Gauge, help, number(self.tunnels.uuids().len() as u64));
@@ -44,9 +51,10 @@ impl Sources {
                 self.store.count_containers().await?,
                 self.store.count_requests().await?,
                 self.store.queue().await?,
+                self.site.promised().await?,
             ))
         };
-        let Ok(Ok((containers, requests, queue))) =
+        let Ok(Ok((containers, requests, queue, capacity))) =
             tokio::time::timeout(RECORDS_PATIENCE, counting).await
         else {
             page.single("wharf_records_up", Kind::Gauge, "Whether the records answer.", 0.0);
@@ -65,7 +73,89 @@ impl Sources {
         }
         let help = "Containers that wait for their start.";
         page.single("wharf_queue_containers", Kind::Gauge, help, number(queue.len() as u64));
+        promised(page, &capacity);
     }
+
+    /// The dispatcher, volumes and blocks, whichever process has to do with them.
+    async fn machine(&self, page: &mut Exposition) {
+        let heartbeat = self.site.heartbeat().await;
+        let help = "Whether a process dispatches for this data directory.";
+        let up = if heartbeat.is_alive { 1.0 } else { 0.0 };
+        page.single("wharf_dispatcher_up", Kind::Gauge, help, up);
+        let looked_at = heartbeat.looked_at;
+        if let Some(at) = looked_at.and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok()) {
+            let help = "When the dispatcher last looked at everything, in seconds since 1970.";
+            let name = "wharf_dispatcher_looked_timestamp_seconds";
+            page.single(name, Kind::Gauge, help, at.as_secs_f64());
+        }
+        let looking = tokio::time::timeout(VOLUMES_PATIENCE, self.site.storage()).await;
+        let (volumes, swept) = looking.unwrap_or_default();
+        storage(page, &volumes, swept.as_ref());
+    }
+}
+
+fn promised(page: &mut Exposition, capacity: &Capacity) {
+    let shares = [
+        ("containers", capacity.containers),
+        ("vcpus", capacity.vcpus),
+        ("ram_bytes", capacity.ram_bytes),
+    ];
+    let help = "What there is for containers, overcommit included.";
+    let mut family = page.family("wharf_capacity", Kind::Gauge, help);
+    for (of, share) in shares {
+        family.sample(&[("of", of)], number(share.most));
+    }
+    let help = "What of it is promised to containers that run or are being started.";
+    let mut family = page.family("wharf_capacity_promised", Kind::Gauge, help);
+    for (of, share) in shares {
+        family.sample(&[("of", of)], number(share.promised));
+    }
+}
+
+fn writes(page: &mut Exposition, counted: &WritesCounted) {
+    let counter = Kind::Counter;
+    let help = "Steps that wrote records; several may share a commit.";
+    page.single("wharf_store_writes_total", counter, help, number(counted.n_writes));
+    let help = "Commits, by how they went.";
+    let mut family = page.family("wharf_store_commits_total", counter, help);
+    family.sample(&[("outcome", "done")], number(counted.n_commits));
+    family.sample(&[("outcome", "failed")], number(counted.n_failed));
+    let help = "Steps that gave up waiting for their turn.";
+    page.single("wharf_store_busy_total", counter, help, number(counted.n_busy));
+    let help = "Time of steps: waiting for their turn, working, and committing.";
+    let mut family = page.family("wharf_store_seconds_total", counter, help);
+    for (doing, us) in
+        [("wait", counted.wait_us), ("work", counted.work_us), ("commit", counted.commit_us)]
+    {
+        family.sample(&[("doing", doing)], number(us) / 1e6);
+    }
+}
+
+fn storage(page: &mut Exposition, volumes: &[Volume], swept: Option<&Blocks>) {
+    let gauge = Kind::Gauge;
+    let mut family = page.family("wharf_volume_up", gauge, "Whether a volume can be looked at.");
+    for volume in volumes {
+        let up = if volume.trouble.is_none() { 1.0 } else { 0.0 };
+        family.sample(&[("volume", &volume.name)], up);
+    }
+    let help = "Bytes that may still be written to a volume; directories alone say.";
+    let mut family = page.family("wharf_volume_free_bytes", gauge, help);
+    for (volume, free) in volumes.iter().filter_map(|it| Some((it, it.free_bytes?))) {
+        family.sample(&[("volume", &volume.name)], number(free));
+    }
+    let mut family =
+        page.family("wharf_volume_size_bytes", gauge, "Bytes of a volume's file system.");
+    for (volume, size) in volumes.iter().filter_map(|it| Some((it, it.size_bytes?))) {
+        family.sample(&[("volume", &volume.name)], number(size));
+    }
+    let Some(swept) = swept else { return };
+    let help = "Blocks on all volumes at the last sweep, without the trash.";
+    page.single("wharf_blocks", gauge, help, number(swept.n_kept));
+    page.single("wharf_blocks_bytes", gauge, "Their bytes.", number(swept.kept_bytes));
+    let help = "When blocks were last swept and counted, in seconds since 1970.";
+    let at = swept.swept_at.as_jiff().as_second();
+    let at = number(u64::try_from(at).unwrap_or_default());
+    page.single("wharf_blocks_swept_timestamp_seconds", gauge, help, at);
 }
 
 fn process(page: &mut Exposition) {

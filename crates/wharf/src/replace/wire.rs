@@ -50,7 +50,7 @@ pub(super) struct Inventory {
 }
 
 /// Sends a message.
-pub(super) async fn write(stream: &mut UnixStream, message: &impl Serialize) -> io::Result<()> {
+pub(crate) async fn write(stream: &mut UnixStream, message: &impl Serialize) -> io::Result<()> {
     stream.write_all(&framed(message)?).await
 }
 
@@ -63,7 +63,7 @@ pub(super) fn framed(message: &impl Serialize) -> io::Result<Vec<u8>> {
 }
 
 /// Receives a message, and not a byte more: descriptors may follow. Not cancel-safe.
-pub(super) async fn read<T: DeserializeOwned>(stream: &mut UnixStream) -> io::Result<T> {
+pub(crate) async fn read<T: DeserializeOwned>(stream: &mut UnixStream) -> io::Result<T> {
     let length = stream.read_u32().await?;
     if length > MESSAGE_BYTES_MAX {
         return Err(io::ErrorKind::InvalidData.into());
@@ -74,13 +74,13 @@ pub(super) async fn read<T: DeserializeOwned>(stream: &mut UnixStream) -> io::Re
 }
 
 /// Errs unless the other end runs as our own user.
-pub(super) fn check_peer(stream: &UnixStream) -> io::Result<()> {
+pub(crate) fn check_peer(stream: &UnixStream) -> io::Result<()> {
     let (peer, own) = (stream.peer_cred()?.uid(), rustix::process::geteuid().as_raw());
     if peer == own { Ok(()) } else { Err(io::ErrorKind::PermissionDenied.into()) }
 }
 
 /// A socket's address by way of the open directory: an address holds 107 bytes, and a data directory may lie deeper.
-pub(super) fn short_path(dir: &Path, name: &str) -> io::Result<(File, PathBuf)> {
+pub(crate) fn short_path(dir: &Path, name: &str) -> io::Result<(File, PathBuf)> {
     let dir = File::open(dir)?;
     let short = Path::new("/proc/self/fd").join(dir.as_raw_fd().to_string()).join(name);
     Ok((dir, short))

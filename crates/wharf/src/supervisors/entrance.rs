@@ -132,7 +132,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 }
 
 /// A socket's path may have 107 bytes at most, so it is bound relative to the open directory.
-fn bind_unix(tunnels: &Path, unborn: &str, path: &Path) -> io::Result<UnixListener> {
+pub(crate) fn bind_unix(tunnels: &Path, unborn: &str, path: &Path) -> io::Result<UnixListener> {
     let dir = std::fs::File::open(tunnels)?;
     let short = format!("/proc/self/fd/{}/{unborn}", dir.as_raw_fd());
     let listener = UnixListener::bind(short)?;
@@ -142,7 +142,7 @@ fn bind_unix(tunnels: &Path, unborn: &str, path: &Path) -> io::Result<UnixListen
 }
 
 /// Entries behind which nobody listens belong to controllers that could not remove them.
-async fn remove_dead(tunnels: &Path) {
+pub(crate) async fn remove_dead(tunnels: &Path) {
     let entries = std::fs::read_dir(tunnels).into_iter().flatten().flatten();
     for path in entries.map(|entry| entry.path()) {
         let probed = tokio::time::timeout(PROBE_TIMEOUT, probe(tunnels, &path)).await;

@@ -100,3 +100,23 @@ fn a_copy_keeps_everything_and_takes_what_was_changed() {
     assert_eq!((&again["priority"], &again["state"]), (&json!(500), &json!("Committed")));
     assert!(again.get("uuid").is_none() && again.get("container_uuid").is_none());
 }
+
+#[test]
+fn more_than_there_is_is_said_at_its_field_before_it_waits_for_ever() {
+    use model::site::{Capacity, Share};
+    let share = |most| Share { promised: most, most };
+    let room = |vcpus, ram_bytes| Capacity {
+        vcpus: share(vcpus),
+        ram_bytes: share(ram_bytes),
+        ..Capacity::default()
+    };
+    let fields = |room: &Capacity| -> Vec<String> {
+        filled_in().too_much(room).into_iter().map(|wrong| wrong.field).collect()
+    };
+    // What is promised to others ends some day.
+    assert!(fields(&room(2, 2 << 30)).is_empty());
+    assert_eq!(fields(&room(1, (2 << 30) - 1)), ["cpus", "ram"]);
+    assert!(fields(&Capacity::default()).is_empty(), "a server that does not say");
+    let words = &filled_in().too_much(&room(2, 1 << 30))[0].words;
+    assert_eq!(words, "must be at most 1 GiB: that is all there is for services");
+}
