@@ -3,8 +3,6 @@
 //! Heads that are not read here go to hyper with all that follows them; so the one thing that must never happen is that
 //! both read, and read different requests.
 
-#![expect(clippy::unwrap_used, reason = "a test says best where it broke by breaking there")]
-
 mod readers;
 mod scripts;
 

@@ -18,7 +18,7 @@ impl Dice {
 
     /// From 0 to `n`, without it.
     pub(crate) fn below(&mut self, n: usize) -> usize {
-        (self.next() % n.max(1) as u64) as usize
+        usize::try_from(self.next() % n.max(1) as u64).unwrap_or_default()
     }
 
     /// Whether one of `n` came.
