@@ -6,10 +6,13 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
 
-use crate::Problem;
+use crate::{Problem, has_bare_line_feed};
 
 /// Bytes of one size line with its extensions; they are read over, so this only bounds the work.
 const SIZE_LINE_BYTES_MAX: usize = 1024;
+
+/// Bytes of all extensions of one body: nobody honest sends any.
+const EXTENSION_BYTES_MAX: usize = 8 * 1024;
 
 /// Bytes of a trailer section.
 const TRAILER_BYTES_MAX: usize = 16 * 1024;
@@ -53,6 +56,7 @@ pub enum Piece {
 #[derive(Debug, Default)]
 pub struct Decoder {
     state: State,
+    n_extension_bytes: usize,
 }
 
 #[derive(Debug, Default)]
@@ -77,7 +81,7 @@ impl Decoder {
     pub fn next(&mut self, buffer: &mut BytesMut) -> Result<Option<Piece>, Problem> {
         loop {
             match self.state {
-                State::Size => match take_size(buffer)? {
+                State::Size => match self.take_size(buffer)? {
                     None => return Ok(None),
                     Some(0) => self.state = State::Trailers,
                     Some(size) => self.state = State::Data(size),
@@ -118,26 +122,31 @@ impl Decoder {
     pub fn is_over(&self) -> bool {
         matches!(self.state, State::End)
     }
+
+    /// A size line: hexadecimal digits, then extensions that nobody reads, then CR LF.
+    fn take_size(&mut self, buffer: &mut BytesMut) -> Result<Option<u64>, Problem> {
+        let line_max = &buffer[..buffer.len().min(SIZE_LINE_BYTES_MAX)];
+        let Some(end) = line_max.iter().position(|byte| *byte == b'\n') else {
+            // What cannot become a size line is refused before its end comes.
+            let so_far = line_max.strip_suffix(b"\r").unwrap_or(line_max);
+            let may_become_one = so_far.is_empty() || read_size(so_far).is_some();
+            let is_too_long = buffer.len() >= SIZE_LINE_BYTES_MAX;
+            return if may_become_one && !is_too_long { Ok(None) } else { Err(Problem::BadChunk) };
+        };
+        let line = line_max[..end].strip_suffix(b"\r").ok_or(Problem::BadChunk)?;
+        let (size, n_extension_bytes) = read_size(line).ok_or(Problem::BadChunk)?;
+        self.n_extension_bytes += n_extension_bytes;
+        if self.n_extension_bytes > EXTENSION_BYTES_MAX {
+            return Err(Problem::BadChunk);
+        }
+        buffer.advance(end + 1);
+        Ok(Some(size))
+    }
 }
 
-/// A size line: hexadecimal digits, then extensions that nobody reads, then CR LF.
-fn take_size(buffer: &mut BytesMut) -> Result<Option<u64>, Problem> {
-    let line_max = &buffer[..buffer.len().min(SIZE_LINE_BYTES_MAX)];
-    let Some(end) = line_max.iter().position(|byte| *byte == b'\n') else {
-        // What cannot become a size line is refused before its end comes.
-        let so_far = line_max.strip_suffix(b"\r").unwrap_or(line_max);
-        let may_become_one = so_far.is_empty() || read_size(so_far).is_some();
-        let is_too_long = buffer.len() >= SIZE_LINE_BYTES_MAX;
-        return if may_become_one && !is_too_long { Ok(None) } else { Err(Problem::BadChunk) };
-    };
-    let line = line_max[..end].strip_suffix(b"\r").ok_or(Problem::BadChunk)?;
-    let size = read_size(line).ok_or(Problem::BadChunk)?;
-    buffer.advance(end + 1);
-    Ok(Some(size))
-}
-
-/// Extensions begin with a semicolon; old servers put spaces before it or the line's end.
-fn read_size(line: &[u8]) -> Option<u64> {
+/// The size and how many bytes follow it. Extensions begin with a semicolon; old servers put spaces before it or the
+/// line's end.
+fn read_size(line: &[u8]) -> Option<(u64, usize)> {
     let n_digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
     let (digits, rest) = line.split_at(n_digits);
     let is_extension = matches!(rest.trim_ascii_start(), [] | [b';', ..]);
@@ -145,7 +154,8 @@ fn read_size(line: &[u8]) -> Option<u64> {
     if digits.is_empty() || digits.len() > 16 || !is_extension || has_controls {
         return None;
     }
-    u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+    let size = u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+    Some((size, rest.len()))
 }
 
 fn take_trailers(buffer: &mut BytesMut) -> Result<Option<HeaderMap>, Problem> {
@@ -155,7 +165,11 @@ fn take_trailers(buffer: &mut BytesMut) -> Result<Option<HeaderMap>, Problem> {
     }
     let mut fields = [httparse::EMPTY_HEADER; TRAILER_FIELDS_MAX];
     let (length, fields) = match httparse::parse_headers(buffer, &mut fields) {
-        Ok(httparse::Status::Complete(found)) if found.0 <= TRAILER_BYTES_MAX => found,
+        Ok(httparse::Status::Complete(found))
+            if found.0 < TRAILER_BYTES_MAX && !has_bare_line_feed(&buffer[..found.0]) =>
+        {
+            found
+        }
         Ok(httparse::Status::Partial) if buffer.len() < TRAILER_BYTES_MAX => return Ok(None),
         Ok(_) | Err(_) => return Err(Problem::BadChunk),
     };

@@ -1,9 +1,12 @@
-//! Where the body of an answer ends (RFC 9112 section 6.3).
+//! Where the body of a message ends (RFC 9112 section 6.3), and how that is told.
 
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, StatusCode};
 
 use crate::Problem;
+
+/// Longest body of a request by its length; readers with signed numbers can hold it.
+const LENGTH_MAX: u64 = i64::MAX as u64;
 
 /// How the end of a body is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +17,54 @@ pub enum BodyLength {
     Chunked,
     /// By the end of the connection.
     UntilClose,
+}
+
+/// How the body of an answer is sent, and what its head says about that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// So many bytes, which the head says.
+    Exact(u64),
+    /// In chunks.
+    Chunked,
+    /// Not at all. Where there is a length, it is the one that a body would have had.
+    Absent(Option<u64>),
+}
+
+impl Framing {
+    /// The rule (RFC 9110 section 8.6). `is_head`: the answer is one to `HEAD`. `exact`: the length of the body, where
+    /// it is known; none is 0. `headers` may say what the body of an answer to `HEAD` would have had.
+    #[must_use]
+    pub fn of(is_head: bool, status: StatusCode, exact: Option<u64>, headers: &HeaderMap) -> Self {
+        if has_no_body(status) {
+            return Self::Absent(None);
+        }
+        match (is_head, exact) {
+            (true, Some(0)) => Self::Absent(content_length(headers).ok().flatten()),
+            (true, exact) => Self::Absent(exact),
+            (false, Some(length)) => Self::Exact(length),
+            (false, None) => Self::Chunked,
+        }
+    }
+}
+
+/// The rule for a request (RFC 9112 section 6.3), as far as every reader understands it alike: one length of digits
+/// alone, or the one coding `chunked`, and not both.
+///
+/// # Errors
+/// Anything else.
+pub fn of_request(headers: &HeaderMap) -> Result<BodyLength, Problem> {
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let length = lengths.next();
+    if lengths.next().is_some() {
+        return Err(Problem::BadContentLength);
+    }
+    if headers.contains_key(TRANSFER_ENCODING) {
+        let is_read = length.is_none() && is_chunked_alone(headers);
+        return if is_read { Ok(BodyLength::Chunked) } else { Err(Problem::BadTransferCoding) };
+    }
+    let Some(length) = length else { return Ok(BodyLength::Exact(0)) };
+    let length = parse_decimal(length.as_bytes()).filter(|length| *length <= LENGTH_MAX);
+    length.map(BodyLength::Exact).ok_or(Problem::BadContentLength)
 }
 
 /// The rule, for an answer to `method`. An answer to `CONNECT` and a switch of protocols have no
@@ -29,11 +80,7 @@ pub fn of_response(
 ) -> Result<BodyLength, Problem> {
     let coding = headers.get(TRANSFER_ENCODING);
     let length = content_length(headers)?;
-    let has_none = *method == Method::HEAD
-        || status.is_informational()
-        || status == StatusCode::NO_CONTENT
-        || status == StatusCode::NOT_MODIFIED;
-    if has_none {
+    if *method == Method::HEAD || has_no_body(status) {
         return Ok(BodyLength::Exact(0));
     }
     match (coding, length) {
@@ -43,6 +90,11 @@ pub fn of_response(
         (None, Some(length)) => Ok(BodyLength::Exact(length)),
         (None, None) => Ok(BodyLength::UntilClose),
     }
+}
+
+/// Whether answers of a status never have a body.
+fn has_no_body(status: StatusCode) -> bool {
+    status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
 fn is_chunked_alone(headers: &HeaderMap) -> bool {
@@ -139,5 +191,48 @@ mod tests {
         let twice = length("GET", 200, false, &[CHUNKED, CHUNKED]);
         assert_eq!(twice, Err(Problem::BadTransferCoding));
         assert_eq!(length("GET", 200, true, &[CHUNKED]), Err(Problem::BadTransferCoding));
+    }
+
+    #[test]
+    fn t19_requests_have_one_length_or_one_coding() {
+        let length = |fields: &[(&'static str, &'static str)]| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in fields {
+                headers.append(*name, HeaderValue::from_static(value));
+            }
+            of_request(&headers)
+        };
+        assert_eq!(length(&[]), Ok(BodyLength::Exact(0)));
+        assert_eq!(length(&[FIVE]), Ok(BodyLength::Exact(5)));
+        assert_eq!(length(&[CHUNKED]), Ok(BodyLength::Chunked));
+        let coding = Err(Problem::BadTransferCoding);
+        assert_eq!(length(&[CHUNKED, FIVE]), coding);
+        assert_eq!(length(&[CHUNKED, CHUNKED]), coding);
+        for other in ["gzip", "gzip, chunked", "chunked, chunked", "chunked,", "identity", ""] {
+            assert_eq!(length(&[("transfer-encoding", other)]), coding, "{other}");
+        }
+        assert_eq!(length(&[FIVE, FIVE]), Err(Problem::BadContentLength));
+        for bad in ["", "5,5", "5, 5", "+5", "-5", "0x5", "5 ", "9223372036854775808", "five"] {
+            let found = length(&[("content-length", bad)]);
+            assert_eq!(found, Err(Problem::BadContentLength), "{bad}");
+        }
+    }
+
+    #[test]
+    fn answers_say_how_they_are_sent() {
+        let framing = |is_head, status: u16, exact| {
+            let headers = HeaderMap::from_iter([(CONTENT_LENGTH, HeaderValue::from_static("7"))]);
+            Framing::of(is_head, StatusCode::from_u16(status).unwrap(), exact, &headers)
+        };
+        assert_eq!(framing(false, 200, Some(5)), Framing::Exact(5));
+        assert_eq!(framing(false, 200, Some(0)), Framing::Exact(0));
+        assert_eq!(framing(false, 500, None), Framing::Chunked);
+        assert_eq!(framing(true, 200, Some(5)), Framing::Absent(Some(5)));
+        assert_eq!(framing(true, 200, Some(0)), Framing::Absent(Some(7)), "as the app said");
+        assert_eq!(framing(true, 200, None), Framing::Absent(None));
+        for status in [101, 204, 304] {
+            assert_eq!(framing(false, status, Some(5)), Framing::Absent(None));
+            assert_eq!(framing(true, status, None), Framing::Absent(None));
+        }
     }
 }

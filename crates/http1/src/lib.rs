@@ -1,14 +1,15 @@
 //! HTTP/1.1 messages on the wire: heads, how long bodies are, the chunked coding.
 //!
-//! What it is for: a client's half of HTTP/1.1 (RFC 9112) over any transport: writing requests,
-//! reading answers. What it does not do: no sockets, no tasks, no clock, no connection state. It is
-//! strict: where two readers could see two messages, there is none ([`Problem`]).
+//! What it is for: both halves of HTTP/1.1 (RFC 9112) over any transport. A client's writes requests and reads answers,
+//! a server's reads requests and writes answers. What it does not do: no sockets, no tasks, no clock, no connection
+//! state. It is strict: where two readers could see two messages, there is none ([`Problem`]).
 //!
 //! ```text
-//! request::write_head ─► bytes ─► … ─► bytes ─► response::read_head ─► length::of_response ─► chunked::Decoder
+//! client  request::write_head ─► bytes ─► … ─► bytes ─► response::read_head ─► length::of_response ─► chunked::Decoder
+//! server  request::read_head, chunked::Decoder ◄─ bytes ◄─ … ◄─ bytes ◄─ response::write_head ◄─ length::Framing::of
 //! ```
 //!
-//! Where to start reading: [`response`], then [`length`].
+//! Where to start reading: [`response`] or [`request`], then [`length`].
 
 pub mod chunked;
 pub mod length;
@@ -17,4 +18,20 @@ pub mod response;
 
 mod problem;
 
+use http::header::{HeaderMap, HeaderName};
+
 pub use problem::Problem;
+
+/// Whether a list-valued field has a token, in any case.
+#[must_use]
+pub fn has_token(headers: &HeaderMap, name: &HeaderName, token: &[u8]) -> bool {
+    headers.get_all(name).iter().any(|value| {
+        let mut tokens = value.as_bytes().split(|byte| *byte == b',');
+        tokens.any(|found| found.trim_ascii().eq_ignore_ascii_case(token))
+    })
+}
+
+/// `httparse` takes a line feed alone for a line's end; another reader on the way may not (RFC 9112 section 2.2).
+fn has_bare_line_feed(lines: &[u8]) -> bool {
+    memchr::memchr_iter(b'\n', lines).any(|at| at == 0 || lines[at - 1] != b'\r')
+}

@@ -1,7 +1,174 @@
-//! Writing the head of a request.
+//! The head of a request: written for apps, read from clients.
+//!
+//! Read are heads that have one reading only, of HTTP/1.1, for a path of one host. A head of any other form is a
+//! [`Problem`], and stays where it was: whoever reads more forms than these may have it.
 
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
+use http::header::{CONNECTION, HOST, HeaderName, HeaderValue};
+use http::uri::PathAndQuery;
 use http::{HeaderMap, Method};
+
+use crate::length::{self, BodyLength};
+use crate::{Problem, has_token};
+
+/// Fields of one head; nobody honest sends half as many.
+pub const FIELDS_MAX: usize = 100;
+
+/// Bytes of a target; so many the types of `http` can hold.
+const TARGET_BYTES_MAX: usize = u16::MAX as usize - 1;
+
+/// Fields that whoever passes a head on may add without its map having to grow.
+const FIELDS_SPARE: usize = 8;
+
+/// What every head of HTTP/1.1 has at the end of its first line.
+const VERSION: &[u8] = b" HTTP/1.1";
+
+/// The head of a request (RFC 9112 section 3).
+#[derive(Debug)]
+pub struct Head {
+    /// Any but `CONNECT`.
+    pub method: Method,
+    /// A path with its query, or `*`.
+    pub target: PathAndQuery,
+    /// All fields, in the order of the wire. There is one `Host`.
+    pub headers: HeaderMap,
+    /// How long the body is.
+    pub length: BodyLength,
+    /// The head as it was sent.
+    pub raw: Bytes,
+}
+
+impl Head {
+    /// The host that is asked.
+    #[must_use]
+    pub fn host(&self) -> &[u8] {
+        self.headers.get(HOST).map_or(b"", HeaderValue::as_bytes)
+    }
+
+    /// Whether the client may send another request over the connection (RFC 9112 section 9.3).
+    #[must_use]
+    pub fn keeps_alive(&self) -> bool {
+        !has_token(&self.headers, &CONNECTION, b"close")
+    }
+}
+
+/// Takes a head from the front of `buffer`; `None` where it is not complete yet.
+///
+/// # Errors
+/// When the bytes are no head that is read here, or have more than `bytes_max` before its end. The buffer is as it was.
+pub fn read_head(buffer: &mut BytesMut, bytes_max: usize) -> Result<Option<Head>, Problem> {
+    let (length, n_lines) = match end_of_head(buffer)? {
+        Some(end) if end.0 <= bytes_max => end,
+        None if buffer.len() < bytes_max => return Ok(None),
+        Some(_) | None => return Err(Problem::HeadTooLong),
+    };
+    let raw = buffer.split_to(length).freeze();
+    match parse(raw, n_lines) {
+        Ok(head) => Ok(Some(head)),
+        Err((problem, raw)) => {
+            put_back(buffer, &raw);
+            Err(problem)
+        }
+    }
+}
+
+/// Puts a head back where it was taken from.
+pub fn put_back(buffer: &mut BytesMut, raw: &[u8]) {
+    let mut whole = BytesMut::with_capacity(raw.len() + buffer.len());
+    whole.extend_from_slice(raw);
+    whole.extend_from_slice(buffer);
+    *buffer = whole;
+}
+
+/// How many bytes and lines the head has, the empty line not counted. Each of its lines ends in CR LF.
+fn end_of_head(bytes: &[u8]) -> Result<Option<(usize, usize)>, Problem> {
+    let (mut begin, mut n_lines) = (0, 0);
+    for at in memchr::memchr_iter(b'\n', bytes) {
+        match at.checked_sub(begin) {
+            Some(1..) if bytes[at - 1] == b'\r' => {}
+            _ => return Err(Problem::MalformedHead),
+        }
+        let is_empty = at - begin == 1;
+        begin = at + 1;
+        match (is_empty, n_lines) {
+            // RFC 9112 section 2.2 has servers skip an empty line in front; some see a request in it.
+            (true, 0) => return Err(Problem::OtherForm),
+            (true, _) => return Ok(Some((begin, n_lines))),
+            (false, _) => n_lines += 1,
+        }
+        if n_lines > FIELDS_MAX + 1 {
+            return Err(Problem::TooManyFields);
+        }
+    }
+    Ok(None)
+}
+
+/// `raw` is a whole head, the empty line with it.
+fn parse(raw: Bytes, n_lines: usize) -> Result<Head, (Problem, Bytes)> {
+    match parse_lines(&raw, n_lines) {
+        Ok((method, target, headers, length)) => Ok(Head { method, target, headers, length, raw }),
+        Err(problem) => Err((problem, raw)),
+    }
+}
+
+type Parsed = (Method, PathAndQuery, HeaderMap, BodyLength);
+
+fn parse_lines(raw: &Bytes, n_lines: usize) -> Result<Parsed, Problem> {
+    // Behind the last line there is the empty one.
+    let mut ends = memchr::memchr_iter(b'\n', raw).take(n_lines);
+    let first = ends.next().ok_or(Problem::MalformedHead)?;
+    let (method, target) = request_line(raw, &raw[..first - 1])?;
+    let mut headers = HeaderMap::with_capacity(n_lines + FIELDS_SPARE);
+    let mut begin = first + 1;
+    for end in ends {
+        let (name, value) = field(raw, &raw[begin..end - 1])?;
+        headers.append(name, value);
+        begin = end + 1;
+    }
+    let mut hosts = headers.get_all(HOST).iter();
+    if hosts.next().is_none() || hosts.next().is_some() {
+        return Err(Problem::OtherForm);
+    }
+    let length = length::of_request(&headers)?;
+    Ok((method, target, headers, length))
+}
+
+/// `METHOD target HTTP/1.1`, with one space each and a target that begins with a slash, or is an asterisk.
+fn request_line(raw: &Bytes, line: &[u8]) -> Result<(Method, PathAndQuery), Problem> {
+    let line = line.strip_suffix(VERSION).ok_or(Problem::OtherForm)?;
+    let space = memchr::memchr(b' ', line).ok_or(Problem::MalformedHead)?;
+    let (method, target) = (&line[..space], &line[space + 1..]);
+    let method = Method::from_bytes(method).map_err(|_no_token| Problem::MalformedHead)?;
+    let is_path = target.first() == Some(&b'/') || target == b"*";
+    // A fragment belongs in no target, and some readers end it there.
+    let is_plain = target.iter().all(|byte| matches!(byte, 0x21..=0x7e) && *byte != b'#');
+    if method == Method::CONNECT || !is_path || !is_plain || target.len() > TARGET_BYTES_MAX {
+        return Err(Problem::OtherForm);
+    }
+    let target = PathAndQuery::from_maybe_shared(raw.slice_ref(target));
+    Ok((method, target.map_err(|_not_valid| Problem::MalformedHead)?))
+}
+
+/// `Name: value`, with no space before the colon and none that counts around the value. A folded line begins with a
+/// space, and so with no name.
+fn field(raw: &Bytes, line: &[u8]) -> Result<(HeaderName, HeaderValue), Problem> {
+    let colon = memchr::memchr(b':', line).ok_or(Problem::MalformedHead)?;
+    let name = HeaderName::from_bytes(&line[..colon]);
+    let value = HeaderValue::from_maybe_shared(raw.slice_ref(trim(&line[colon + 1..])));
+    match (name, value) {
+        (Ok(name), Ok(value)) => Ok((name, value)),
+        _ => Err(Problem::MalformedHead),
+    }
+}
+
+/// Spaces and tabs alone: other white space is no part of the grammar, and some readers keep it.
+fn trim(value: &[u8]) -> &[u8] {
+    let is_kept = |byte: &u8| !matches!(byte, b' ' | b'\t');
+    match (value.iter().position(is_kept), value.iter().rposition(is_kept)) {
+        (Some(first), Some(last)) => &value[first..=last],
+        _ => &[],
+    }
+}
 
 /// Appends `METHOD target HTTP/1.1`, every field, and the empty line (RFC 9112 section 3).
 ///
@@ -30,19 +197,4 @@ pub fn write_fields(out: &mut BytesMut, headers: &HeaderMap) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use http::HeaderValue;
-
-    #[test]
-    fn a_head_is_its_line_its_fields_and_an_empty_line() {
-        let mut headers = HeaderMap::new();
-        headers.insert("host", HeaderValue::from_static("a.test:8000"));
-        headers.append("cookie", HeaderValue::from_static("a=b"));
-        headers.append("cookie", HeaderValue::from_bytes(b"c=\xff").unwrap());
-        let mut out = BytesMut::new();
-        write_head(&mut out, &Method::GET, "/a%2f..//b?c=d", &headers);
-        let expected = b"GET /a%2f..//b?c=d HTTP/1.1\r\nhost: a.test:8000\r\ncookie: a=b\r\ncookie: c=\xff\r\n\r\n";
-        assert_eq!(&out[..], expected);
-    }
-}
+mod tests;

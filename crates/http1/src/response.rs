@@ -1,12 +1,15 @@
-//! Reading the head of an answer.
+//! The head of an answer: read from apps, written for clients.
 
 use std::mem::MaybeUninit;
 
-use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, HeaderName, HeaderValue};
+use bytes::{BufMut, Bytes, BytesMut};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, DATE, HeaderName, HeaderValue, TRAILER, TRANSFER_ENCODING,
+};
 use http::{HeaderMap, StatusCode};
 
-use crate::Problem;
+use crate::length::Framing;
+use crate::{Problem, has_bare_line_feed, has_token};
 
 /// Fields of one head; nobody honest sends half as many.
 pub const FIELDS_MAX: usize = 128;
@@ -32,18 +35,85 @@ impl Head {
     /// (RFC 9112 section 9.3).
     #[must_use]
     pub fn keeps_alive(&self) -> bool {
-        let mut tokens = self
-            .headers
-            .get_all(CONNECTION)
-            .iter()
-            .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-            .map(<[u8]>::trim_ascii);
         if self.is_http10 {
-            tokens.any(|token| token.eq_ignore_ascii_case(b"keep-alive"))
+            has_token(&self.headers, &CONNECTION, b"keep-alive")
         } else {
-            !tokens.any(|token| token.eq_ignore_ascii_case(b"close"))
+            !has_token(&self.headers, &CONNECTION, b"close")
         }
     }
+}
+
+/// What a server says with an answer beside its status and its fields.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms<'a> {
+    /// The words of the status line, where they are not the usual ones.
+    pub reason: Option<&'a [u8]>,
+    /// Where the body ends.
+    pub framing: Framing,
+    /// Whether the connection ends with this answer.
+    pub closes: bool,
+    /// The time now, as `Date` has it; for an answer that does not say its own.
+    pub date: &'a [u8],
+}
+
+/// Appends the status line, every field, and the empty line. The fields that say where the body ends follow from `terms`
+/// alone.
+pub fn write_head(out: &mut BytesMut, status: StatusCode, headers: &HeaderMap, terms: Terms<'_>) {
+    let Terms { reason, framing, closes, date } = terms;
+    if status == StatusCode::OK && reason.is_none() {
+        out.put_slice(b"HTTP/1.1 200 OK\r\n");
+    } else {
+        out.put_slice(b"HTTP/1.1 ");
+        out.put_slice(status.as_str().as_bytes());
+        out.put_u8(b' ');
+        let usual = || status.canonical_reason().map_or(&b""[..], str::as_bytes);
+        out.put_slice(reason.unwrap_or_else(usual));
+        out.put_slice(b"\r\n");
+    }
+    let mut has_date = false;
+    for (name, value) in headers {
+        match *name {
+            CONTENT_LENGTH | TRANSFER_ENCODING => continue,
+            TRAILER if framing != Framing::Chunked => continue,
+            DATE => has_date = true,
+            _ => {}
+        }
+        write_field(out, name.as_str().as_bytes(), value.as_bytes());
+    }
+    match framing {
+        Framing::Exact(length) | Framing::Absent(Some(length)) => write_length(out, length),
+        Framing::Chunked => out.put_slice(b"transfer-encoding: chunked\r\n"),
+        Framing::Absent(None) => {}
+    }
+    if closes {
+        out.put_slice(b"connection: close\r\n");
+    }
+    if !has_date {
+        write_field(out, b"date", date);
+    }
+    out.put_slice(b"\r\n");
+}
+
+fn write_field(out: &mut BytesMut, name: &[u8], value: &[u8]) {
+    out.reserve(name.len() + value.len() + 4);
+    out.put_slice(name);
+    out.put_slice(b": ");
+    out.put_slice(value);
+    out.put_slice(b"\r\n");
+}
+
+/// Without the machinery of formatting: every answer has one.
+fn write_length(out: &mut BytesMut, length: u64) {
+    let (mut digits, mut at, mut rest) = ([0; 20], 20, length);
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    write_field(out, b"content-length", &digits[at..]);
 }
 
 /// Takes a head from the front of `buffer`; `None` where it is not complete yet.
@@ -105,12 +175,6 @@ fn read_head_of<const N: usize>(
         headers.append(name, value);
     }
     Ok(Some(Head { status, reason: head.slice(from..to), is_http10, headers }))
-}
-
-/// The parser takes a line feed alone for a line's end; another reader on the way may not
-/// (RFC 9112 section 2.2).
-fn has_bare_line_feed(head: &[u8]) -> bool {
-    memchr::memchr_iter(b'\n', head).any(|at| at == 0 || head[at - 1] != b'\r')
 }
 
 #[cfg(test)]
@@ -187,5 +251,37 @@ mod tests {
         ] {
             assert!(matches!(read(bad.as_bytes()), Err(Problem::MalformedHead)), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_head_is_written_with_one_length_and_one_date() {
+        let written = |status: u16, fields: &[(&'static str, &'static str)], terms: Terms<'_>| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in fields {
+                headers.append(*name, HeaderValue::from_static(value));
+            }
+            let mut out = BytesMut::new();
+            write_head(&mut out, StatusCode::from_u16(status).unwrap(), &headers, terms);
+            String::from_utf8(out.to_vec()).unwrap()
+        };
+        let date = b"Sun, 06 Nov 1994 08:49:37 GMT";
+        let terms = Terms { reason: None, framing: Framing::Exact(1234), closes: false, date };
+        let lies = [("content-length", "5"), ("transfer-encoding", "gzip"), ("trailer", "x")];
+        assert_eq!(
+            written(200, &lies, terms),
+            "HTTP/1.1 200 OK\r\ncontent-length: 1234\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n"
+        );
+        let chunked = Terms { framing: Framing::Chunked, closes: true, ..terms };
+        assert_eq!(
+            written(404, &[("trailer", "x"), ("date", "today"), ("a", "b"), ("a", "c")], chunked),
+            "HTTP/1.1 404 Not Found\r\ntrailer: x\r\ndate: today\r\na: b\r\na: c\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n"
+        );
+        let absent = Terms { framing: Framing::Absent(None), reason: Some(b"Well"), ..terms };
+        let none = written(204, &[("date", "today"), ("content-length", "5")], absent);
+        assert_eq!(none, "HTTP/1.1 204 Well\r\ndate: today\r\n\r\n");
+        let unknown = written(299, &[("date", "x")], Terms { framing: Framing::Exact(0), ..terms });
+        assert_eq!(unknown, "HTTP/1.1 299 \r\ndate: x\r\ncontent-length: 0\r\n\r\n");
+        let long = Terms { framing: Framing::Absent(Some(u64::MAX)), ..terms };
+        assert!(written(200, &[], long).contains("content-length: 18446744073709551615\r\n"));
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo run --release -p proxy --example hop -- 127.0.0.1:8100 127.0.0.1:8101      (listen, upstream)
+//! cargo run --release -p proxy --example hop -- 127.0.0.1:8100 127.0.0.1:8101 hyper      (not by our own server)
 //! wrk -c 64 -H 'Host: public.test.localhost' http://127.0.0.1:8100/
 //! wrk -c 64 -H 'Host: private.test.localhost' -H 'Authorization: Bearer v2/…' …    (the token is printed)
 //! ```
@@ -10,6 +11,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -21,8 +23,9 @@ use model::{
     ServiceDomain, TokenUuid, UserUuid,
 };
 use proxy::{
-    Credential, Dial, DialError, Directory, DirectoryError, HostTarget, Io, Principal, Proxy,
-    ProxyConfig, SessionKey, StartInfo, Target, TargetState,
+    Credential, Dial, DialError, Directory, DirectoryError, Downstream, DownstreamLimits,
+    HostTarget, Io, Peer, Principal, Proxy, ProxyConfig, SessionKey, StartInfo, Target,
+    TargetState,
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -121,12 +124,26 @@ fn fixed() -> Result<Fixed, Problem> {
     })
 }
 
+/// A connection with limits that nobody reaches.
+fn downstream(io: TcpStream, peer: Peer) -> Downstream<TcpStream> {
+    let minute = Duration::from_secs(60);
+    let limits = DownstreamLimits {
+        head_bytes_max: 64 * 1024,
+        head_timeout: minute,
+        idle_timeout: minute,
+        stall_timeout: minute,
+    };
+    let (leaving, closing) = Default::default();
+    Downstream { io, peer, limits, leaving, closing }
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Problem> {
     let mut arguments = std::env::args().skip(1);
-    let usage = "usage: hop LISTEN UPSTREAM (both as ADDRESS:PORT)";
+    let usage = "usage: hop LISTEN UPSTREAM [hyper] (both as ADDRESS:PORT)";
     let listen: SocketAddr = arguments.next().ok_or(usage)?.parse()?;
     let upstream: SocketAddr = arguments.next().ok_or(usage)?.parse()?;
+    let by_hyper = arguments.next().as_deref() == Some("hyper");
     let records = fixed()?;
     println!("bearer {}", records.token.expose());
     let domain = ServiceDomain::parse("http://*.test.localhost/")?;
@@ -145,6 +162,14 @@ async fn main() -> Result<(), Problem> {
         let proxy = proxy.clone();
         connections.spawn(async move {
             let peer = proxy.peer(addr, false);
+            let stream: Box<dyn Io> = if by_hyper {
+                Box::new(stream)
+            } else {
+                match proxy.serve_http1(downstream(stream, peer.clone())).await {
+                    Some(rest) => Box::new(rest),
+                    None => return,
+                }
+            };
             let service = service_fn(move |request| {
                 let (proxy, peer) = (proxy.clone(), peer.clone());
                 async move { Ok::<_, std::convert::Infallible>(proxy.serve(request, peer).await) }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use http::header::CONTENT_LENGTH;
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, Uri, Version};
-use hyper::body::{Body, Incoming};
-use hyper::upgrade::OnUpgrade;
+use http_body::Body;
 
 use crate::access_log::Reason;
 use crate::authorize::{Caller, Denied};
 use crate::body::ProxyBody;
 use crate::budgets::{Open, SocketPlace};
+use crate::client_body::ClientBody;
+use crate::client_stream::ClientStream;
 use crate::dial::DialError;
 use crate::directory::{StartInfo, Target};
 use crate::exchange::Exchange;
@@ -33,7 +34,7 @@ impl Shared {
     pub(crate) async fn carry(
         &self,
         parts: Parts,
-        body: Incoming,
+        body: ClientBody,
         protocol: Protocol,
         grant: &Arc<Grant>,
         exchange: &Exchange,
@@ -66,7 +67,7 @@ impl Shared {
     async fn forward(
         &self,
         mut parts: Parts,
-        body: Incoming,
+        body: ClientBody,
         grant: &Arc<Grant>,
         exchange: &Exchange,
         open: Open,
@@ -86,7 +87,7 @@ impl Shared {
     async fn forward_call(
         &self,
         mut parts: Parts,
-        body: Incoming,
+        body: ClientBody,
         grant: &Arc<Grant>,
         exchange: &Exchange,
         open: Open,
@@ -110,9 +111,9 @@ impl Shared {
         exchange: &Exchange,
         open: Open,
     ) -> Result<Response<ProxyBody>, Refusal> {
-        let upgrade = parts.extensions.remove::<OnUpgrade>();
+        let stream = ClientStream::promised(&mut parts.extensions);
         self.prepare(&mut parts, grant, exchange)?;
-        let handshake = Handshake::begin(&mut parts, upgrade, client)?;
+        let handshake = Handshake::begin(&mut parts, stream, client)?;
         let way = self.way(grant, exchange);
         let mut revoked = Revoked::of(grant);
         let (answer, app) = match relay::ask_for_socket(way, parts, &mut revoked).await {
@@ -136,7 +137,7 @@ impl Shared {
         exchange: &Exchange,
         open: Open,
     ) -> Result<Response<ProxyBody>, Refusal> {
-        let client = parts.extensions.remove::<OnUpgrade>();
+        let client = ClientStream::promised(&mut parts.extensions);
         let client = client.ok_or(Refusal::Malformed("this connection cannot switch protocols"))?;
         let way = self.way(grant, exchange);
         let app = match upstream::dial(way.dial, &way.key, way.config.connect_timeout).await {

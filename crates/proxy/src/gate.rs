@@ -10,12 +10,12 @@ use std::time::Duration;
 use http::header::ORIGIN;
 use http::request::Parts;
 use http::{Method, Response};
-use hyper::body::Incoming;
 use limits::Miss;
 
 use crate::authorize::{self, Caller, Denied, Found};
 use crate::body::ProxyBody;
 use crate::budgets::{Exceeded, Open};
+use crate::client_body::ClientBody;
 use crate::cors;
 use crate::directory::{DirectoryError, Target};
 use crate::exchange::Exchange;
@@ -65,7 +65,7 @@ impl Shared {
     pub(crate) async fn answer(
         &self,
         mut parts: Parts,
-        body: Incoming,
+        body: ClientBody,
         exchange: &Exchange,
         asked: &mut AskedAt,
     ) -> Result<Response<ProxyBody>, Refusal> {

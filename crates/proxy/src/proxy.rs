@@ -11,7 +11,6 @@ use std::time::Duration;
 use futures_util::stream::BoxStream;
 use http::header::{HOST, SET_COOKIE, STRICT_TRANSPORT_SECURITY};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
-use hyper::body::Incoming;
 use lifecycle::{TaskScope, TasksLeft};
 use limits::Tick;
 use model::ContainerUuid;
@@ -19,6 +18,7 @@ use model::ContainerUuid;
 use crate::access_log::{AccessLine, Reason, RefusalLines};
 use crate::body::ProxyBody;
 use crate::budgets::Budgets;
+use crate::client_body::ClientBody;
 use crate::config::ProxyConfig;
 use crate::cors::{self, ListedOrigins};
 use crate::dial::Dial;
@@ -200,13 +200,16 @@ impl Proxy {
     }
 
     /// Answers one request for a service host.
-    pub async fn serve(&self, request: Request<Incoming>, peer: Peer) -> Response<ProxyBody> {
+    pub async fn serve<B>(&self, request: Request<B>, peer: Peer) -> Response<ProxyBody>
+    where
+        B: Into<ClientBody>,
+    {
         let shared = &self.shared;
         let behind = self.behind(&request, &peer);
         let exchange = Exchange::begin(&request, peer, behind, &shared.ids);
         let (parts, body) = request.into_parts();
         let mut asked = AskedAt::default();
-        let answered = shared.answer(parts, body, &exchange, &mut asked).await;
+        let answered = shared.answer(parts, body.into(), &exchange, &mut asked).await;
         let is_apps = answered.is_ok();
         let (mut response, reason) = match answered {
             Ok(response) => (response, asked.grant.is_none().then_some(Reason::Own)),
@@ -229,7 +232,7 @@ impl Proxy {
     }
 
     /// Who asks through a listed proxy.
-    fn behind(&self, request: &Request<Incoming>, peer: &Peer) -> Option<Box<Client>> {
+    fn behind<B>(&self, request: &Request<B>, peer: &Peer) -> Option<Box<Client>> {
         if !peer.is_front() {
             return None;
         }

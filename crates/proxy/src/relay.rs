@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use http::request::Parts;
 use http::{Request, Response};
-use hyper::body::Incoming;
 
 use crate::body::ProxyBody;
+use crate::client_body::ClientBody;
 use crate::config::ProxyConfig;
 use crate::dial::{Dial, DialError};
 use crate::grants::Revoked;
@@ -67,7 +67,7 @@ pub(crate) struct Way<'p> {
 pub(crate) async fn relay(
     way: Way<'_>,
     parts: Parts,
-    body: Incoming,
+    body: ClientBody,
     mut revoked: Revoked,
 ) -> Result<Response<ProxyBody>, RelayError> {
     let sending = pin!(send(way, parts, body));
@@ -118,7 +118,7 @@ pub(crate) async fn ask_for_socket(
 async fn send(
     way: Way<'_>,
     parts: Parts,
-    body: Incoming,
+    body: ClientBody,
 ) -> Result<Response<AnswerBody>, RelayError> {
     let (head_timeout, stall_timeout) =
         (way.config.limits.head_timeout, way.config.limits.stall_timeout);

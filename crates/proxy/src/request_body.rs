@@ -13,10 +13,10 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::EXPECT;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use limits::Stall;
 use tokio::time::Sleep;
 
+use crate::client_body::{ClientBody, ClientBodyError};
 use crate::headers;
 use crate::traffic::PortTraffic;
 
@@ -39,17 +39,17 @@ enum Source {
     /// Nothing.
     Empty,
     /// What the client sends, as it comes.
-    Client(Incoming),
+    Client(ClientBody),
     /// The same, once the app says so or the wait that RFC 9110 §10.1.1 allows is over. Polling the client's body is
-    /// what makes hyper send it `100 Continue`.
-    Awaited { body: Incoming, wait: Pin<Box<Sleep>> },
+    /// what makes the server send it `100 Continue`.
+    Awaited { body: ClientBody, wait: Pin<Box<Sleep>> },
 }
 
 /// Why the body of a request broke off.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RequestBodyError {
     #[error("the client broke the request off")]
-    Client(#[source] hyper::Error),
+    Client(#[source] ClientBodyError),
     #[error("the client sent nothing more of the request")]
     Stalled,
 }
@@ -63,7 +63,7 @@ impl RequestBody {
     /// The client's body; held back where the client waits for `100 Continue`, so that the app decides.
     pub(crate) fn of(
         headers: &HeaderMap,
-        body: Incoming,
+        body: ClientBody,
         stall_timeout: Duration,
         traffic: &Arc<PortTraffic>,
     ) -> Self {
@@ -151,7 +151,7 @@ impl Body for RequestBody {
 }
 
 /// Counts the bytes of a frame.
-fn count(traffic: Option<&PortTraffic>, frame: Option<&Result<Frame<Bytes>, hyper::Error>>) {
+fn count(traffic: Option<&PortTraffic>, frame: Option<&Result<Frame<Bytes>, ClientBodyError>>) {
     if let (Some(traffic), Some(Ok(frame))) = (traffic, frame)
         && let Some(data) = frame.data_ref()
     {

@@ -13,11 +13,10 @@ use http::header::{
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
-use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
 use ring::digest;
 use ring::rand::{SecureRandom, SystemRandom};
 
+use crate::client_stream::ClientStream;
 use crate::headers::{self, Kept};
 use crate::pump::{Lease, Pump};
 use crate::refusal::{GatewayProblem, Refusal};
@@ -40,7 +39,7 @@ pub(crate) enum Client {
 #[derive(Debug)]
 pub(crate) struct Handshake {
     /// Becomes the client's bytes once our answer is out.
-    client: OnUpgrade,
+    client: ClientStream,
     /// The key that the app must answer.
     key: HeaderValue,
     over_http2: bool,
@@ -50,11 +49,10 @@ impl Handshake {
     /// Turns a prepared head into the request that asks the app for a WebSocket.
     pub(crate) fn begin(
         parts: &mut Parts,
-        upgrade: Option<OnUpgrade>,
+        stream: Option<ClientStream>,
         client: Client,
     ) -> Result<Self, Refusal> {
-        let upgrade =
-            upgrade.ok_or(Refusal::Malformed("this connection cannot switch protocols"))?;
+        let stream = stream.ok_or(Refusal::Malformed("this connection cannot switch protocols"))?;
         let over_http2 = matches!(client, Client::Http2);
         let key = match client {
             Client::Http1(key) => key,
@@ -73,7 +71,7 @@ impl Handshake {
             headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         }
         headers.insert(SEC_WEBSOCKET_KEY, key.clone());
-        Ok(Self { client: upgrade, key, over_http2 })
+        Ok(Self { client: stream, key, over_http2 })
     }
 
     /// Checks the app's 101 and makes the client's answer of it, and the task that carries the bytes.
@@ -102,16 +100,10 @@ impl Handshake {
 }
 
 /// Carries bytes until both sides have ended, one breaks off, or access is withdrawn.
-async fn carry(client: OnUpgrade, app: Switched, lease: Lease) {
-    let client = match client.await {
-        Ok(client) => client,
-        Err(error) => {
-            tracing::debug!(error = %error, "a socket ended before it began");
-            return;
-        }
-    };
+async fn carry(client: ClientStream, app: Switched, lease: Lease) {
+    let Some(client) = client.arrived().await else { return };
     let Switched { io, early } = app;
-    let pump = Pump::of_frames(TokioIo::new(client), io, &early);
+    let pump = Pump::of_frames(client, io, &early);
     // It is a piece of the buffer that the head was read into, for which idle sockets have no use.
     drop(early);
     pump.run_while_allowed(lease).await;

@@ -5,10 +5,9 @@
 
 use http::header::{CONNECTION, UPGRADE};
 use http::{HeaderValue, Response, StatusCode};
-use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
 
 use crate::body::ProxyBody;
+use crate::client_stream::ClientStream;
 use crate::dial::Io;
 use crate::pump::{Lease, Pump};
 
@@ -23,9 +22,7 @@ pub(crate) fn switching() -> Response<ProxyBody> {
 }
 
 /// Carries bytes until both sides have ended, one breaks off, or access is withdrawn.
-pub(crate) async fn carry(client: OnUpgrade, app: Box<dyn Io>, lease: Lease) {
-    match client.await {
-        Ok(client) => Pump::new(TokioIo::new(client), app, &[]).run_while_allowed(lease).await,
-        Err(error) => tracing::debug!(error = %error, "a raw connection ended before it began"),
-    }
+pub(crate) async fn carry(client: ClientStream, app: Box<dyn Io>, lease: Lease) {
+    let Some(client) = client.arrived().await else { return };
+    Pump::new(client, app, &[]).run_while_allowed(lease).await;
 }

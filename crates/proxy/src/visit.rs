@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use http::Response;
 use http::request::Parts;
-use hyper::body::Incoming;
 
 use crate::body::ProxyBody;
 use crate::budgets::Open;
+use crate::client_body::ClientBody;
 use crate::exchange::Exchange;
 use crate::gate::Asking;
 use crate::grants::Grant;
@@ -30,7 +30,7 @@ impl Shared {
     pub(crate) async fn receive(
         &self,
         parts: Parts,
-        body: Incoming,
+        body: ClientBody,
         asking: Asking,
         visit: Visit<'_>,
         asked: &mut AskedAt,

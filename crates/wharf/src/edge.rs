@@ -1,8 +1,10 @@
 //! The listen address: every connection comes in here, and each request is sent to its room by its `Host`.
 //!
 //! ```text
-//! accept ─► first byte ─► TLS or plain ─► HTTP/1.1 or HTTP/2 ─► Host ─┬► service host: proxy, on this thread
-//!                                                                      └► API and pages: router, on the main runtime
+//! accept ─► first byte ─► TLS or plain ─┬► plain requests over HTTP/1.1 for service hosts: proxy, on this thread
+//!                                        └► from the first other one on, hyper: HTTP/1.1 or HTTP/2 ─► Host ─┐
+//!                                               proxy, on this thread ◄─ service host ◄─────────────────────┤
+//!                                               router, on the main runtime ◄─ API and pages ◄──────────────┘
 //! ```
 //!
 //! The edge runs on a runtime and thread of its own, so that services and the API never share a queue: API work is
@@ -14,6 +16,7 @@ mod callers;
 mod client_io;
 mod connection;
 mod first_byte;
+mod placed;
 mod places;
 mod refusal_lines;
 mod stream;

@@ -62,6 +62,10 @@ fn t21_what_is_no_chunk_is_refused() {
         "0\r\na b\r\n\r\n",
         "0\r\n: x\r\n\r\n",
         "0\r\na: b\r\n c\r\n\r\n",
+        "0\r\na: b\nc: d\r\n\r\n",
+        "0\r\na: b\n\r\n",
+        "0\r\na: b\r\n\n",
+        "0\r\n\n",
     ] {
         for step in [1, 1000] {
             assert_eq!(decode(bad.as_bytes(), step), Err(Problem::BadChunk), "{bad:?} by {step}");
@@ -69,6 +73,9 @@ fn t21_what_is_no_chunk_is_refused() {
     }
     let endless = [&b"1;"[..], &[b'x'; 5000]].concat();
     assert_eq!(decode(&endless, 100), Err(Problem::BadChunk));
+    let extended =
+        b"1;".iter().chain(&[b'x'; 500]).chain(b"\r\nx\r\n").copied().collect::<Vec<u8>>();
+    assert_eq!(decode(&extended.repeat(20), 100), Err(Problem::BadChunk));
     let endless = [&b"0\r\na: "[..], &[b'x'; 20_000]].concat();
     assert_eq!(decode(&endless, 100), Err(Problem::BadChunk));
 }

@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 
 use super::{RelayError, Way, until_revoked, within};
 use crate::body::ProxyBody;
+use crate::client_body::ClientBody;
 use crate::grants::Revoked;
 use crate::headers::{self, Kept};
 use crate::refusal::GatewayProblem;
@@ -22,7 +23,7 @@ use crate::upstream::http2::{NoLease, StreamLease};
 pub(crate) async fn relay(
     way: Way<'_>,
     parts: Parts,
-    body: Incoming,
+    body: ClientBody,
     mut revoked: Revoked,
 ) -> Result<Response<ProxyBody>, RelayError> {
     let sending = pin!(send(way, Request::from_parts(parts, CallBody::of(body, way.traffic))));

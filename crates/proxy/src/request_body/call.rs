@@ -8,9 +8,9 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
 use super::{count, without_ours};
+use crate::client_body::{ClientBody, ClientBodyError};
 use crate::traffic::PortTraffic;
 
 /// What the app reads of a call.
@@ -19,21 +19,21 @@ pub(crate) enum CallBody {
     /// Nothing.
     Empty,
     /// What the client sends, until the gate says that the answer is over.
-    Client { body: Incoming, over: Gate, traffic: Arc<PortTraffic> },
+    Client { body: ClientBody, over: Gate, traffic: Arc<PortTraffic> },
 }
 
 /// Why the body of a call broke off.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CallBodyError {
     #[error("the client broke the request off")]
-    Client(#[source] hyper::Error),
+    Client(#[source] ClientBodyError),
     /// The reset code that the app gets is in the source.
     #[error("the answer was over before the request")]
     Over(#[source] h2::Error),
 }
 
 impl CallBody {
-    pub(crate) fn of(body: Incoming, traffic: &Arc<PortTraffic>) -> Self {
+    pub(crate) fn of(body: ClientBody, traffic: &Arc<PortTraffic>) -> Self {
         if body.is_end_stream() {
             Self::Empty
         } else {

@@ -2,11 +2,11 @@
 //!
 //! Head and first bytes of a body leave in one write where they are there together.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
 use http::request::Parts;
@@ -14,6 +14,7 @@ use http_body::{Body, Frame};
 use http1::chunked;
 use tokio::io::AsyncWrite;
 
+use crate::outgoing::Outgoing;
 use crate::request_body::{RequestBody, RequestBodyError};
 
 /// Why a request could not be sent whole.
@@ -38,12 +39,7 @@ enum Framing {
 /// What is still to be sent.
 #[derive(Debug)]
 pub(crate) struct Upload {
-    /// The head, size lines, trailers.
-    out: BytesMut,
-    /// Bytes of the client's.
-    data: Bytes,
-    /// What follows them.
-    tail: &'static [u8],
+    outgoing: Outgoing,
     body: RequestBody,
     framing: Framing,
     has_body: bool,
@@ -57,17 +53,16 @@ impl Upload {
     pub(crate) fn begin(parts: &mut Parts, body: RequestBody) -> Self {
         let is_body_over = body.is_end_stream();
         let framing = frame(&mut parts.headers, &body, is_body_over);
-        let mut out = BytesMut::new();
+        let mut outgoing = Outgoing::default();
         let target = parts.uri.path_and_query().map_or("/", |text| text.as_str());
-        http1::request::write_head(&mut out, &parts.method, target, &parts.headers);
-        let data = Bytes::new();
+        http1::request::write_head(&mut outgoing.out, &parts.method, target, &parts.headers);
         let has_body = !is_body_over;
-        Self { out, data, tail: b"", body, framing, has_body, is_body_over, has_begun: false }
+        Self { outgoing, body, framing, has_body, is_body_over, has_begun: false }
     }
 
     /// Whether everything was sent.
     pub(crate) fn is_done(&self) -> bool {
-        self.is_body_over && !self.has_pending()
+        self.is_body_over && self.outgoing.is_empty()
     }
 
     /// Whether the client waits for the app's word before it sends its body.
@@ -100,23 +95,19 @@ impl Upload {
         W: AsyncWrite + Unpin + ?Sized,
     {
         loop {
-            let waits = if self.is_body_over || !self.data.is_empty() || !self.tail.is_empty() {
+            let waits = if self.is_body_over || self.outgoing.has_piece() {
                 false
             } else {
                 self.poll_body(cx)?.is_pending()
             };
-            while self.has_pending() {
-                ready!(self.poll_write(cx, io)).map_err(UploadError::App)?;
-            }
+            let (has_moved, written) = self.outgoing.poll_write_all(cx, io);
+            self.has_begun |= has_moved;
+            ready!(written).map_err(UploadError::App)?;
             if self.is_body_over || waits {
                 ready!(Pin::new(&mut *io).poll_flush(cx)).map_err(UploadError::App)?;
                 return if waits { Poll::Pending } else { Poll::Ready(Ok(())) };
             }
         }
-    }
-
-    fn has_pending(&self) -> bool {
-        !self.out.is_empty() || !self.data.is_empty() || !self.tail.is_empty()
     }
 
     /// Takes one frame of the client's body.
@@ -141,19 +132,17 @@ impl Upload {
     fn take(&mut self, frame: Frame<Bytes>) -> Result<(), UploadError> {
         match frame.into_data() {
             Ok(data) if data.is_empty() => {}
-            Ok(data) => {
-                match &mut self.framing {
-                    Framing::Exact(left) => {
-                        let rest = left.checked_sub(data.len() as u64);
-                        *left = rest.ok_or(UploadError::Client)?;
-                    }
-                    Framing::Chunked => {
-                        chunked::write_size(&mut self.out, data.len());
-                        self.tail = chunked::CHUNK_END;
-                    }
+            Ok(data) => match &mut self.framing {
+                Framing::Exact(left) => {
+                    let rest = left.checked_sub(data.len() as u64);
+                    *left = rest.ok_or(UploadError::Client)?;
+                    self.outgoing.put_piece(data, b"");
                 }
-                self.data = data;
-            }
+                Framing::Chunked => {
+                    chunked::write_size(&mut self.outgoing.out, data.len());
+                    self.outgoing.put_piece(data, chunked::CHUNK_END);
+                }
+            },
             Err(frame) => {
                 if let Ok(trailers) = frame.into_trailers() {
                     self.finish(Some(&trailers))?;
@@ -172,46 +161,14 @@ impl Upload {
         match (self.framing, trailers) {
             (Framing::Exact(0), _) => {}
             (Framing::Exact(_), _) => return Err(UploadError::Client),
-            (Framing::Chunked, None) => self.tail = chunked::LAST_CHUNK,
-            (Framing::Chunked, Some(trailers)) => chunked::write_trailers(&mut self.out, trailers),
+            (Framing::Chunked, None) => {
+                self.outgoing.out.extend_from_slice(chunked::LAST_CHUNK);
+            }
+            (Framing::Chunked, Some(trailers)) => {
+                chunked::write_trailers(&mut self.outgoing.out, trailers);
+            }
         }
         Ok(())
-    }
-
-    /// One write of as much as goes.
-    fn poll_write<W>(&mut self, cx: &mut Context<'_>, io: &mut W) -> Poll<io::Result<()>>
-    where
-        W: AsyncWrite + Unpin + ?Sized,
-    {
-        let io = Pin::new(io);
-        let n = if self.data.is_empty() && self.tail.is_empty() {
-            ready!(io.poll_write(cx, &self.out))?
-        } else if io.is_write_vectored() {
-            let parts = [&self.out[..], &self.data[..], self.tail].map(IoSlice::new);
-            ready!(io.poll_write_vectored(cx, &parts))?
-        } else {
-            let first = [&self.out[..], &self.data[..], self.tail];
-            let first = first.into_iter().find(|part| !part.is_empty()).unwrap_or_default();
-            ready!(io.poll_write(cx, first))?
-        };
-        if n == 0 {
-            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-        }
-        self.has_begun = true;
-        self.sent(n);
-        Poll::Ready(Ok(()))
-    }
-
-    fn sent(&mut self, n: usize) {
-        let of_out = n.min(self.out.len());
-        self.out.advance(of_out);
-        let of_data = (n - of_out).min(self.data.len());
-        self.data.advance(of_data);
-        if self.data.is_empty() {
-            // Lets go of the client's buffer.
-            self.data = Bytes::new();
-        }
-        self.tail = &self.tail[n - of_out - of_data..];
     }
 }
 

@@ -8,6 +8,7 @@ mod brittle;
 mod client;
 mod credentials;
 mod cross_site;
+mod downstream;
 mod enter;
 mod gate;
 mod grpc;

@@ -16,8 +16,9 @@ use model::{
     RequestUuid, ServiceDomain, Timestamp, TokenUuid, UserUuid,
 };
 use proxy::{
-    Changed, Credential, Dial, DialError, Directory, DirectoryError, HostTarget, Io, Principal,
-    Proxy, ProxyConfig, SessionKey, StartInfo, Target, TargetState,
+    Changed, Credential, Dial, DialError, Directory, DirectoryError, Downstream, DownstreamLimits,
+    HostTarget, Io, Peer, Principal, Proxy, ProxyConfig, SessionKey, StartInfo, Target,
+    TargetState,
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::broadcast;
@@ -129,6 +130,8 @@ async fn accept(listener: TcpListener, proxy: Proxy, tls: bool) {
         let proxy = proxy.clone();
         connections.spawn(async move {
             let peer = proxy.peer(addr, tls);
+            let client = downstream(stream, peer.clone());
+            let Some(stream) = proxy.serve_http1(client).await else { return };
             let service = service_fn(move |request| {
                 let (proxy, peer) = (proxy.clone(), peer.clone());
                 async move { Ok::<_, std::convert::Infallible>(proxy.serve(request, peer).await) }
@@ -139,6 +142,18 @@ async fn accept(listener: TcpListener, proxy: Proxy, tls: bool) {
             let _ended = builder.serve_connection_with_upgrades(io, service).await;
         });
     }
+}
+
+/// A connection with limits that no test reaches by chance.
+pub(crate) fn downstream<IO>(io: IO, peer: Peer) -> Downstream<IO> {
+    let limits = DownstreamLimits {
+        head_bytes_max: 64 * 1024,
+        head_timeout: BOUND,
+        idle_timeout: BOUND,
+        stall_timeout: BOUND,
+    };
+    let (leaving, closing) = Default::default();
+    Downstream { io, peer, limits, leaving, closing }
 }
 
 /// A running container's port, submitted by `user`; 81 is public.

@@ -1,8 +1,7 @@
 //! The bytes of one client connection, and what may go wrong with them: heads that never end, clients that take
-//! nothing, floods of HTTP/2 frames. The connection's place is given back with it, also when a WebSocket has taken it.
+//! nothing, floods of HTTP/2 frames. For what hyper serves; the proxy's own server watches its bytes itself.
 
 use super::EdgeLimits;
-use super::places::Place;
 use super::wire::Wire;
 use limits::{FrameMeter, Side, Stall, Tick};
 use std::io::{self, IoSlice};
@@ -23,11 +22,10 @@ pub(super) struct ClientIo<IO> {
     writes: Stall,
     /// Where a head over HTTP/1.1 has begun: after how many requests.
     head_begun_after: Option<u32>,
-    _place: Place,
 }
 
 impl<IO> ClientIo<IO> {
-    pub(super) fn new(io: IO, limits: Arc<EdgeLimits>, wire: Arc<Wire>, place: Place) -> Self {
+    pub(super) fn new(io: IO, limits: Arc<EdgeLimits>, wire: Arc<Wire>) -> Self {
         let meter = FrameMeter::new(Side::Client, limits.http2.frames);
         Self {
             io,
@@ -37,7 +35,6 @@ impl<IO> ClientIo<IO> {
             head: Stall::default(),
             writes: Stall::default(),
             head_begun_after: None,
-            _place: place,
         }
     }
 

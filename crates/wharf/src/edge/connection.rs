@@ -2,6 +2,7 @@
 
 use super::body::{Content, EdgeBody};
 use super::client_io::ClientIo;
+use super::placed::Placed;
 use super::places::Place;
 use super::stream::{Stream, StreamExecutor};
 use super::wire::Wire;
@@ -14,7 +15,7 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use proxy::{Farewell, Peer, Proxy};
+use proxy::{Downstream, DownstreamLimits, Farewell, Peer, Proxy};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -92,14 +93,40 @@ impl std::fmt::Debug for OpenRequest {
     }
 }
 
+/// Plain requests for services over HTTP/1.1 are served by the proxy itself; from the first that is none of these on,
+/// the connection is hyper's.
 async fn serve_http<IO>(stream: IO, peer: Peer, place: Place, around: Surroundings)
+where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let limits = &around.limits;
+    let client = Downstream {
+        io: Placed::new(stream, place),
+        peer: peer.clone(),
+        limits: DownstreamLimits {
+            head_bytes_max: limits.header_bytes_max as usize,
+            head_timeout: limits.header_timeout,
+            idle_timeout: limits.idle_timeout,
+            stall_timeout: limits.stall_timeout,
+        },
+        leaving: around.descent.leaving.clone(),
+        closing: around.descent.closing.clone(),
+    };
+    if let Some(stream) = around.rooms.proxy.serve_http1(client).await {
+        // Boxed: what hyper serves costs room of its own, which connections to services do without.
+        Box::pin(serve_all(stream, peer, around)).await;
+    }
+}
+
+/// Serves whatever comes, over any version of HTTP.
+async fn serve_all<IO>(stream: IO, peer: Peer, around: Surroundings)
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let builder = builder(&around);
     let wire = Arc::<Wire>::default();
     let limits = Arc::clone(&around.limits);
-    let io = ClientIo::new(stream, limits, Arc::clone(&wire), place);
+    let io = ClientIo::new(stream, limits, Arc::clone(&wire));
     let shared = Arc::new(Connection { around, peer, wire });
     let asked = Arc::clone(&shared);
     let service = hyper::service::service_fn(move |request| {

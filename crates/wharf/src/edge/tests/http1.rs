@@ -3,6 +3,7 @@
 use super::*;
 
 const ASK: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+const ASK_SERVICE: &[u8] = b"GET / HTTP/1.1\r\nHost: x.containers.localhost\r\n\r\n";
 
 /// Writes a byte now and then until the other side has had enough.
 async fn drip(mut stream: TcpStream, begin: &[u8]) {
@@ -36,12 +37,61 @@ async fn t41_a_head_that_is_dripped_ends_and_a_connection_that_is_idle_stays() {
     half_a_preface.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r").await.unwrap();
     assert_eq!(rest(&mut half_a_preface).await, b"");
     // A second request on a connection that was used before.
-    let mut used = edge.connect().await;
-    used.write_all(ASK).await.unwrap();
-    assert!(used.read(&mut answer).await.unwrap() > 0);
-    timeout(BOUND, drip(used, b"GET / HTTP/1.1\r\nX: ")).await.expect("cut off in time");
+    for ask in [ASK, ASK_SERVICE] {
+        let mut used = edge.connect().await;
+        used.write_all(ask).await.unwrap();
+        assert!(used.read(&mut answer).await.unwrap() > 0);
+        timeout(BOUND, drip(used, b"GET / HTTP/1.1\r\nX: ")).await.expect("cut off in time");
+    }
     idle.write_all(ASK).await.unwrap();
     assert!(timeout(BOUND, idle.read(&mut answer)).await.unwrap().unwrap() > 0);
+    assert!(edge.serves_others().await);
+}
+
+#[tokio::test]
+async fn requests_of_one_connection_go_each_to_its_room_and_are_answered_in_order() {
+    let edge = Edge::start(|_limits| {}).await;
+    let to = |host: &str, more: &str| format!("GET / HTTP/1.1\r\nHost: {host}\r\n{more}\r\n");
+    let (service, api, close) = ("x.containers.localhost", "localhost", "Connection: close\r\n");
+    for (hosts, statuses) in [
+        ([service, api, service], ["404", "200", "404"]),
+        ([api, service, api], ["200", "404", "200"]),
+        ([service, service, api], ["404", "404", "200"]),
+    ] {
+        let together = [to(hosts[0], ""), to(hosts[1], ""), to(hosts[2], close)].concat();
+        let answers = edge.ask(&together).await;
+        let found: Vec<&str> =
+            answers.match_indices("HTTP/1.1 ").map(|(at, _)| &answers[at + 9..at + 12]).collect();
+        assert_eq!(found, statuses, "{answers}");
+    }
+}
+
+#[tokio::test]
+async fn t19_what_is_no_plain_request_for_a_service_is_refused_or_read_as_ever() {
+    let edge = Edge::start(|_limits| {}).await;
+    let host = "x.containers.localhost";
+    for (request, status) in [
+        (format!("GET / HTTP/1.0\r\nHost: {host}\r\n\r\n"), "404"),
+        (
+            format!("GET http://{host}/ HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"),
+            "404",
+        ),
+        (format!("\r\nGET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"), "404"),
+        (
+            format!(
+                "GET / HTTP/1.1\r\nHost: {host}\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+            ),
+            "400",
+        ),
+        (format!("GET / HTTP/1.1\r\nHost : {host}\r\n\r\n"), "400"),
+        (format!("GET / HTTP/1.1\r\nHost: {host}\r\nX: a\0b\r\n\r\n"), "400"),
+        ("nonsense\r\n\r\n".to_owned(), "400"),
+    ] {
+        let answer = edge.ask(&request).await;
+        let found = answer.split(' ').nth(1);
+        assert_eq!(found, Some(status), "{request}: {answer}");
+        assert_eq!(answer.matches("HTTP/1.").count(), 1, "{request}: {answer}");
+    }
     assert!(edge.serves_others().await);
 }
 
