@@ -16,6 +16,7 @@ mod context;
 mod failure;
 mod find;
 mod lines;
+pub mod live;
 mod output;
 mod progress;
 mod service;

@@ -33,6 +33,9 @@ pub struct NewRequest {
     pub output_path: String,
     /// Path to mount.
     pub mounts: JsonMap,
+    /// Path to text that nobody is shown again.
+    #[serde(skip_serializing_if = "JsonMap::is_empty")]
+    pub secret_mounts: JsonMap,
     /// `ram` in bytes, `vcpus`; what is left out takes the default of the config.
     pub runtime_constraints: JsonMap,
     /// `max_run_time` in seconds and others; left out where there are none.

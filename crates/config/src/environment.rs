@@ -34,6 +34,8 @@ pub struct Environment {
     pub columns: Option<usize>,
     /// `TERM`: what kind the terminal is.
     pub term: Option<String>,
+    /// `NO_COLOR` is set: nothing is printed in colour.
+    pub no_color: bool,
     /// `WHARF_LOG`: log directives instead of the config's.
     pub log_filter: Option<String>,
     /// `NOTIFY_SOCKET`: where a service manager hears how we are (sd_notify(3)).
@@ -67,6 +69,7 @@ impl Environment {
             has_display: set("DISPLAY").is_some() || set("WAYLAND_DISPLAY").is_some(),
             columns: text("COLUMNS").and_then(|columns| columns.parse().ok()),
             term: text("TERM"),
+            no_color: set("NO_COLOR").is_some(),
             log_filter: text("WHARF_LOG"),
             notify_socket: set("NOTIFY_SOCKET"),
         }

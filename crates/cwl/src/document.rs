@@ -1,6 +1,6 @@
 //! Processes as loaded: tools, expression tools, workflows, with everything resolved.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::error::Place;
 use crate::types::{Listing, Type};
@@ -31,9 +31,9 @@ pub struct Process {
     /// In the order of the document.
     pub outputs: Vec<Output>,
     /// What it cannot do without.
-    pub requirements: Vec<Rc<Requirement>>,
+    pub requirements: Vec<Arc<Requirement>>,
     /// What it would like to have.
-    pub hints: Vec<Rc<Requirement>>,
+    pub hints: Vec<Arc<Requirement>>,
     /// Addresses of ontologies that say which formats are kinds of others.
     pub schemas: Vec<String>,
     /// What it does.
@@ -161,7 +161,7 @@ pub struct Step {
     /// Short name.
     pub name: String,
     /// What it runs.
-    pub run: Rc<Process>,
+    pub run: Arc<Process>,
     /// What it gives to that.
     pub inputs: Vec<StepInput>,
     /// Outputs that others may take.
@@ -173,9 +173,9 @@ pub struct Step {
     /// Whether it is run.
     pub when: Option<String>,
     /// For what it runs.
-    pub requirements: Vec<Rc<Requirement>>,
+    pub requirements: Vec<Arc<Requirement>>,
     /// For what it runs.
-    pub hints: Vec<Rc<Requirement>>,
+    pub hints: Vec<Arc<Requirement>>,
     /// Where it stands.
     pub place: Place,
 }

@@ -8,9 +8,8 @@ mod js;
 mod reference;
 mod scan;
 
-use std::cell::Cell;
-use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use crate::error::{Result, fail};
 use crate::json::{Layout, write};
@@ -52,12 +51,12 @@ pub struct Scope<'v> {
     /// `runtime`; `null` where there is none.
     pub runtime: &'v Value,
     /// JavaScript, where `InlineJavascriptRequirement` allows it.
-    pub script: Option<&'v Rc<Script>>,
+    pub script: Option<&'v Arc<Script>>,
 }
 
 impl<'v> Scope<'v> {
     /// With `inputs` alone.
-    pub fn of(inputs: &'v Value, script: Option<&'v Rc<Script>>) -> Self {
+    pub fn of(inputs: &'v Value, script: Option<&'v Arc<Script>>) -> Self {
         Self { inputs, this: &NULL, runtime: &NULL, script }
     }
 

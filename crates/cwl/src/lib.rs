@@ -34,6 +34,7 @@ pub mod ports;
 mod read;
 pub mod requirements;
 pub mod scatter;
+pub mod secret;
 pub mod service;
 pub mod stage;
 pub mod storage;

@@ -2,7 +2,7 @@
 //! is read has bounds, and a document that reads itself is an error.
 
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::document::{Process, Version};
 use crate::error::{CwlError, Place, Problem, Result};
@@ -27,8 +27,8 @@ pub trait Source {
 pub struct Loader<'s> {
     source: &'s dyn Source,
     pub(crate) files: Vec<FileInfo>,
-    documents: HashMap<String, Rc<Node>>,
-    pub(crate) processes: HashMap<String, Rc<Process>>,
+    documents: HashMap<String, Arc<Node>>,
+    pub(crate) processes: HashMap<String, Arc<Process>>,
     /// Processes that are being read, to notice those that run themselves.
     pub(crate) reading: Vec<String>,
     importing: Vec<String>,
@@ -77,7 +77,7 @@ impl<'s> Loader<'s> {
 
     /// The process at an address: the fragment's, else the only one, else `main`. Errs with every
     /// rule that its documents break.
-    pub fn load(&mut self, uri: &str) -> Result<Rc<Process>> {
+    pub fn load(&mut self, uri: &str) -> Result<Arc<Process>> {
         let process = self.process_at(uri, None)?;
         if self.problems.is_empty() {
             return Ok(process);
@@ -130,10 +130,10 @@ impl<'s> Loader<'s> {
     }
 
     /// A document with all its imports put in.
-    pub(crate) fn document(&mut self, uri: &str) -> Result<Rc<Node>> {
+    pub(crate) fn document(&mut self, uri: &str) -> Result<Arc<Node>> {
         let uri = uri.split('#').next().unwrap_or_default().to_owned();
         if let Some(known) = self.documents.get(&uri) {
-            return Ok(Rc::clone(known));
+            return Ok(Arc::clone(known));
         }
         if self.importing.contains(&uri) {
             let chain: Vec<String> =
@@ -152,8 +152,8 @@ impl<'s> Loader<'s> {
         let resolved = self.resolve(&mut node, 0);
         self.importing.pop();
         resolved?;
-        let node = Rc::new(node);
-        self.documents.insert(uri, Rc::clone(&node));
+        let node = Arc::new(node);
+        self.documents.insert(uri, Arc::clone(&node));
         Ok(node)
     }
 

@@ -1,6 +1,6 @@
 //! The requirements that hold for a process: its own, its step's, its workflow's.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::document::{Process, Requirement, Version};
 use crate::error::{CwlError, Problem, Result, fail};
@@ -8,19 +8,19 @@ use crate::expr::{Limits, Scope, Script, evaluate_value};
 use crate::types::Listing;
 use crate::value::{Object, Value};
 
-pub use crate::read::requirement::{PUBLISH_PORTS, SERVICE};
+pub use crate::read::requirement::{PUBLISH_PORTS, SECRETS, SERVICE};
 
 /// Requirements and hints from the outermost to the nearest.
 #[derive(Clone, Debug, Default)]
 pub struct Requirements {
-    needed: Vec<Rc<Requirement>>,
-    hinted: Vec<Rc<Requirement>>,
+    needed: Vec<Arc<Requirement>>,
+    hinted: Vec<Arc<Requirement>>,
 }
 
 impl Requirements {
     /// With nearer ones.
     #[must_use]
-    pub fn with(&self, needed: &[Rc<Requirement>], hinted: &[Rc<Requirement>]) -> Self {
+    pub fn with(&self, needed: &[Arc<Requirement>], hinted: &[Arc<Requirement>]) -> Self {
         let mut all = self.clone();
         all.needed.extend_from_slice(needed);
         all.hinted.extend_from_slice(hinted);
@@ -51,20 +51,21 @@ impl Requirements {
             fields.shift_remove("class");
             let place =
                 crate::error::Place { file: "the input object".to_owned(), line: 0, column: 0 };
-            needed.push(Rc::new(Requirement { class: class.to_owned(), fields, place }));
+            needed.push(Arc::new(Requirement { class: class.to_owned(), fields, place }));
         }
         Ok(self.with(&needed, &[]))
     }
 
     /// The nearest of a class: of requirements first, then of hints.
     pub fn get(&self, class: &str) -> Option<&Requirement> {
-        self.needed(class)
-            .or_else(|| self.hinted.iter().rev().find(|known| known.class == class).map(Rc::as_ref))
+        self.needed(class).or_else(|| {
+            self.hinted.iter().rev().find(|known| known.class == class).map(Arc::as_ref)
+        })
     }
 
     /// The nearest of a class among requirements alone.
     pub fn needed(&self, class: &str) -> Option<&Requirement> {
-        self.needed.iter().rev().find(|known| known.class == class).map(Rc::as_ref)
+        self.needed.iter().rev().find(|known| known.class == class).map(Arc::as_ref)
     }
 
     /// Refuses requirements that nothing here does.
@@ -82,7 +83,7 @@ impl Requirements {
     }
 
     /// JavaScript, where it is allowed.
-    pub fn script(&self, limits: Limits) -> Option<Rc<Script>> {
+    pub fn script(&self, limits: Limits) -> Option<Arc<Script>> {
         let requirement = self.get("InlineJavascriptRequirement")?;
         let library = match requirement.get("expressionLib") {
             Value::Array(items) => {
@@ -91,7 +92,7 @@ impl Requirements {
             Value::String(text) => vec![text.clone()],
             _ => Vec::new(),
         };
-        Some(Rc::new(Script { library, limits }))
+        Some(Arc::new(Script { library, limits }))
     }
 
     /// How deep directories are listed where a parameter says nothing.

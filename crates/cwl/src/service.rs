@@ -3,40 +3,95 @@
 //!
 //! It is a hint: other runners tell that they do not know it, and run an ordinary program.
 
+mod read;
+
 use std::time::Duration;
 
 use crate::document::{Body, Output, Process, Step};
 use crate::error::{Problem, Result};
-use crate::extension::{Flaws, port_of};
+use crate::extension::Flaws;
 use crate::ports::PublishedPort;
 use crate::requirements::{PUBLISH_PORTS, SERVICE};
 use crate::types::Type;
 use crate::value::Value;
+pub(crate) use read::read;
 
-/// Between two looks whether it is ready.
-const INTERVAL: Duration = Duration::from_millis(200);
-/// Longest time from its beginning until it is ready.
-const TIMEOUT: Duration = Duration::from_secs(120);
-/// From being asked to end until it is ended.
-const GRACE: Duration = Duration::from_secs(10);
+/// Longest regular expression that a document may give.
+const PATTERN_BYTES_MAX: usize = 1000;
+/// Memory of a compiled one.
+const PATTERN_SIZE_MAX: usize = 1 << 20;
 
 /// How a tool serves.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Service {
     /// Outputs that are addresses.
     pub endpoints: Vec<Endpoint>,
-    /// Port and path that answer 200 to 399 when it is ready; without one, all ports of endpoints take connections.
-    pub http_get: Option<(u16, String)>,
-    /// Between two looks whether it is ready.
-    pub interval: Duration,
-    /// Longest time from its beginning until it is ready.
-    pub timeout: Duration,
+    /// When it is ready, besides that all ports of endpoints take connections.
+    pub ready: Readiness,
     /// Who decides when it ends.
     pub lifetime: Lifetime,
-    /// Whether it may end by itself while others use it.
-    pub may_end: bool,
+    /// What becomes of it if it ends by itself while others use it.
+    pub on_exit: OnExit,
     /// From being asked to end until it is ended, on this machine; an instance has its own.
     pub grace: Duration,
+}
+
+/// When a service is ready: all that is said must hold.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Readiness {
+    /// Port and path that answer 200 to 399.
+    pub http_get: Option<(u16, String)>,
+    /// A command that ends with exit code 0 where the service runs; none where it is empty.
+    pub exec: Vec<String>,
+    /// What a line of its output has in it.
+    pub log_line: Option<LogLine>,
+    /// Between two looks.
+    pub interval: Duration,
+    /// Longest time from its beginning.
+    pub timeout: Duration,
+}
+
+impl Readiness {
+    /// Whether somebody has to look now and then, since no event tells.
+    pub fn is_asked_for(&self) -> bool {
+        self.http_get.is_some() || !self.exec.is_empty()
+    }
+}
+
+/// A regular expression that finds a line. It takes linear time, whatever it is.
+#[derive(Clone, Debug)]
+pub struct LogLine(regex_lite::Regex);
+
+impl LogLine {
+    fn parse(text: &str) -> std::result::Result<Self, String> {
+        if text.len() > PATTERN_BYTES_MAX {
+            return Err(format!("logLine is longer than {PATTERN_BYTES_MAX} bytes"));
+        }
+        let regex = regex_lite::RegexBuilder::new(text).size_limit(PATTERN_SIZE_MAX).build();
+        regex.map(Self).map_err(|error| format!("logLine is no regular expression: {error}"))
+    }
+
+    /// Whether a line has it.
+    pub fn is_in(&self, line: &str) -> bool {
+        self.0.is_match(line)
+    }
+}
+
+impl PartialEq for LogLine {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_str() == other.0.as_str()
+    }
+}
+
+/// What becomes of a service that ends by itself while others use it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnExit {
+    /// The run fails.
+    Fail,
+    /// Nothing.
+    Ignore,
+    /// It is started again, at most so many times.
+    Restart(u32),
 }
 
 /// Who decides when a service ends.
@@ -94,142 +149,6 @@ impl Service {
     }
 }
 
-/// Reads the hint; what is wrong goes to `flaws`.
-pub(crate) fn read(fields: &Value, flaws: &mut Flaws) -> Option<Service> {
-    let known = ["class", "endpoints", "ready", "lifetime", "stop", "onExit"];
-    flaws.check_fields(fields, &[], &known);
-    let endpoints = endpoints(fields.get("endpoints"), flaws);
-    let (http_get, interval, timeout) = ready(fields.get("ready"), flaws);
-    let lifetime = match fields.get("lifetime") {
-        Value::Null => Lifetime::Consumers,
-        value => match value.as_str() {
-            Some("consumers") => Lifetime::Consumers,
-            Some("workflow") => Lifetime::Workflow,
-            Some("detached") => Lifetime::Detached,
-            _ => {
-                let rule = "there is no such lifetime";
-                flaws.add(&["lifetime"], rule, "write consumers, workflow or detached");
-                Lifetime::Consumers
-            }
-        },
-    };
-    let may_end = match fields.get("onExit") {
-        Value::Null => false,
-        value => match value.as_str() {
-            Some("fail") => false,
-            Some("ignore") => true,
-            _ => {
-                let rule = "onExit is neither fail nor ignore; a service is not started again here";
-                flaws.add(&["onExit"], rule, "write `onExit: fail`");
-                false
-            }
-        },
-    };
-    let stop = fields.get("stop");
-    flaws.check_fields(stop, &["stop"], &["signal", "grace"]);
-    if !matches!(stop.get("signal").as_str(), None | Some("SIGTERM")) {
-        flaws.add(&["stop", "signal"], "services are ended by SIGTERM", "leave it out");
-    }
-    let grace = seconds(stop, "stop", "grace", GRACE, flaws);
-    (!endpoints.is_empty()).then_some(Service {
-        endpoints,
-        http_get,
-        interval,
-        timeout,
-        lifetime,
-        may_end,
-        grace,
-    })
-}
-
-fn endpoints(field: &Value, flaws: &mut Flaws) -> Vec<Endpoint> {
-    let mut all = Vec::new();
-    for (output, item) in field.as_object().into_iter().flatten() {
-        let at = ["endpoints", output.as_str()];
-        let with = |key: &'static str| [at[0], at[1], key];
-        flaws.check_fields(item, &at, &["port", "scope", "path", "as"]);
-        let Some(port) = port_of(item.get("port")) else {
-            flaws.add(&with("port"), format!("{output:?} has no port"), "add `port: \"8080\"`");
-            continue;
-        };
-        let is_external = match item.get("scope").as_str() {
-            None | Some("internal") => false,
-            Some("external") => true,
-            Some(_) => {
-                flaws.add(&with("scope"), "there is no such scope", "write internal or external");
-                false
-            }
-        };
-        let form = match item.get("as").as_str() {
-            None | Some("url") => Form::Url,
-            Some("hostport") => Form::HostPort,
-            Some("record") => Form::Record,
-            Some(_) => {
-                let rule = "an address is not written that way";
-                flaws.add(&with("as"), rule, "write url, hostport or record");
-                Form::Url
-            }
-        };
-        let path = item.text("path").unwrap_or_default().to_owned();
-        if !(path.is_empty() || path.starts_with('/')) {
-            flaws.add(&with("path"), format!("{path:?} is no path"), "begin it with `/`");
-        }
-        all.push(Endpoint { output: output.clone(), port, is_external, path, form });
-    }
-    if all.is_empty() && flaws.0.is_empty() {
-        let advice = "write `endpoints: {url: {port: \"8080\"}}`, with the name of an output";
-        flaws.add(&["endpoints"], "a service step names no output that is its address", advice);
-    }
-    all
-}
-
-fn ready(field: &Value, flaws: &mut Flaws) -> (Option<(u16, String)>, Duration, Duration) {
-    for unknown in ["exec", "logLine"] {
-        if !field.get(unknown).is_null() {
-            let rule = format!("readiness by {unknown} is not there");
-            flaws.add(&["ready", unknown], rule, "write `httpGet: /path`, or nothing");
-        }
-    }
-    let known = ["port", "httpGet", "tcp", "interval", "timeout", "exec", "logLine"];
-    flaws.check_fields(field, &["ready"], &known);
-    let mut http_get = None;
-    if !field.get("httpGet").is_null() {
-        match (port_of(field.get("port")), field.text("httpGet")) {
-            (Some(port), Some(path)) if path.starts_with('/') => {
-                http_get = Some((port, path.to_owned()));
-            }
-            (None, _) => {
-                flaws.add(&["ready", "port"], "httpGet needs a port", "add `port: \"8080\"`");
-            }
-            _ => flaws.add(&["ready", "httpGet"], "httpGet is no path", "begin it with `/`"),
-        }
-    }
-    let interval = seconds(field, "ready", "interval", INTERVAL, flaws);
-    let timeout = seconds(field, "ready", "timeout", TIMEOUT, flaws);
-    (http_get, interval.max(Duration::from_millis(50)), timeout)
-}
-
-/// A number of seconds of at most a day.
-fn seconds(
-    fields: &Value,
-    under: &str,
-    key: &'static str,
-    default: Duration,
-    flaws: &mut Flaws,
-) -> Duration {
-    match fields.get(key) {
-        Value::Null => default,
-        value => match value.as_f64().filter(|n| (0.0..=86_400.0).contains(n)) {
-            Some(seconds) => Duration::from_secs_f64(seconds),
-            None => {
-                let rule = format!("{key} is no number of seconds");
-                flaws.add(&[under, key], rule, "write one from 0 to 86400");
-                default
-            }
-        },
-    }
-}
-
 /// What does not fit between the hint, the tool's outputs and its ports.
 pub(crate) fn check(
     service: &Service,
@@ -237,7 +156,7 @@ pub(crate) fn check(
     ports: Option<&[PublishedPort]>,
     flaws: &mut Flaws,
 ) {
-    let http = service.http_get.iter().map(|(port, _)| (["ready", "port"].to_vec(), *port));
+    let http = service.ready.http_get.iter().map(|(port, _)| (["ready", "port"].to_vec(), *port));
     let addresses = service.endpoints.iter();
     let used = addresses.map(|it| (vec!["endpoints", &it.output, "port"], it.port)).chain(http);
     for (path, port) in used {

@@ -6,6 +6,7 @@ use crate::error::{Result, fail};
 use crate::expr::{Blanks, Scope, evaluate_value, evaluate_with};
 use crate::file;
 use crate::json::{Layout, write};
+use crate::secret::SecretText;
 use crate::value::{Object, Value};
 
 /// What is put somewhere.
@@ -17,6 +18,8 @@ pub enum Content {
     Folder(String),
     /// A new file of this text.
     Text(String),
+    /// A new file of this text, which only the program may see.
+    Secret(SecretText),
     /// A new folder.
     NewFolder,
 }

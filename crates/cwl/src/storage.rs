@@ -18,8 +18,8 @@ pub struct Entry {
     pub is_dir: bool,
 }
 
-/// Reads locations. Errors are in words.
-pub trait Storage {
+/// Reads locations, from any thread; calls may block. Errors are in words.
+pub trait Storage: Send + Sync {
     /// What is there.
     fn stat(&self, location: &str) -> Result<Stat, String>;
     /// What is in a folder, sorted by the bytes of the names.

@@ -1,7 +1,7 @@
 //! Types of parameters, and whether a value has one.
 
 use std::fmt;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::document::{Binding, OutputBinding, SecondaryFile};
 use crate::value::Value;
@@ -36,11 +36,11 @@ pub enum Type {
     /// An output: what it wrote to its standard error.
     Stderr,
     /// A list.
-    Array(Rc<ArrayType>),
+    Array(Arc<ArrayType>),
     /// Named fields.
-    Record(Rc<RecordType>),
+    Record(Arc<RecordType>),
     /// One of some words.
-    Enum(Rc<EnumType>),
+    Enum(Arc<EnumType>),
     /// One of some types; the first that fits counts.
     Union(Vec<Type>),
 }
@@ -131,7 +131,7 @@ impl Type {
 
     /// A list of it.
     pub fn array(self) -> Self {
-        Self::Array(Rc::new(ArrayType { items: self, binding: None }))
+        Self::Array(Arc::new(ArrayType { items: self, binding: None }))
     }
 
     /// Its members: itself, where it is no union.

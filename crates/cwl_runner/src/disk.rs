@@ -9,6 +9,9 @@ use cwl::storage::{Entry, Stat, Storage};
 use cwl::uri;
 use ring::digest;
 
+use crate::job::Files;
+use crate::local::copy;
+
 /// Documents and files of this machine.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Disk;
@@ -32,6 +35,10 @@ impl Storage for Disk {
     fn stat(&self, location: &str) -> Result<Stat, String> {
         let path = path_of(location)?;
         let found = fs::metadata(&path).map_err(|error| at(&path, &error))?;
+        if !found.is_dir() && !found.is_file() {
+            // A pipe would be waited for, a device has no end.
+            return Err(format!("{} is neither a file nor a folder", path.display()));
+        }
         let size = if found.is_dir() { 0 } else { found.len() };
         Ok(Stat { is_dir: found.is_dir(), size })
     }
@@ -58,7 +65,7 @@ impl Storage for Disk {
 
     fn checksum(&self, location: &str) -> Result<Option<String>, String> {
         let path = path_of(location)?;
-        let mut file = fs::File::open(&path).map_err(|error| at(&path, &error))?;
+        let mut file = open(&path)?;
         let mut context = digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY);
         let mut buffer = vec![0; 256 << 10];
         loop {
@@ -74,6 +81,14 @@ impl Storage for Disk {
     }
 }
 
+impl Files for Disk {
+    fn copy_out(&self, location: &str, target: &Path) -> Result<(), String> {
+        let source = path_of(location)?;
+        let source = fs::canonicalize(&source).map_err(|error| at(&source, &error))?;
+        copy(&source, target)
+    }
+}
+
 /// The path of a location of this machine.
 pub(crate) fn path_of(location: &str) -> Result<PathBuf, String> {
     uri::to_path(location).ok_or_else(|| {
@@ -81,8 +96,17 @@ pub(crate) fn path_of(location: &str) -> Result<PathBuf, String> {
     })
 }
 
+/// Opens a file; never waits for one who writes to a pipe.
+fn open(path: &Path) -> Result<fs::File, String> {
+    let found = fs::metadata(path).map_err(|error| at(path, &error))?;
+    if !found.is_file() {
+        return Err(format!("{} is no file", path.display()));
+    }
+    fs::File::open(path).map_err(|error| at(path, &error))
+}
+
 fn read_beginning(path: &Path, bytes_max: usize) -> Result<Vec<u8>, String> {
-    let file = fs::File::open(path).map_err(|error| at(path, &error))?;
+    let file = open(path)?;
     let mut bytes = Vec::new();
     file.take(bytes_max as u64).read_to_end(&mut bytes).map_err(|error| at(path, &error))?;
     Ok(bytes)

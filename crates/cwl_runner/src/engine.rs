@@ -3,37 +3,33 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use cwl::document::{Body, Process};
-use cwl::expr::{Limits, Scope, evaluate};
-use cwl::format::{Ontology, Relations};
-use cwl::inputs::{Discovery, Preparation, prepare};
-use cwl::load::Source as _;
+use cwl::expr::Limits;
+use cwl::inputs::Discovery;
 use cwl::requirements::Requirements;
-use cwl::{CwlError, NULL, Object, Problem, Value, file};
+use cwl::secret::Secrets;
+use cwl::{CwlError, Object, Problem, Value, file};
 use futures_util::future::LocalBoxFuture;
 use tokio::sync::Semaphore;
 
-use crate::disk::Disk;
+use crate::evaluator::{Evaluator, Given};
 use crate::job::Backend;
+use crate::news::{Listener, News, What};
 use crate::serving::{Early, Tagged, Tags, TagsByName};
 use crate::{tool, workflow};
-
-/// Largest ontology that is read.
-const SCHEMA_BYTES_MAX: usize = 64 << 20;
 
 /// What all processes of a run share.
 pub(crate) struct Engine<'b> {
     pub(crate) backend: &'b dyn Backend,
-    pub(crate) limits: Limits,
+    pub(crate) evaluator: Evaluator,
     /// How many programs run at a time.
     pub(crate) slots: Semaphore,
     /// New places of files that were updated in place.
     pub(crate) updated: RefCell<HashMap<String, String>>,
-    /// Receives what happens, for people.
-    pub(crate) tell: &'b dyn Fn(&str),
-    ontologies: RefCell<HashMap<String, Rc<Relations>>>,
+    /// Hears what happens.
+    pub(crate) listener: Arc<dyn Listener>,
     /// A program failed: no new ones are started.
     pub(crate) stopping: Cell<bool>,
     /// Services so far: each has an address of its own in the programs that use it.
@@ -42,13 +38,7 @@ pub(crate) struct Engine<'b> {
 
 /// A process to run, and with what.
 pub(crate) struct Call<'c> {
-    pub(crate) process: &'c Process,
-    /// Input object with whole locations.
-    pub(crate) given: Object,
-    /// From outside: of the workflow and the step.
-    pub(crate) requirements: Requirements,
-    /// Where secondary files come from.
-    pub(crate) discovery: Discovery,
+    pub(crate) given: Given,
     /// Services that the inputs lead to.
     pub(crate) tags: TagsByName,
     /// Receives outputs that are there before the end; only where a step waits for them can a tool be a service that
@@ -56,23 +46,40 @@ pub(crate) struct Call<'c> {
     pub(crate) early: Option<&'c Early<'c>>,
 }
 
+impl Call<'_> {
+    /// What runs.
+    pub(crate) fn process(&self) -> &Arc<Process> {
+        &self.given.process
+    }
+
+    /// What holds for it.
+    pub(crate) fn requirements(&self) -> &Requirements {
+        &self.given.requirements
+    }
+}
+
 impl<'b> Engine<'b> {
     pub(crate) fn new(
         backend: &'b dyn Backend,
         limits: Limits,
         slots: usize,
-        tell: &'b dyn Fn(&str),
+        secrets: Secrets,
+        listener: Arc<dyn Listener>,
     ) -> Self {
         Self {
             backend,
-            limits,
+            evaluator: Evaluator::new(backend.files(), limits, secrets, Arc::clone(&listener)),
             slots: Semaphore::new(slots),
             updated: RefCell::default(),
-            tell,
-            ontologies: RefCell::default(),
+            listener,
             stopping: Cell::new(false),
             services: Cell::new(0),
         }
+    }
+
+    /// Tells what became of a step.
+    pub(crate) fn tell(&self, step: &str, what: What<'_>) {
+        self.listener.hear(&News { step, what });
     }
 
     /// The address at which programs of this run find the next service, on their own loopback: none that a program
@@ -92,25 +99,19 @@ impl<'b> Engine<'b> {
         mut call: Call<'e>,
     ) -> LocalBoxFuture<'e, Result<Tagged, CwlError>> {
         Box::pin(async move {
-            call.requirements = call.requirements.of(call.process);
-            if call.discovery == Discovery::Beside {
+            let given = &mut call.given;
+            given.requirements = given.requirements.of(&given.process);
+            if given.discovery == Discovery::Beside {
                 // Of the input object: nearer than the document's own.
-                call.requirements =
-                    call.requirements.with_inputs(&Value::Object(call.given.clone()))?;
+                let values = Value::Object(given.values.clone());
+                given.requirements = given.requirements.with_inputs(&values)?;
             }
-            call.requirements.check_supported()?;
-            self.follow_updates(&mut call.given);
-            match &call.process.body {
-                Body::Tool(tool) => {
-                    tool::run(self, call.process, tool, &call).await.map(Tagged::plain)
-                }
-                Body::Expression(text) => {
-                    let values = self.run_expression(&call, text)?;
-                    // What it made of an address is one, too.
-                    let tags = Tags::merged(call.tags.values());
-                    let tags = values.keys().map(|name| (name.clone(), tags.clone())).collect();
-                    Ok(Tagged { values, tags, kept: Vec::new() })
-                }
+            given.requirements.check_supported()?;
+            self.follow_updates(&mut given.values);
+            let process = Arc::clone(&given.process);
+            match &process.body {
+                Body::Tool(tool) => tool::run(self, tool, call).await.map(Tagged::plain),
+                Body::Expression(_) => self.express(call).await,
                 Body::Workflow(steps) => {
                     // Its steps have them, each as long as it runs.
                     let tags = std::mem::take(&mut call.tags);
@@ -118,43 +119,23 @@ impl<'b> Engine<'b> {
                 }
                 Body::Operation => Err(CwlError::Unsupported(Problem::new(format!(
                     "{} is an Operation, which says what is to be done and not how; put a tool in its place",
-                    call.process.name
+                    process.name
                 )))),
             }
         })
     }
 
-    /// The input object, complete.
-    pub(crate) fn prepare(&self, call: &Call<'_>) -> Result<Object, CwlError> {
-        let script = call.requirements.script(self.limits);
-        let scope = Scope { inputs: &NULL, this: &NULL, runtime: &NULL, script: script.as_ref() };
-        let ontology = LazyOntology { engine: self, schemas: &call.process.schemas };
-        let with = Preparation {
-            storage: self.backend.storage(),
-            discovery: call.discovery,
-            listing: call.requirements.listing(call.process.version),
-            ontology: &ontology,
-        };
-        prepare(call.process, &call.given, &scope, &with)
-    }
-
-    fn run_expression(&self, call: &Call<'_>, text: &str) -> Result<Object, CwlError> {
-        let inputs = Value::Object(self.prepare(call)?);
-        let script = call.requirements.script(self.limits);
-        let scope = Scope::of(&inputs, script.as_ref());
-        let resources = call.requirements.resources(call.process.version, &scope)?;
-        let runtime = tool::runtime_of(&resources, None);
-        let scope = Scope { runtime: &runtime, ..scope };
-        let Value::Object(mut outputs) = evaluate(text, &scope)? else {
-            return Err(CwlError::Failed(format!(
-                "the expression of {} must give an object with its outputs",
-                call.process.name
-            )));
-        };
-        for value in outputs.values_mut() {
-            file::each_mut(value, &mut |object| file::complete(object, self.backend.storage()))?;
-        }
-        Ok(outputs)
+    async fn express(&self, call: Call<'_>) -> Result<Tagged, CwlError> {
+        let given = call.given;
+        let values = self.evaluator.work(move |evaluator| match &given.process.body {
+            Body::Expression(text) => evaluator.express(&given, text),
+            _ => Ok(Object::new()),
+        });
+        let values = values.await?;
+        // What it made of an address is one, too.
+        let tags = Tags::merged(call.tags.values());
+        let tags = values.keys().map(|name| (name.clone(), tags.clone())).collect();
+        Ok(Tagged { values, tags, kept: Vec::new() })
     }
 
     /// Readers of a file that was updated in place see the new one.
@@ -183,37 +164,5 @@ impl<'b> Engine<'b> {
                     Ok(())
                 });
         }
-    }
-
-    fn relations(&self, schema: &str) -> Rc<Relations> {
-        if let Some(known) = self.ontologies.borrow().get(schema) {
-            return Rc::clone(known);
-        }
-        let mut relations = Relations::default();
-        match Disk.read(schema, SCHEMA_BYTES_MAX) {
-            Ok(text) => relations.add(&text),
-            Err(problem) => {
-                (self.tell)(&format!("warning: the ontology {schema} cannot be read: {problem}"))
-            }
-        }
-        let relations = Rc::new(relations);
-        self.ontologies.borrow_mut().insert(schema.to_owned(), Rc::clone(&relations));
-        relations
-    }
-}
-
-/// Reads ontologies only when formats differ.
-struct LazyOntology<'e, 'b> {
-    engine: &'e Engine<'b>,
-    schemas: &'e [String],
-}
-
-impl Ontology for LazyOntology<'_, '_> {
-    fn is_kind_of(&self, format: &str, wanted: &str) -> bool {
-        let mut all = Relations::default();
-        for schema in self.schemas {
-            all.join(&self.engine.relations(schema));
-        }
-        all.is_kind_of(format, wanted)
     }
 }

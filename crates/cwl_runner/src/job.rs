@@ -1,5 +1,8 @@
 //! One program to run, and who can run it.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use cwl::CwlError;
 use cwl::ports::PublishedPort;
 use cwl::requirements::{Image, Resources};
@@ -14,6 +17,8 @@ use crate::serving::{Serving, Way};
 pub(crate) struct Job {
     /// For messages.
     pub(crate) name: String,
+    /// Path of the step that it is run for.
+    pub(crate) step: Arc<str>,
     /// Where it runs.
     pub(crate) place: Place,
     /// Program and arguments; a relative program is looked up in `PATH`.
@@ -79,7 +84,7 @@ pub(crate) struct Ended {
     /// Location of its output directory.
     pub(crate) root: String,
     /// Reads that, and knows where links in it may lead.
-    pub(crate) storage: Box<dyn Storage>,
+    pub(crate) storage: Arc<dyn Storage>,
     /// Locations of what was staged, by path.
     pub(crate) staged: Vec<(String, String)>,
 }
@@ -95,6 +100,12 @@ pub(crate) trait Backend {
         job: Job,
         serving: Option<Serving<'r>>,
     ) -> LocalBoxFuture<'r, Result<Ended, CwlError>>;
-    /// Reads locations.
-    fn storage(&self) -> &dyn Storage;
+    /// What is behind locations.
+    fn files(&self) -> Arc<dyn Files>;
+}
+
+/// What is behind locations, also of files that a backend keeps elsewhere.
+pub(crate) trait Files: Storage {
+    /// Makes a copy of a file, or of a folder with all that is in it, at a path of this machine. May block.
+    fn copy_out(&self, location: &str, target: &Path) -> Result<(), String>;
 }

@@ -4,7 +4,7 @@
 //! walks its steps (`workflow`), runs their programs (`tool`) over a `Backend` and brings the outputs to where the person
 //! wants them (`relocate`). `local` is the backend of this machine: processes, and containers of our own runtime;
 //! `remote` submits container requests.
-//! What it does not do: it prints nothing and reads no command line; progress goes to a function of the caller's.
+//! What it does not do: it prints nothing and reads no command line; what happens is told to a [`Listener`].
 //!
 //! ```text
 //! document ─ cwl::load ► Process ─ engine ┬ workflow ─ steps that are ready, scatter ─► engine
@@ -13,13 +13,17 @@
 //! ```
 //!
 //! A run is one thread with one tokio runtime; steps are futures on it, and programs run at the same time as far as
-//! there are slots. Start reading at [`run`], then `engine`.
+//! there are slots. What may take long without waiting (expressions, files that are read) is on threads beside it
+//! (`evaluator`). Start reading at [`run`], then `engine`.
 
+mod board;
 mod disk;
 mod engine;
+mod evaluator;
 mod given;
 mod job;
 mod local;
+mod news;
 mod patterns;
 mod probe;
 mod relocate;
@@ -30,19 +34,25 @@ mod tool;
 mod workflow;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use cwl::document::Body;
 use cwl::expr::Limits;
 use cwl::inputs::Discovery;
 use cwl::json::{self, Layout};
 use cwl::load::Loader;
 use cwl::requirements::Requirements;
-use cwl::{CwlError, Value, uri};
+use cwl::secret::Secrets;
+use cwl::{CwlError, Object, Value, uri};
 
+pub use board::{Board, Mark, Row};
 use disk::Disk;
 use engine::{Call, Engine};
+use evaluator::Given;
 use job::Backend;
 pub use local::{ImageMap, ImageSource, LocalOptions};
+pub use news::{Listener, News, Outcome, ProgramState, What};
 pub use remote::{Attach, RemoteOptions};
 use serving::TagsByName;
 
@@ -88,15 +98,19 @@ impl From<CwlError> for Failure {
     }
 }
 
+/// Stack of the threads for evaluations: values are nested up to a hundred deep.
+const STACK_BYTES: usize = 8 << 20;
+
 /// Runs a document and gives its output object as JSON; the identifiers of services that were left to themselves
-/// instead. `tell` hears what happens.
-pub fn run(options: &RunOptions, tell: &dyn Fn(&str)) -> Result<String, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+/// instead. The listener hears what happens.
+pub fn run(options: &RunOptions, listener: Arc<dyn Listener>) -> Result<String, Failure> {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().thread_stack_size(STACK_BYTES).build();
     let runtime = runtime.map_err(|error| CwlError::Failed(format!("cannot start: {error}")))?;
     let ended = runtime.block_on(async {
         match &options.on {
-            Target::Local(local) => run_local(options, local, tell).await,
-            Target::Remote(remote) => run_remote(options, remote, tell).await,
+            Target::Local(local) => run_local(options, local, listener).await,
+            Target::Remote(remote) => run_remote(options, remote, listener).await,
         }
     });
     // A blocked read must not keep the process.
@@ -107,11 +121,11 @@ pub fn run(options: &RunOptions, tell: &dyn Fn(&str)) -> Result<String, Failure>
 async fn run_local(
     options: &RunOptions,
     local: &LocalOptions,
-    tell: &dyn Fn(&str),
+    listener: Arc<dyn Listener>,
 ) -> Result<String, CwlError> {
-    let backend = local::Local::new(local.clone(), tell)?;
+    let backend = local::Local::new(local.clone(), Arc::clone(&listener))?;
     tokio::select! {
-        ended = run_on(options, &backend, backend.scratch(), tell) => ended,
+        ended = run_on(options, &backend, backend.scratch(), listener) => ended,
         () = interrupted() => Err(CwlError::Failed("interrupted; everything that ran was ended".to_owned())),
     }
 }
@@ -119,12 +133,13 @@ async fn run_local(
 async fn run_remote(
     options: &RunOptions,
     remote: &RemoteOptions,
-    tell: &dyn Fn(&str),
+    listener: Arc<dyn Listener>,
 ) -> Result<String, CwlError> {
-    let backend = remote::Remote::new(remote.clone(), tell)?;
+    let backend = remote::Remote::new(remote.clone(), Arc::clone(&listener));
+    let scratch = scratch::Scratch::make().map_err(CwlError::Failed)?;
     let ended = tokio::select! {
-        ended = run_on(options, &backend, backend.scratch(), tell) => ended,
-        () = backend.attend() => Ok(String::new()),
+        ended = run_on(options, &backend, scratch.path(), listener) => ended,
+        () = backend.keep_up() => Ok(String::new()),
         () = interrupted() => {
             backend.cancel().await;
             if backend.serves() {
@@ -155,30 +170,62 @@ async fn run_on(
     options: &RunOptions,
     backend: &dyn Backend,
     scratch: &Path,
-    tell: &dyn Fn(&str),
+    listener: Arc<dyn Listener>,
 ) -> Result<String, CwlError> {
     let here = here()?;
     let mut loader = Loader::new(&Disk);
     let process = loader.load(&address_of(&options.tool, &here))?;
     for warning in &loader.warnings {
-        tell(&format!("warning: {warning}"));
+        listener.say(&format!("warning: {warning}"));
     }
-    let given = given::read(&mut loader, &options.inputs, &process, &here)?;
+    let mut values = given::read(&mut loader, &options.inputs, &process, &here)?;
+    drop(loader);
+    let secrets = Secrets::take(&process, &mut values, stand_in)?;
     let limits = Limits { time: options.expression_time, ..Limits::default() };
-    let engine = Engine::new(backend, limits, options.programs_at_once, tell);
-    let requirements = Requirements::default();
+    let engine = Engine::new(backend, limits, options.programs_at_once, secrets, listener);
     cwl::service::check_last_outputs(&process)?;
-    let call = Call {
-        process: &process,
-        given,
-        requirements,
+    let given = Given {
+        step: Arc::from(process.name.as_str()),
+        process,
+        values,
+        requirements: Requirements::default(),
         discovery: Discovery::Beside,
-        tags: TagsByName::new(),
-        early: None,
     };
-    let mut outputs = engine.run(call).await?.values;
-    relocate::relocate(&mut outputs, scratch, &options.outdir)?;
-    Ok(json::write(&Value::Object(outputs), Layout::Indented))
+    let outermost = run_outermost(&engine, given).await;
+    let mut outputs = outermost?;
+    let (scratch, outdir) = (scratch.to_owned(), options.outdir.clone());
+    let files = backend.files();
+    let brought = engine.evaluator.work(move |_| {
+        relocate::relocate(&mut outputs, &scratch, &outdir, &*files)?;
+        Ok(json::write(&Value::Object(outputs), Layout::Indented))
+    });
+    brought.await
+}
+
+/// A name that stands for a secret, and that no document can have in it.
+fn stand_in() -> String {
+    let mut random = [0; 16];
+    // Without random bytes of the system nothing secret is safe here.
+    ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut random)
+        .expect("the system gives random bytes");
+    let hex: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("(secret-{hex})")
+}
+
+/// Runs what the person named, and tells of it as of a step where it has none.
+async fn run_outermost(engine: &Engine<'_>, given: Given) -> Result<Object, CwlError> {
+    let is_workflow = matches!(given.process.body, Body::Workflow(_));
+    let step = Arc::clone(&given.step);
+    if !is_workflow {
+        engine.tell(&step, What::Begins(1));
+    }
+    let ended = engine.run(Call { given, tags: TagsByName::new(), early: None }).await;
+    if !is_workflow {
+        let outcome = if ended.is_ok() { Outcome::Done } else { Outcome::Failed };
+        engine.tell(&step, What::Job(outcome));
+        engine.tell(&step, What::Ends(outcome));
+    }
+    Ok(ended?.values)
 }
 
 /// Reads a document and everything that it names; gives every rule that it breaks, one a line.

@@ -6,23 +6,24 @@ mod outputs;
 mod placing;
 mod process;
 mod serve;
+mod words;
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use cwl::requirements::Image;
 use cwl::service::Lifetime;
-use cwl::storage::Storage;
 use cwl::{CwlError, Problem};
 use futures_util::future::LocalBoxFuture;
 
 use crate::disk::Disk;
-use crate::job::{Backend, Ended, Job, Place, PlaceKind};
+use crate::job::{Backend, Ended, Files, Job, Place, PlaceKind};
+use crate::news::{Listener, News, ProgramState, What};
 use crate::scratch::Scratch;
 use crate::serving::Serving;
 pub use host_image::{ImageMap, ImageSource};
-pub(crate) use outputs::ended;
-pub(crate) use placing::{ELSEWHERE, copy, prepare};
+pub(crate) use placing::copy;
 
 /// Where outputs are in containers, as with other runners.
 pub(crate) const CONTAINER_OUTDIR: &str = "/var/spool/cwl";
@@ -40,20 +41,25 @@ pub struct LocalOptions {
     pub images: ImageMap,
     /// The image store of an instance, where there is one.
     pub image_store: Option<PathBuf>,
+    /// Whether what programs print goes to the listener line by line, and not to standard error as it is.
+    pub captures: bool,
 }
 
 /// Runs programs on this machine.
-pub(crate) struct Local<'t> {
+pub(crate) struct Local {
     options: LocalOptions,
     scratch: Scratch,
     count: Cell<u64>,
-    tell: &'t dyn Fn(&str),
+    listener: Arc<dyn Listener>,
 }
 
-impl<'t> Local<'t> {
-    pub(crate) fn new(options: LocalOptions, tell: &'t dyn Fn(&str)) -> Result<Self, CwlError> {
+impl Local {
+    pub(crate) fn new(
+        options: LocalOptions,
+        listener: Arc<dyn Listener>,
+    ) -> Result<Self, CwlError> {
         let scratch = Scratch::make().map_err(CwlError::Failed)?;
-        Ok(Self { options, scratch, count: Cell::new(0), tell })
+        Ok(Self { options, scratch, count: Cell::new(0), listener })
     }
 
     /// The folder of a job.
@@ -87,7 +93,7 @@ impl<'t> Local<'t> {
                 "load it with `wharf image import`, or say what stands for it with --image-map";
             return Err(CwlError::Unsupported(problem.advise(advice)));
         }
-        (self.tell)(&format!(
+        self.listener.say(&format!(
             "{name} would like a container of {:?}, and {why}; it runs without one",
             image.name
         ));
@@ -119,7 +125,7 @@ fn check_services(job: &Job, serving: Option<&Serving<'_>>) -> Result<(), CwlErr
     Ok(())
 }
 
-impl Backend for Local<'_> {
+impl Backend for Local {
     fn place(&self, image: Option<&Image>, name: &str) -> Result<Place, CwlError> {
         let kind = self.kind(image, name)?;
         self.count.set(self.count.get() + 1);
@@ -150,14 +156,18 @@ impl Backend for Local<'_> {
             check_services(&job, serving.as_ref())?;
             let dir = self.dir(&job.place);
             placing::prepare(&job, &dir).map_err(CwlError::Failed)?;
-            (self.tell)(&format!("[{}] {}", job.name, job.command.join(" ")));
+            self.listener.note(&format!("[{}] {}", job.name, job.command.join(" ")));
+            let running = What::Program(job.place.number, ProgramState::Running);
+            self.listener.hear(&News { step: &job.step, what: running });
             let ended = match &job.place.kind {
                 PlaceKind::Host | PlaceKind::Remote(_) => {
-                    process::run(&job, &self.options).await.map(|code| (code, false))
+                    process::run(&job, &self.options, &self.listener)
+                        .await
+                        .map(|code| (code, false))
                 }
                 PlaceKind::Container(image) => {
                     if job.network {
-                        (self.tell)(&format!(
+                        self.listener.say(&format!(
                             "[{}] asks for the network; containers here have none",
                             job.name
                         ));
@@ -171,16 +181,26 @@ impl Backend for Local<'_> {
                         &options.search_path,
                     );
                     let image = image.map_err(CwlError::Failed)?;
-                    container::run(&job, &dir, &image, serving).await
+                    let listener = &self.listener;
+                    let captures = options.captures;
+                    let program = container::InContainer {
+                        job: &job,
+                        dir: &dir,
+                        image: &image,
+                        listener,
+                        captures,
+                    };
+                    program.run(serving).await
                 }
             };
+            placing::remove_secrets(&job, &dir).map_err(CwlError::Failed)?;
             let (exit_code, as_asked) =
                 ended.map_err(|problem| CwlError::Failed(format!("{}: {problem}", job.name)))?;
             Ok(outputs::ended(&job, &dir, exit_code, as_asked))
         })
     }
 
-    fn storage(&self) -> &dyn Storage {
-        &Disk
+    fn files(&self) -> Arc<dyn Files> {
+        Arc::new(Disk)
     }
 }

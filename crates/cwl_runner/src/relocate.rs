@@ -9,18 +9,20 @@ use cwl::types::Listing;
 use cwl::{CwlError, Object, Value, file, uri};
 
 use crate::disk::{Disk, at, path_of};
+use crate::job::Files;
 use crate::local::copy;
 
-/// Moves what lies in `scratch` to `outdir`, copies what lies elsewhere, and writes literals. Locations then lead
-/// there.
+/// Moves what lies in `scratch` to `outdir`, copies what lies elsewhere, also of `files` that are not of this machine, and
+/// writes literals. Locations then lead there.
 pub(crate) fn relocate(
     outputs: &mut Object,
     scratch: &Path,
     outdir: &Path,
+    files: &dyn Files,
 ) -> Result<(), CwlError> {
     fs::create_dir_all(outdir).map_err(|error| CwlError::Failed(at(outdir, &error)))?;
     let outdir = fs::canonicalize(outdir).map_err(|error| CwlError::Failed(at(outdir, &error)))?;
-    let mut mover = Mover { scratch: scratch.to_owned(), moved: HashMap::new() };
+    let mut mover = Mover { scratch: scratch.to_owned(), files, moved: HashMap::new() };
     for value in outputs.values_mut() {
         file::each_mut(value, &mut |object| {
             mover.bring(object, &outdir).map_err(CwlError::Failed)
@@ -32,13 +34,14 @@ pub(crate) fn relocate(
     Ok(())
 }
 
-struct Mover {
+struct Mover<'f> {
     scratch: PathBuf,
+    files: &'f dyn Files,
     /// New paths by old location and folder.
     moved: HashMap<(String, PathBuf), PathBuf>,
 }
 
-impl Mover {
+impl Mover<'_> {
     fn bring(&mut self, object: &mut Value, folder: &Path) -> Result<(), String> {
         let location = object.text("location").unwrap_or_default().to_owned();
         let name = object.text("basename").unwrap_or_default().to_owned();
@@ -68,6 +71,9 @@ impl Mover {
 
     fn make(&mut self, object: &mut Value, location: &str, target: &Path) -> Result<(), String> {
         let is_literal = location.starts_with("_:");
+        if !is_literal && uri::to_path(location).is_none() {
+            return self.files.copy_out(location, target);
+        }
         if !is_literal {
             let source = path_of(location)?;
             let source = fs::canonicalize(&source).map_err(|error| at(&source, &error))?;
@@ -162,7 +168,7 @@ mod tests {
             ("contents", "two".into()),
         ]);
         outputs.insert("written".to_owned(), literal);
-        relocate(&mut outputs, scratch.path(), out.path()).unwrap();
+        relocate(&mut outputs, scratch.path(), out.path(), &Disk).unwrap();
         assert_eq!(outputs["made"].text("basename"), Some("a_2.txt"));
         assert_eq!(fs::read_to_string(out.path().join("a_2.txt")).unwrap(), "one");
         assert_eq!(fs::read_to_string(out.path().join("b")).unwrap(), "two");

@@ -1,34 +1,37 @@
-//! Runs programs as container requests: inputs go up as a collection, outputs come down from one.
+//! Runs programs as container requests, whose files stay with the instance.
 //!
-//! What a program needs is put together on this machine first, as for a local run, and sent as one collection with two
-//! folders: `stg` is mounted where inputs are looked for, what is in `out` in the output directory. When the request is
-//! over, its output comes down, and everything after that is as with a local run.
+//! What a program needs becomes one collection (`inputs`): files of this machine are sent, those that the instance has are
+//! named. When the request is over, its output is read off the manifest of its collection (`kept`); bytes come here only
+//! where an expression reads them, and at the end of the run, as its outputs.
 
 mod feed;
-mod files;
+mod inputs;
+mod kept;
 mod lease;
 mod patience;
+mod probes;
 mod request;
 mod waiting;
 
 use std::cell::{Cell, RefCell};
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use client::{Client, ClientError};
+use client::Client;
 use cwl::requirements::Image;
-use cwl::storage::Storage;
+use cwl::stage::Content;
 use cwl::{CwlError, Problem};
 use futures_util::StreamExt as _;
 use futures_util::future::LocalBoxFuture;
 use model::RequestUuid;
 
-use crate::disk::Disk;
-use crate::job::{Backend, Ended, Job, Place, PlaceKind};
-use crate::local::{CONTAINER_OUTDIR, CONTAINER_STAGE, ImageMap, ImageSource, ended, prepare};
-use crate::scratch::Scratch;
+use crate::job::{Backend, Ended, Files, Job, Place, PlaceKind};
+use crate::local::{CONTAINER_OUTDIR, CONTAINER_STAGE, ImageMap, ImageSource};
+use crate::news::Listener;
 use crate::serving::Serving;
 use feed::Feed;
+use inputs::{Inputs, Sender};
+use kept::Kept;
 use lease::Lease;
 use patience::patiently;
 use waiting::Watch;
@@ -63,8 +66,8 @@ pub struct RemoteOptions {
     pub default_image: Option<String>,
     /// How services are met.
     pub attach: Attach,
-    /// Receives the address of a port, with a single-use code in it, when the port is ready.
-    pub open: Option<fn(&str)>,
+    /// Receives the address of a port, with a single-use code in it, when the port is ready; whether that was opened.
+    pub open: Option<fn(&str) -> bool>,
     /// What was submitted ends by itself this long after this process was killed.
     pub lease: Duration,
 }
@@ -76,11 +79,13 @@ impl std::fmt::Debug for RemoteOptions {
 }
 
 /// Runs programs as container requests.
-pub(crate) struct Remote<'t> {
+pub(crate) struct Remote {
     options: RemoteOptions,
-    scratch: Scratch,
+    kept: Arc<Kept>,
+    sender: Sender,
+    feed: Feed,
     count: Cell<u64>,
-    tell: &'t dyn Fn(&str),
+    listener: Arc<dyn Listener>,
     /// Requests that are not over.
     active: RefCell<Vec<RequestUuid>>,
     /// Requests of services that were left to themselves.
@@ -88,26 +93,24 @@ pub(crate) struct Remote<'t> {
     /// Whether one of them is a service for people.
     serves: Cell<bool>,
     lease: Lease,
-    feed: Feed,
 }
 
-impl<'t> Remote<'t> {
-    pub(crate) fn new(options: RemoteOptions, tell: &'t dyn Fn(&str)) -> Result<Self, CwlError> {
-        Ok(Self {
+impl Remote {
+    /// To be made on the run's thread.
+    pub(crate) fn new(options: RemoteOptions, listener: Arc<dyn Listener>) -> Self {
+        let kept = Arc::new(Kept::new(options.client.clone()));
+        Self {
             lease: Lease::new(options.lease),
+            sender: Sender::new(options.client.clone(), Arc::clone(&kept)),
+            kept,
+            feed: Feed::default(),
             options,
-            scratch: Scratch::make().map_err(CwlError::Failed)?,
             count: Cell::new(0),
-            tell,
+            listener,
             active: RefCell::default(),
             left: RefCell::default(),
             serves: Cell::new(false),
-            feed: Feed::default(),
-        })
-    }
-
-    pub(crate) fn scratch(&self) -> &std::path::Path {
-        self.scratch.path()
+        }
     }
 
     /// Identifiers of services that run on by themselves.
@@ -125,34 +128,72 @@ impl<'t> Remote<'t> {
         let active = self.active.take();
         for uuid in active {
             if let Err(error) = self.options.client.cancel_request(uuid).await {
-                (self.tell)(&format!(
+                self.listener.say(&format!(
                     "{uuid} could not be stopped: {error}; `wharf stop {uuid}` does it"
                 ));
             }
         }
     }
 
-    fn dir(&self, place: &Place) -> PathBuf {
-        self.scratch.path().join(format!("job-{}", place.number))
-    }
-
-    async fn run_request(&self, job: Job, serving: Option<Serving<'_>>) -> Result<Ended, CwlError> {
-        let dir = self.dir(&job.place);
-        prepare(&job, &dir).map_err(CwlError::Failed)?;
+    async fn run_request(
+        &self,
+        job: Job,
+        mut serving: Option<Serving<'_>>,
+    ) -> Result<Ended, CwlError> {
         let name = &job.name;
-        let failed = |error: ClientError| CwlError::Failed(format!("{name}: {error}"));
-        let client = &self.options.client;
-        let content = files::upload(client, name, &dir, self.lease.after(INPUTS_KEPT))
-            .await
-            .map_err(|problem| CwlError::Failed(format!("{name}: {problem}")))?;
-        let mut request = request::of(&job, &dir, content.as_deref()).map_err(CwlError::Failed)?;
+        let failed = |problem: String| CwlError::Failed(format!("{name}: {problem}"));
+        let sent = self.sender.send(&job, self.lease.after(INPUTS_KEPT)).await.map_err(failed)?;
         let leaves =
             !job.ports.is_empty() && serving.is_none() && self.options.attach == Attach::Leave;
+        let mut uuid = self.submit(&job, &sent, leaves).await.map_err(failed)?;
+        if leaves {
+            self.active.borrow_mut().retain(|active| *active != uuid);
+            self.left.borrow_mut().push(uuid);
+            return Err(CwlError::Failed(format!("{name}: left to itself as {uuid}")));
+        }
+        self.serves.set(self.serves.get() || (!job.ports.is_empty() && serving.is_none()));
+        let client = &self.options.client;
+        let listener = &*self.listener;
+        let over = loop {
+            let (feed, open) = (&self.feed, self.options.open);
+            let watch = Watch { client, feed, uuid, job: &job, listener, open };
+            let over = watch.until_over(serving.as_mut()).await;
+            self.active.borrow_mut().retain(|active| *active != uuid);
+            let over = over.map_err(failed)?;
+            let ended = !over.as_asked && !over.is_left && over.exit_code.is_some();
+            if !ended || !serving.as_mut().is_some_and(Serving::starts_again) {
+                break over;
+            }
+            listener.say(&format!("[{name}] the service ended by itself; it is started again"));
+            uuid = self.submit(&job, &sent, false).await.map_err(failed)?;
+        };
+        if over.is_left {
+            self.leave(uuid, name).await?;
+            return Ok(self.ended(&job, &sent, kept::NOTHING, 0, true));
+        }
+        let exit_code = over.exit_code.or(over.as_asked.then_some(EXIT_BY_TERM));
+        let Some(exit_code) = exit_code else {
+            return Err(failed(format!("{uuid} ended without an exit code: {}", over.words)));
+        };
+        if exit_code != 0 && !over.as_asked {
+            waiting::tell_log(client, uuid, listener).await;
+        }
+        let output = match &over.output {
+            Some(output) => self.kept.fetch(output).await.map_err(failed)?.0,
+            None => kept::NOTHING.to_owned(),
+        };
+        Ok(self.ended(&job, &sent, &output, i64::from(exit_code), over.as_asked))
+    }
+
+    /// Makes the request of a job.
+    async fn submit(&self, job: &Job, sent: &Inputs, leaves: bool) -> Result<RequestUuid, String> {
+        let client = &self.options.client;
+        let mut request = request::of(job, sent, request::connections(&job.ways).await?)?;
         if !leaves {
             request.expires_at = self.lease.end();
         }
-        let request =
-            patiently(async || client.create_request(&request).await).await.map_err(failed)?;
+        let request = patiently(async || client.create_request(&request).await).await;
+        let request = request.map_err(|error| error.to_string())?;
         let uuid = request.uuid;
         self.lease.learn(request.created_at);
         self.active.borrow_mut().push(uuid);
@@ -161,41 +202,37 @@ impl<'t> Remote<'t> {
             let fields = serde_json::json!({ "expires_at": self.lease.end() });
             let _over = client.update_request(uuid, &fields).await;
         }
-        (self.tell)(&format!("[{name}] {uuid} submitted"));
-        if leaves {
-            self.active.borrow_mut().retain(|active| *active != uuid);
-            self.left.borrow_mut().push(uuid);
-            return Err(CwlError::Failed(format!("{name}: left to itself as {uuid}")));
+        self.listener.note(&format!("[{}] {uuid} submitted", job.name));
+        Ok(uuid)
+    }
+
+    /// What a program left, and where what was put in its places before comes from.
+    fn ended(
+        &self,
+        job: &Job,
+        sent: &Inputs,
+        output: &str,
+        exit_code: i64,
+        as_asked: bool,
+    ) -> Ended {
+        let staged = job.staged.iter().enumerate().filter_map(|(n, staged)| {
+            let location = match &staged.content {
+                Content::File(location) | Content::Folder(location) => location.clone(),
+                Content::Secret(_) => return None,
+                Content::Text(_) | Content::NewFolder => {
+                    let path = inputs::path_in_inputs(job, n, staged);
+                    kept::Place { id: sent.hash.as_deref()?, path }.location()
+                }
+            };
+            Some((staged.target.clone(), location))
+        });
+        Ended {
+            exit_code,
+            as_asked,
+            root: format!("keep:{output}"),
+            storage: Arc::<Kept>::clone(&self.kept),
+            staged: staged.collect(),
         }
-        self.serves.set(self.serves.get() || (!job.ports.is_empty() && serving.is_none()));
-        let (feed, open) = (&self.feed, self.options.open);
-        let watch = Watch { client, feed, uuid, job: &job, tell: self.tell, open };
-        let over = watch.until_over(serving).await;
-        self.active.borrow_mut().retain(|active| *active != uuid);
-        let over = over.map_err(|problem| CwlError::Failed(format!("{name}: {problem}")))?;
-        if over.is_left {
-            self.leave(uuid, name).await?;
-            return Ok(ended(&job, &dir, 0, true));
-        }
-        let exit_code = over.exit_code.or(over.as_asked.then_some(EXIT_BY_TERM));
-        let Some(exit_code) = exit_code else {
-            return Err(CwlError::Failed(format!(
-                "{name}: {uuid} ended without an exit code: {}",
-                over.words
-            )));
-        };
-        if exit_code != 0 && !over.as_asked {
-            waiting::tell_log(client, uuid, self.tell).await;
-        }
-        if let Some(output) = &over.output {
-            // What was sent is in the output, too, as far as the program left it.
-            let out = dir.join("out");
-            runtime::remove_tree(&out).map_err(|error| CwlError::Failed(error.to_string()))?;
-            files::download(client, output, &out)
-                .await
-                .map_err(|problem| CwlError::Failed(format!("{name}: {problem}")))?;
-        }
-        Ok(ended(&job, &dir, i64::from(exit_code), over.as_asked))
     }
 
     /// Goes on for as long as the instance lets it.
@@ -203,12 +240,13 @@ impl<'t> Remote<'t> {
         let for_ever = serde_json::json!({ "expires_at": null });
         let left = self.options.client.update_request(uuid, &for_ever).await;
         left.map_err(|error| CwlError::Failed(format!("{name}: {error}")))?;
-        (self.tell)(&format!("[{name}] {uuid} goes on by itself; `wharf stop {uuid}` ends it"));
+        self.listener
+            .say(&format!("[{name}] {uuid} goes on by itself; `wharf stop {uuid}` ends it"));
         Ok(())
     }
 
-    /// What goes on beside a run, until it is dropped: changes are told, leases are renewed.
-    pub(crate) async fn attend(&self) {
+    /// Hears of events and renews leases, until it is dropped.
+    pub(crate) async fn keep_up(&self) {
         tokio::join!(self.feed.follow(&self.options.client), self.renew());
     }
 
@@ -229,7 +267,7 @@ impl<'t> Remote<'t> {
     }
 }
 
-impl Backend for Remote<'_> {
+impl Backend for Remote {
     fn place(&self, image: Option<&Image>, name: &str) -> Result<Place, CwlError> {
         let named = image.map(|image| image.name.as_str()).filter(|name| !name.is_empty());
         let mapped = match self.options.images.source(named.unwrap_or_default()) {
@@ -267,7 +305,7 @@ impl Backend for Remote<'_> {
         Box::pin(self.run_request(job, serving))
     }
 
-    fn storage(&self) -> &dyn Storage {
-        &Disk
+    fn files(&self) -> Arc<dyn Files> {
+        Arc::<Kept>::clone(&self.kept)
     }
 }

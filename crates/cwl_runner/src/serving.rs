@@ -7,12 +7,18 @@
 use std::collections::HashMap;
 use std::net::SocketAddrV4;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
 
-use cwl::service::Service;
+use cwl::service::{OnExit, Service};
 use cwl::{Object, Value};
 use model::ContainerUuid;
 use runtime::Dialer;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
+use tokio::time::timeout;
+
+/// Longest wait for a service that is started again.
+const RESTART_MAX: Duration = Duration::from_secs(60);
 
 /// A service that runs until this is dropped.
 #[derive(Debug)]
@@ -31,7 +37,31 @@ pub(crate) struct Way {
     /// The port of the service's program.
     pub(crate) port: u16,
     /// Whose port.
-    pub(crate) to: Reach,
+    pub(crate) to: Whereabouts,
+}
+
+/// Where a service is now: one that is started again is somewhere else then, and nowhere meanwhile.
+#[derive(Clone, Debug)]
+pub(crate) struct Whereabouts(Arc<watch::Sender<Option<Reach>>>);
+
+impl Whereabouts {
+    /// Nowhere yet.
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(watch::Sender::new(None)))
+    }
+
+    /// It is here, or nowhere, from now on.
+    pub(crate) fn set(&self, reach: Option<Reach>) {
+        self.0.send_replace(reach);
+    }
+
+    /// Where it is; waits for one that is being started again. In words, why it is nowhere.
+    pub(crate) async fn find(&self) -> Result<Reach, String> {
+        let mut now = self.0.subscribe();
+        let found = timeout(RESTART_MAX, now.wait_for(Option::is_some)).await;
+        let found = found.ok().and_then(Result::ok).and_then(|reach| reach.clone());
+        found.ok_or_else(|| "the service that it uses does not run".to_owned())
+    }
 }
 
 /// How a service is reached.
@@ -46,8 +76,6 @@ pub(crate) enum Reach {
 /// What a backend says of a service that is ready.
 #[derive(Debug)]
 pub(crate) struct Ready {
-    /// How programs reach it.
-    pub(crate) to: Reach,
     /// Addresses for people, by port, as far as there are some.
     pub(crate) outside: Vec<(u16, String)>,
 }
@@ -56,10 +84,40 @@ pub(crate) struct Ready {
 pub(crate) struct Serving<'r> {
     /// How it serves.
     pub(crate) service: Service,
+    /// Told by the backend, before it says that it is ready and whenever it was started again.
+    pub(crate) place: Whereabouts,
     /// To be called once it is ready.
-    pub(crate) ready: Box<dyn FnOnce(Ready) + 'r>,
+    pub(crate) ready: Option<Box<dyn FnOnce(Ready) + 'r>>,
     /// Closed when nobody uses it any more.
     pub(crate) released: oneshot::Receiver<()>,
+    /// Starts so far, after the first one.
+    pub(crate) restarts: u32,
+}
+
+impl Serving<'_> {
+    /// Whether it was ready once.
+    pub(crate) fn was_ready(&self) -> bool {
+        self.ready.is_none()
+    }
+
+    /// Where it is from now on; the first time it is what others wait for.
+    pub(crate) fn is_ready_at(&mut self, reach: Reach, outside: Vec<(u16, String)>) {
+        self.place.set(Some(reach));
+        if let Some(ready) = self.ready.take() {
+            ready(Ready { outside });
+        }
+    }
+
+    /// Whether it is to be started again after it ended by itself; counts that.
+    pub(crate) fn starts_again(&mut self) -> bool {
+        let OnExit::Restart(max) = self.service.on_exit else { return false };
+        if !self.was_ready() || self.restarts >= max {
+            return false;
+        }
+        self.restarts += 1;
+        self.place.set(None);
+        true
+    }
 }
 
 impl std::fmt::Debug for Serving<'_> {

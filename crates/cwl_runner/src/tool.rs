@@ -1,39 +1,77 @@
 //! A command line tool: from its inputs to a program, from what that left to outputs.
 
+mod plan;
+
 use std::cell::RefCell;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::rc::Rc;
+use std::sync::Arc;
 
-use cwl::bind::command_line;
 use cwl::collect::Collector;
-use cwl::document::{Output, Process, Tool};
-use cwl::expr::{Scope, Script, evaluate};
-use cwl::requirements::{Requirements, Resources};
-use cwl::service::{Endpoint, Form, Lifetime, Service};
-use cwl::stage::{Absolute, Content, Stage, Staged};
-use cwl::types::Type;
+use cwl::document::{Body, Process, Tool};
+use cwl::expr::Scope;
+use cwl::requirements::Requirements;
+use cwl::service::{Endpoint, Form, Lifetime, OnExit, Service};
+use cwl::stage::{Content, Staged};
 use cwl::{CwlError, NULL, Object, Value};
 use tokio::sync::oneshot;
 
 use crate::engine::{Call, Engine};
-use crate::job::{Ended, Job, Place};
-use crate::patterns;
-use crate::serving::{Early, Hold, Ready, Serving, Tagged, Tags, Way};
+use crate::evaluator::{Evaluator, Given};
+use crate::job::{Ended, Job};
+use crate::news::{News, ProgramState, What};
+use crate::serving::{Early, Hold, Ready, Serving, Tagged, Tags, Way, Whereabouts};
+pub(crate) use plan::runtime_of;
+use plan::{Plan, plan};
 
 /// Runs a tool to its output object.
 pub(crate) async fn run(
     engine: &Engine<'_>,
-    process: &Process,
+    tool: &Tool,
+    call: Call<'_>,
+) -> Result<Object, CwlError> {
+    let planned = plan_on_thread(engine, &call).await?;
+    let place = planned.job.place.clone();
+    let updates = updates_in_place(call.requirements(), &planned.job.staged, &place.outdir);
+    let streams =
+        Streams { stdout: planned.job.stdout.clone(), stderr: planned.job.stderr.clone() };
+    let tell = |state| engine.tell(&call.given.step, What::Program(place.number, state));
+    tell(ProgramState::Queued);
+    let ended = run_program(engine, tool, &call, planned.job).await;
+    tell(ProgramState::Over);
+    let (ended, served) = ended?;
+    for (old, relative) in updates {
+        engine.updated.borrow_mut().insert(old, cwl::uri::child(&ended.root, &relative));
+    }
+    let left = Left {
+        ended,
+        outdir: place.outdir,
+        streams,
+        inputs: planned.inputs,
+        runtime: planned.runtime,
+        script: planned.script,
+    };
+    let given = call.given.clone();
+    let collected = engine.evaluator.work(move |_| left.collect(&given));
+    let mut outputs = collected.await.map_err(|error| error.within(&call.process().name))?;
+    if let Some(served) = served {
+        outputs.extend(served.take());
+    }
+    Ok(outputs)
+}
+
+/// Runs the program of a tool to its end, and judges that; addresses, where it was a service.
+async fn run_program(
+    engine: &Engine<'_>,
     tool: &Tool,
     call: &Call<'_>,
-) -> Result<Object, CwlError> {
-    let planned = plan(engine, process, tool, call)?;
-    let Plan { job, inputs, runtime, script, place } = planned;
-    let (stdout, stderr) = (job.stdout.clone(), job.stderr.clone());
-    let updates = updates_in_place(&call.requirements, &job.staged, &place.outdir);
+    job: Job,
+) -> Result<(Ended, Option<Served>), CwlError> {
+    let process = call.process();
+    let number = job.place.number;
     let (serving, served) = match (Service::of(process), call.early) {
         (Some(service), Some(early)) => {
-            let (serving, served) = serve(engine, service, early)?;
+            let (serving, served) = serve(engine, service, early, &call.given.step, number)?;
             (Some(serving), Some(served))
         }
         _ => (None, None),
@@ -52,34 +90,66 @@ pub(crate) async fn run(
             process.name
         )));
     }
-    let may_end = serving.as_ref().is_some_and(|serving| serving.service.may_end);
+    let on_exit = serving.as_ref().map(|serving| serving.service.on_exit);
     let ended = engine.backend.run(job, serving).await?;
     match &served {
-        Some(served) => judge_service(&ended, served, may_end, process)?,
+        Some(served) => judge_service(&ended, served, on_exit, process)?,
         None => judge(tool, &ended, process)?,
     }
-    for (old, relative) in updates {
-        engine.updated.borrow_mut().insert(old, cwl::uri::child(&ended.root, &relative));
+    Ok((ended, served))
+}
+
+async fn plan_on_thread(engine: &Engine<'_>, call: &Call<'_>) -> Result<Plan, CwlError> {
+    let image = call.requirements().image();
+    let place = engine.backend.place(image.as_ref(), &call.process().name)?;
+    let holds = Tags::merged(call.tags.values()).whole;
+    let ways = holds.iter().flat_map(|hold| hold.ways.clone()).collect();
+    drop(holds);
+    let given = call.given.clone();
+    let planned = engine.evaluator.work(move |evaluator: &Evaluator| {
+        let process = Arc::clone(&given.process);
+        match &process.body {
+            Body::Tool(tool) => plan(evaluator, &given, tool, place, ways),
+            _ => Err(CwlError::Failed(format!("{} is no tool", process.name))),
+        }
+    });
+    planned.await
+}
+
+/// Files that streams of a program went to, below the output directory.
+struct Streams {
+    stdout: Option<String>,
+    stderr: Option<String>,
+}
+
+/// What a program left, and what is needed to make outputs of it.
+struct Left {
+    ended: Ended,
+    outdir: String,
+    streams: Streams,
+    inputs: Object,
+    runtime: Value,
+    script: Option<Arc<cwl::expr::Script>>,
+}
+
+impl Left {
+    fn collect(self, given: &Given) -> Result<Object, CwlError> {
+        let Self { ended, outdir, streams, inputs, mut runtime, script } = self;
+        runtime.set("exitCode", ended.exit_code.into());
+        let inputs = Value::Object(inputs);
+        let script = script.as_ref();
+        let scope = Scope { inputs: &inputs, this: &NULL, runtime: &runtime, script };
+        let collector = Collector {
+            storage: ended.storage.as_ref(),
+            root: &ended.root,
+            outdir: &outdir,
+            staged: &ended.staged,
+            stdout: streams.stdout.as_deref(),
+            stderr: streams.stderr.as_deref(),
+            listing: given.requirements.listing(given.process.version),
+        };
+        collector.collect(&given.process, &scope)
     }
-    let mut runtime = runtime;
-    runtime.set("exitCode", ended.exit_code.into());
-    let inputs = Value::Object(inputs);
-    let scope = Scope { inputs: &inputs, this: &NULL, runtime: &runtime, script: script.as_ref() };
-    let collector = Collector {
-        storage: ended.storage.as_ref(),
-        root: &ended.root,
-        outdir: &place.outdir,
-        staged: &ended.staged,
-        stdout: stdout.as_deref(),
-        stderr: stderr.as_deref(),
-        listing: call.requirements.listing(process.version),
-    };
-    let outputs = collector.collect(process, &scope).map_err(|error| error.within(&process.name));
-    let mut outputs = outputs?;
-    if let Some(served) = served {
-        outputs.extend(served.take());
-    }
-    Ok(outputs)
 }
 
 /// Addresses of a service, once it is ready.
@@ -90,17 +160,23 @@ fn serve<'e>(
     engine: &Engine<'_>,
     service: Service,
     early: &'e Early<'e>,
+    step: &Arc<str>,
+    number: u64,
 ) -> Result<(Serving<'e>, Served), CwlError> {
     let host = engine.next_service()?;
     let served = Served::default();
     let (release, released) = oneshot::channel();
-    let (told, wanted) = (Rc::clone(&served), service.clone());
+    let place = Whereabouts::new();
+    let (told, wanted, to) = (Rc::clone(&served), service.clone(), place.clone());
+    let (listener, step) = (Arc::clone(&engine.listener), Arc::clone(step));
     let ready = move |ready: Ready| {
+        let what = What::Program(number, ProgramState::Serving);
+        listener.hear(&News { step: &step, what });
         let mut ways: Vec<Way> = Vec::new();
         for Endpoint { port, .. } in &wanted.endpoints {
             if !ways.iter().any(|way| way.port == *port) {
                 let address = SocketAddrV4::new(host, *port);
-                ways.push(Way { address, port: *port, to: ready.to.clone() });
+                ways.push(Way { address, port: *port, to: to.clone() });
             }
         }
         let addresses: Object = wanted
@@ -117,7 +193,8 @@ fn serve<'e>(
             kept: if wanted.lifetime == Lifetime::Workflow { vec![hold] } else { Vec::new() },
         });
     };
-    Ok((Serving { service, ready: Box::new(ready), released }, served))
+    let ready: Option<Box<dyn FnOnce(Ready) + 'e>> = Some(Box::new(ready));
+    Ok((Serving { service, place, ready, released, restarts: 0 }, served))
 }
 
 /// The value of an output that is an address. No credential is in it: who uses it is connected by whoever runs it.
@@ -148,7 +225,7 @@ fn address_of(endpoint: &Endpoint, host: Ipv4Addr, outside: &[(u16, String)]) ->
 fn judge_service(
     ended: &Ended,
     served: &Served,
-    may_end: bool,
+    on_exit: Option<OnExit>,
     process: &Process,
 ) -> Result<(), CwlError> {
     let code = ended.exit_code;
@@ -158,160 +235,17 @@ fn judge_service(
             "{name}: the service ended with exit code {code} before it was ready"
         )));
     }
-    if ended.as_asked || may_end {
+    if ended.as_asked || on_exit == Some(OnExit::Ignore) {
         return Ok(());
     }
     Err(CwlError::Failed(format!(
-        "{name}: the service ended by itself with exit code {code} while steps use it; \
-         `onExit: ignore` allows that"
-    )))
-}
-
-/// A program to run, and what is needed to collect its outputs.
-struct Plan {
-    job: Job,
-    inputs: Object,
-    runtime: Value,
-    script: Option<Rc<Script>>,
-    place: Place,
-}
-
-fn plan(
-    engine: &Engine<'_>,
-    process: &Process,
-    tool: &Tool,
-    call: &Call<'_>,
-) -> Result<Plan, CwlError> {
-    let requirements = &call.requirements;
-    let prepared = engine.prepare(call)?;
-    let script = requirements.script(engine.limits);
-    let image = requirements.image();
-    let place = engine.backend.place(image.as_ref(), &process.name)?;
-    let mut stage = Stage::new(&place.stage_root);
-    let mut inputs = Value::Object(prepared);
-    stage.place_inputs(&mut inputs)?;
-
-    let no_resources = Value::object([
-        ("outdir", place.outdir.as_str().into()),
-        ("tmpdir", place.tmpdir.as_str().into()),
-    ]);
-    let scope =
-        Scope { inputs: &inputs, this: &NULL, runtime: &no_resources, script: script.as_ref() };
-    let resources = requirements.resources(process.version, &scope)?;
-    let runtime = runtime_of(&resources, Some(&place));
-    let mut values = inputs.as_object().cloned().unwrap_or_default();
-    if let Some(listing) = requirements.get("InitialWorkDirRequirement") {
-        let scope = Scope { runtime: &runtime, ..scope.clone() };
-        let absolute = if image.is_some_and(|image| image.needed) {
-            Absolute::Allowed
-        } else {
-            Absolute::Refused
-        };
-        stage.place_work_dir(
-            listing.get("listing"),
-            &place.outdir,
-            absolute,
-            &scope,
-            &mut values,
-        )?;
-    }
-    let inputs = Value::Object(values.clone());
-    let scope = Scope { inputs: &inputs, this: &NULL, runtime: &runtime, script: script.as_ref() };
-    let use_shell = requirements.has("ShellCommandRequirement");
-    let command = command_line(tool, &process.inputs, &values, &scope, use_shell)?;
-    if command.is_empty() {
-        return Err(CwlError::Failed(format!(
-            "{} has no command: no baseCommand and no arguments",
-            process.name
-        )));
-    }
-    let stdout = stream_of(process, tool.stdout.as_deref(), &Type::Stdout, &scope)?;
-    let stderr = stream_of(process, tool.stderr.as_deref(), &Type::Stderr, &scope)?;
-    let streams: Vec<&str> = stdout.iter().chain(&stderr).map(String::as_str).collect();
-    let output_glob = patterns::of(process, &scope, &streams);
-    let job = Job {
-        name: process.name.clone(),
-        place: place.clone(),
-        command,
-        environment: requirements.environment(&scope)?,
-        stdin: stdin_of(process, tool, &scope)?,
-        stdout,
-        stderr,
-        staged: stage.staged,
-        resources,
-        time_limit: requirements.time_limit(&scope)?,
-        network: requirements.network(process.version, &scope)?,
-        reuse: requirements.reuse(&scope)?,
-        ports: requirements.published_ports()?,
-        output_glob,
-        ways: Tags::merged(call.tags.values())
-            .whole
-            .iter()
-            .flat_map(|hold| hold.ways.clone())
-            .collect(),
-    };
-    Ok(Plan { job, inputs: values, runtime, script, place })
-}
-
-/// `runtime`, as expressions see it.
-pub(crate) fn runtime_of(resources: &Resources, place: Option<&Place>) -> Value {
-    let mut runtime = Value::object([
-        ("cores", Value::from(resources.cores)),
-        ("ram", resources.ram_mib.into()),
-        ("tmpdirSize", resources.tmpdir_mib.into()),
-        ("outdirSize", resources.outdir_mib.into()),
-    ]);
-    if let Some(place) = place {
-        runtime.set("outdir", place.outdir.as_str().into());
-        runtime.set("tmpdir", place.tmpdir.as_str().into());
-    }
-    runtime
-}
-
-/// The file that the program reads: `stdin`, or the input whose type that is.
-fn stdin_of(process: &Process, tool: &Tool, scope: &Scope<'_>) -> Result<Option<String>, CwlError> {
-    let typed = process.inputs.iter().find(|input| input.ty.members().contains(&Type::Stdin));
-    let value = match (&tool.stdin, typed) {
-        (Some(text), _) => evaluate(text, scope)?,
-        (None, Some(input)) => scope.inputs.get(&input.name).get("path").clone(),
-        (None, None) => return Ok(None),
-    };
-    match value {
-        Value::String(path) => Ok(Some(path)),
-        Value::Null => Ok(None),
-        other => Err(CwlError::Failed(format!("stdin is {}, and must be a path", other.kind()))),
-    }
-}
-
-/// The file that a stream goes to: the one named, or one of our own where an output wants the stream.
-fn stream_of(
-    process: &Process,
-    text: Option<&str>,
-    ty: &Type,
-    scope: &Scope<'_>,
-) -> Result<Option<String>, CwlError> {
-    let Some(text) = text else {
-        let wanted = process.outputs.iter().any(|output: &Output| output.ty.members().contains(ty));
-        // The same for each run of the same tool, so that its result can be used again.
-        let digest =
-            ring::digest::digest(&ring::digest::SHA256, format!("{}{ty}", process.id).as_bytes());
-        let hex: String = digest.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-        return Ok(wanted.then(|| format!("{hex}.{ty}")));
-    };
-    match evaluate(text, scope)? {
-        Value::String(name)
-            if name.starts_with('/') || name.split('/').any(|part| part == "..") =>
-        {
-            Err(CwlError::Failed(format!(
-                "{ty} goes to {name:?}, which is not below the output directory"
-            )))
+        "{name}: the service ended by itself with exit code {code} while steps use it{}; \
+         `onExit: ignore` allows that",
+        match on_exit {
+            Some(OnExit::Restart(max)) => format!(", after it was started again {max} times"),
+            _ => String::new(),
         }
-        Value::String(name) if !name.is_empty() => Ok(Some(name)),
-        other => Err(CwlError::Failed(format!(
-            "{ty} is {}, and must be the name of a file",
-            other.kind()
-        ))),
-    }
+    )))
 }
 
 /// What the program may change for all: old locations, and where the new ones lie below the output directory.

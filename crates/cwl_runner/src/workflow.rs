@@ -4,14 +4,17 @@ mod state;
 mod step;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use cwl::CwlError;
 use cwl::document::Step;
+use cwl::inputs::Discovery;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 
 use crate::engine::{Call, Engine};
+use crate::news::{Outcome, What};
 use crate::serving::{Tagged, TagsByName};
 use state::State;
 use step::run_step;
@@ -23,8 +26,10 @@ pub(crate) async fn run(
     steps: &[Step],
     tags: TagsByName,
 ) -> Result<Tagged, CwlError> {
-    let inputs = engine.prepare(call)?;
-    let mut state = State::new(call.process, steps, inputs, tags);
+    let given = call.given.clone();
+    let inputs = engine.evaluator.work(move |evaluator| evaluator.prepare(&given)).await?;
+    let mut state = State::new(call.process(), steps, inputs, tags);
+    let paths = announce(engine, call, &state, steps);
     let (early, mut heard) = mpsc::unbounded_channel::<(usize, Tagged)>();
     let mut waiting: Vec<usize> = (0..steps.len()).collect();
     let mut running = FuturesUnordered::new();
@@ -38,14 +43,14 @@ pub(crate) async fn run(
             for n in ready {
                 let step = &steps[n];
                 let given = state.gather(step)?;
-                let requirements = call.requirements.with(&step.requirements, &step.hints);
-                let early = early.clone();
+                let requirements = call.requirements().with(&step.requirements, &step.hints);
+                let (early, path) = (early.clone(), Arc::clone(&paths[n]));
                 running.push(async move {
                     let early = |outputs| {
                         // The workflow is over if nobody hears it.
                         let _over = early.send((n, outputs));
                     };
-                    (n, run_step(engine, step, given, requirements, &early).await)
+                    (n, run_step(engine, step, path, given, requirements, &early).await)
                 });
             }
         }
@@ -65,7 +70,8 @@ pub(crate) async fn run(
                 }
             }
             ended = running.next() => match ended {
-                Some((n, Ok(outputs))) => {
+                Some((n, Ok((outputs, outcome)))) => {
+                    engine.tell(&paths[n], What::Ends(outcome));
                     // Said in the same breath.
                     while let Ok((early, outputs)) = heard.try_recv() {
                         serving.insert(early);
@@ -76,6 +82,7 @@ pub(crate) async fn run(
                 }
                 Some((n, Err(error))) => {
                     serving.remove(&n);
+                    engine.tell(&paths[n], What::Ends(Outcome::Failed));
                     engine.stopping.set(true);
                     failure.get_or_insert(error.within(format!("step {:?}", steps[n].name)));
                 }
@@ -90,5 +97,28 @@ pub(crate) async fn run(
             steps[*n].name
         ))),
         (None, None) => state.outputs(engine),
+    }
+}
+
+/// Tells what each step waits for; gives their paths.
+fn announce(
+    engine: &Engine<'_>,
+    call: &Call<'_>,
+    state: &State<'_>,
+    steps: &[Step],
+) -> Vec<Arc<str>> {
+    let told = steps.iter().map(|step| {
+        let path = path_of(call, step);
+        engine.tell(&path, What::Waits(state.waits_for(step)));
+        path
+    });
+    told.collect()
+}
+
+/// Where a step stands, for people: behind the step that its workflow is run for.
+fn path_of(call: &Call<'_>, step: &Step) -> Arc<str> {
+    match &call.given.discovery {
+        Discovery::Beside => Arc::from(step.name.as_str()),
+        Discovery::Given => Arc::from(format!("{}/{}", call.given.step, step.name)),
     }
 }

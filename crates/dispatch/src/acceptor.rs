@@ -16,6 +16,7 @@ use crate::layout::ContainerDir;
 use crate::orders::Orders;
 use crate::recorder::Recorder;
 use crate::starts::Starts;
+use crate::ways::Ways;
 
 /// A controller's end towards the supervisors: admits them, writes down what they report, and tells those to stop
 /// whom the records do not want. Needs no dispatcher in its process. Clones are the same.
@@ -75,6 +76,7 @@ impl TunnelAcceptor {
         let control = Control {
             recorder: Recorder::new(store.clone(), config.clone(), domain, starts.clone()),
             orders: Orders::new(),
+            ways: Ways::new(),
             stop_grace: config.stop_grace,
         };
         let (data_dir, period) = (config.data_dir.clone(), config.period);
@@ -86,9 +88,12 @@ impl TunnelAcceptor {
         self.starts.clone()
     }
 
-    /// Keeps the orders to stop in line with the records, for as long as it is polled; one for all clones.
+    /// Keeps orders in line with the records, who is to stop and which ways are shut, for as long as it is polled; one for
+    /// all clones.
     pub async fn follow_records(self) {
-        self.control.orders.follow(&self.store, &self.registry, self.period).await;
+        let stops = self.control.orders.follow(&self.store, &self.registry, self.period);
+        let ways = self.control.ways.follow(&self.store, &self.registry, self.period);
+        tokio::join!(stops, ways);
     }
 
     /// Handshake, then registry. Bounded by the deadlines of the handshake and of a sign of life.

@@ -4,6 +4,7 @@
 //! Level-triggered both ways: each side always tells all it knows, so a lost connection loses
 //! nothing, and a state that the store would not take is simply tried again.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lifecycle::{Backoff, BackoffPolicy};
@@ -14,6 +15,7 @@ use tunnel::{Incoming, RefuseReason, Stream, StreamKind, Tunnel};
 
 use crate::orders::Orders;
 use crate::recorder::Recorder;
+use crate::ways::{Shut, Ways};
 
 /// A supervisor opens its control stream first thing; one that does not is of no use.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -27,6 +29,7 @@ const STORE_RETRY: BackoffPolicy =
 pub(crate) struct Control {
     pub(crate) recorder: Recorder,
     pub(crate) orders: Orders,
+    pub(crate) ways: Ways,
     pub(crate) stop_grace: Duration,
 }
 
@@ -65,7 +68,7 @@ impl Control {
         }
     }
 
-    /// Applies the newest state, confirms it, and passes an order to stop on, once.
+    /// Applies the newest state, confirms it, and passes on orders: to stop, once, and which ways are shut, when that changed.
     async fn answer(
         &self,
         container: ContainerUuid,
@@ -73,6 +76,9 @@ impl Control {
         mut states: watch::Receiver<Option<SupervisorState>>,
     ) -> std::io::Result<()> {
         let mut orders = self.orders.subscribe();
+        let mut ways = self.ways.subscribe();
+        let mut told_shut: Option<Shut> = None;
+        let mut shuts_ways = false;
         let mut backoff = Backoff::new(STORE_RETRY);
         let mut was_told_to_stop = false;
         let mut unstored: Option<SupervisorState> = None;
@@ -82,12 +88,23 @@ impl Control {
                 send(&mut write, ToSupervisor::Stop { grace_ms }).await?;
                 was_told_to_stop = true;
             }
+            if let Some(shut) = shut_of(&mut ways, container).filter(|_| shuts_ways)
+                && told_shut.as_ref() != Some(&shut)
+            {
+                send(&mut write, ToSupervisor::Shut { addresses: shut.clone() }).await?;
+                told_shut = Some(shut);
+            }
             let wait = if unstored.is_some() { backoff.next_wait() } else { Duration::MAX };
             tokio::select! {
                 changed = states.changed() => {
                     if changed.is_err() { return Ok(()); }
                     unstored = states.borrow_and_update().clone();
+                    shuts_ways = unstored.as_ref().is_some_and(|state| state.shuts_ways);
                     backoff.reset();
+                }
+                changed = ways.changed() => {
+                    if changed.is_err() { return Ok(()); }
+                    continue;
                 }
                 changed = orders.changed() => {
                     if changed.is_err() { return Ok(()); }
@@ -110,6 +127,14 @@ impl Control {
             }
         }
     }
+}
+
+/// The ways of a container that are shut; `None` where it has no ways, or nobody knows yet.
+fn shut_of(
+    ways: &mut watch::Receiver<BTreeMap<ContainerUuid, Shut>>,
+    container: ContainerUuid,
+) -> Option<Shut> {
+    ways.borrow_and_update().get(&container).cloned()
 }
 
 /// The control stream; anything else that the supervisor asks for is refused.

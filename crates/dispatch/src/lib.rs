@@ -38,6 +38,7 @@ mod silence;
 mod starts;
 mod stops;
 mod turn;
+mod ways;
 
 pub use acceptor::{AdmitError, Admitted, TunnelAcceptor};
 pub use backend::local::LocalBackend;

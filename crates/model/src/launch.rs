@@ -5,7 +5,7 @@ use crate::port::ContainerPort;
 use crate::timestamp::Timestamp;
 use crate::uuid::ContainerUuid;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddrV4;
 use std::path::PathBuf;
 
@@ -272,6 +272,9 @@ pub struct SupervisorState {
     /// When its processes last used a processor for more than they do at rest; coarse, so that it changes seldom.
     #[serde(default)]
     pub busy_at: Option<Timestamp>,
+    /// Whether it knows [`ToSupervisor::Shut`], which those of earlier versions do not.
+    #[serde(default)]
+    pub shuts_ways: bool,
     /// How it ended, once it has.
     pub end: Option<ContainerEnd>,
 }
@@ -284,6 +287,7 @@ impl Default for SupervisorState {
             ready: BTreeMap::new(),
             silent: BTreeMap::new(),
             busy_at: None,
+            shuts_ways: false,
             end: None,
         }
     }
@@ -298,7 +302,7 @@ pub enum ToController {
 }
 
 /// A line to a supervisor on its control stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ToSupervisor {
     /// The state with this phase is in the records for good.
@@ -310,5 +314,11 @@ pub enum ToSupervisor {
     Stop {
         /// Time from SIGTERM to SIGKILL, in milliseconds.
         grace_ms: u64,
+    },
+    /// These ways to services of other containers are shut, all others open. Only for those who say that they know this
+    /// ([`SupervisorState::shuts_ways`]).
+    Shut {
+        /// Where the program finds those services.
+        addresses: BTreeSet<SocketAddrV4>,
     },
 }

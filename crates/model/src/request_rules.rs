@@ -23,6 +23,7 @@ use crate::life::{IDLE_TIME, LifeLimits, MAX_RUN_TIME};
 use crate::records::{ContainerRequest, JsonMap, RuntimeConstraints};
 use crate::uuid::{RequestUuid, UserUuid};
 use crate::{FieldError, PublishedPorts, RequestState, Timestamp};
+pub use connections::CONNECTIONS_MAX;
 pub use mounts::{BindPolicy, bind_mounts};
 use values::Values;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use model::{
     Container, ContainerPort, ContainerRequest, ContainerUuid, GroupUuid, Link, RequestUuid,
-    UserUuid,
+    ServicePort, User, UserUuid,
 };
 
 use crate::connection::{Connection, query};
@@ -13,7 +13,7 @@ use crate::database::Store;
 use crate::error::StoreError;
 use crate::permissions::{self, Around};
 use crate::requests;
-use crate::schema::{CONTAINER_REQUESTS, LINKS};
+use crate::schema::{CONTAINER_REQUESTS, LINKS, USERS};
 use crate::sql;
 
 /// The parsed label of a service host.
@@ -88,6 +88,46 @@ impl Store {
         records.extend(request.iter().map(|request| request.uuid.to_string()));
         let around = Around::of(&self.options);
         complete(&mut conn, &around, request, container, port, records).await.map(Some)
+    }
+}
+
+impl Store {
+    /// Whether one of those who submitted a container may open a port of another one now: who started that, or an
+    /// administrator, as long as the port is published.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn may_connect(
+        &self,
+        from: ContainerUuid,
+        to: &ServicePort,
+    ) -> Result<bool, StoreError> {
+        let Some(target) = self.find_target(&TargetKey::Container(to.container)).await? else {
+            return Ok(false);
+        };
+        let publishes =
+            target.container.is_some_and(|it| it.published_ports.get(to.port).is_some());
+        if !publishes {
+            return Ok(false);
+        }
+        let mut conn = self.reader().await?;
+        let rows = query(
+            "SELECT DISTINCT submitted_by_uuid FROM container_requests WHERE container_uuid = $1",
+        )
+        .bind(from.to_string())
+        .fetch_all(&mut conn)
+        .await?;
+        for row in &rows {
+            let user: Option<String> = row.try_get(0)?;
+            let Some(user) = user.and_then(|user| UserUuid::parse(&user).ok()) else { continue };
+            let user = sql::by_uuid::<User>(&mut conn, &USERS, user.as_str())
+                .await?
+                .filter(|it| it.is_active);
+            if user.is_some_and(|it| it.is_admin || target.submitters.contains(&it.uuid)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 

@@ -3,9 +3,11 @@
 //!
 //! Bytes only. To a controller the program speaks TLS itself, and proves who it is by its token. Controllers tell
 //! where they listen in `NAME.api` files of one directory; each connection looks anew, so that it finds whoever is there
-//! now. To a service there is no credential at all: who submitted the request was asked then (`api`, committing), and its
-//! supervisor hands over a socket that is connected inside.
+//! now. To a service there is no credential at all: whether who submitted the request may open it was asked then (`api`,
+//! committing), and its supervisor hands over a socket that is connected inside. Where that right was taken back since, a
+//! controller shuts the way: connections on it end, and new ones are closed at once, until it is open again.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::{Path, PathBuf};
@@ -15,7 +17,7 @@ use std::time::Duration;
 use lifecycle::TaskScope;
 use model::{ContainerPort, SuperviseSpec};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 use tunnel::handover;
 
@@ -50,8 +52,17 @@ pub(crate) fn ways(spec: &SuperviseSpec) -> Vec<Way> {
     api.chain(services.map(|it| Way::Service(it.dir.clone(), it.port))).collect()
 }
 
-/// Serves until cancelled; all connections live in `scope`.
-pub(crate) async fn serve(listener: std::net::TcpListener, way: Way, scope: TaskScope) {
+/// Addresses of ways that are shut.
+pub(crate) type Shut = BTreeSet<SocketAddrV4>;
+
+/// Serves until cancelled; all connections live in `scope`. None lives while its address is shut.
+pub(crate) async fn serve(
+    listener: std::net::TcpListener,
+    at: SocketAddrV4,
+    way: Way,
+    shut: watch::Receiver<Shut>,
+    scope: TaskScope,
+) {
     let listener = match TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => return tracing::warn!(%error, ?way, "the container has no way out"),
@@ -62,10 +73,20 @@ pub(crate) async fn serve(listener: std::net::TcpListener, way: Way, scope: Task
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((inside, _)) => {
-                let way = way.clone();
+                let (way, mut shut) = (way.clone(), shut.clone());
                 scope.spawn_cancellable("way out", async move {
-                    if let Err(error) = relay(inside, &way).await {
-                        tracing::debug!(%error, ?way, "a connection ended early");
+                    let is_shut = async {
+                        if shut.wait_for(|shut| shut.contains(&at)).await.is_err() {
+                            // Nobody is left who could shut it.
+                            std::future::pending::<()>().await;
+                        }
+                    };
+                    tokio::select! {
+                        biased;
+                        () = is_shut => tracing::debug!(?way, "a way is shut"),
+                        ended = relay(inside, &way) => if let Err(error) = ended {
+                            tracing::debug!(%error, ?way, "a connection ended early");
+                        },
                     }
                     drop(place);
                 });
@@ -137,7 +158,10 @@ mod tests {
         inside.set_nonblocking(true).unwrap();
         let address = inside.local_addr().unwrap();
         let scope = TaskScope::new("bridge");
-        let serving = serve(inside, Way::Api(dir.path().to_owned()), scope.child("api"));
+        let SocketAddr::V4(at) = address else { panic!("{address}") };
+        let shut = watch::Sender::new(Shut::new());
+        let way = Way::Api(dir.path().to_owned());
+        let serving = serve(inside, at, way, shut.subscribe(), scope.child("api"));
         scope.spawn_cancellable("serve", serving);
         let mut client = TcpStream::connect(address).await.unwrap();
         client.write_all(b"ping").await.unwrap();
@@ -149,6 +173,20 @@ mod tests {
         let mut answer = String::new();
         client.read_to_string(&mut answer).await.unwrap();
         assert_eq!((&asked, answer.as_str()), (b"ping", "pong"));
+
+        // A way that is shut ends what is open, and is closed to what comes, until it is open again.
+        let mut open = TcpStream::connect(address).await.unwrap();
+        let (_far, _) = api.accept().await.unwrap();
+        shut.send_replace([at].into());
+        assert_eq!(open.read(&mut asked).await.unwrap_or(0), 0);
+        let mut refused = TcpStream::connect(address).await.unwrap();
+        assert_eq!(refused.read(&mut asked).await.unwrap_or(0), 0);
+        shut.send_replace(Shut::new());
+        let mut open = TcpStream::connect(address).await.unwrap();
+        let (mut far, _) = api.accept().await.unwrap();
+        far.write_all(b"back").await.unwrap();
+        open.read_exact(&mut asked).await.unwrap();
+        assert_eq!(&asked, b"back");
         scope.cancel();
     }
 }

@@ -56,6 +56,8 @@ pub(crate) struct Driver {
     pub(crate) state: watch::Sender<SupervisorState>,
     pub(crate) dialer: watch::Sender<Option<Dialer>>,
     pub(crate) executor: watch::Sender<Option<Executor>>,
+    /// Ways out that are shut.
+    pub(crate) shut: watch::Receiver<bridge::Shut>,
 }
 
 /// How the supervisor came to its end.
@@ -137,10 +139,12 @@ impl Run {
         match started {
             Ok((mut handle, output)) => {
                 self.output = output;
-                let ways = bridge::ways(&self.driver.spec);
-                for (listener, way) in handle.take_listeners().into_iter().zip(ways) {
+                let spec = &self.driver.spec;
+                let ways = bridge::addresses(spec).into_iter().zip(bridge::ways(spec));
+                for (listener, (at, way)) in handle.take_listeners().into_iter().zip(ways) {
                     let scope = self.driver.scope.child("bridge");
-                    let serving = bridge::serve(listener, way, scope);
+                    let shut = self.driver.shut.clone();
+                    let serving = bridge::serve(listener, at, way, shut, scope);
                     self.driver.scope.spawn_cancellable("bridge", serving);
                 }
                 let handle = Arc::new(handle);

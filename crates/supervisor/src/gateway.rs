@@ -21,6 +21,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, timeout};
 use tunnel::{CloseReason, LaunchSecret, Limits, Role, SecureIo, Transport};
 
+use crate::bridge::Shut;
 use crate::files::Files;
 use crate::logs::ProgressReceiver;
 use crate::logs::journal::Journal;
@@ -65,6 +66,8 @@ pub(crate) struct Gateway {
     pub(crate) state: watch::Receiver<SupervisorState>,
     /// Where Stop and Ack go.
     pub(crate) events: mpsc::Sender<Event>,
+    /// Ways out that are shut, as the controllers have it.
+    pub(crate) shut: Arc<watch::Sender<Shut>>,
     /// Where the logs are.
     pub(crate) logs: Logs,
     /// Shells in the container.
@@ -170,7 +173,8 @@ impl Gateway {
     async fn session(&self, io: SecureIo<Box<dyn Transport>>, scope: &TaskScope) -> CloseReason {
         let (tunnel, incoming, driver) = tunnel::start(io, Role::Supervisor, Limits::supervisor());
         let scope = scope.child("tunnel");
-        let control = control::serve(tunnel.clone(), self.state.clone(), self.events.clone());
+        let heard = control::Heard { events: self.events.clone(), shut: Arc::clone(&self.shut) };
+        let control = control::serve(tunnel.clone(), self.state.clone(), heard);
         scope.spawn_cancellable("control", control);
         scope.spawn_cancellable("streams", streams::serve(incoming, self.clone(), scope.clone()));
         let reason = driver.await;

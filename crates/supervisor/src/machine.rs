@@ -196,6 +196,7 @@ impl Machine {
             ready: self.ready.clone(),
             silent: self.silent.clone(),
             busy_at: self.busy_at,
+            shuts_ways: true,
             end,
         }
     }

@@ -14,6 +14,7 @@ use model::{ContainerEnd, Outcome, Phase, SuperviseSpec, SupervisorState};
 use tokio::sync::{Notify, mpsc, watch};
 use tunnel::LaunchSecret;
 
+use crate::bridge;
 use crate::container;
 use crate::driver::{Driver, EVENTS_WAITING, Farewell};
 use crate::files::{self, Durability, Files, LockError};
@@ -143,6 +144,7 @@ async fn supervise(files: &Files) -> Result<Farewell, BeginError> {
     let state = watch::Sender::new(SupervisorState::default());
     let dialer = watch::Sender::new(None);
     let executor = watch::Sender::new(None);
+    let shut = Arc::new(watch::Sender::new(bridge::Shut::new()));
     let shells = Shells::new(executor.subscribe(), journal.clone(), scope.child("shells"));
     let knocks = Arc::new(Notify::new());
     let gateway = Gateway {
@@ -153,6 +155,7 @@ async fn supervise(files: &Files) -> Result<Farewell, BeginError> {
         dialer: dialer.subscribe(),
         state: state.subscribe(),
         events: events.clone(),
+        shut: Arc::clone(&shut),
         logs: Logs {
             files: files.clone(),
             stdout: stdout.progress(),
@@ -177,7 +180,9 @@ async fn supervise(files: &Files) -> Result<Farewell, BeginError> {
     let launch =
         Launch { secrets, output: (app_stdout, app_stderr), keep, stop: CancellationToken::new() };
     let files = files.clone();
-    let driver = Driver { files, spec, journal, scope, outputs, events, state, dialer, executor };
+    let shut = shut.subscribe();
+    let driver =
+        Driver { files, spec, journal, scope, outputs, events, state, dialer, executor, shut };
     Ok(Box::pin(driver.run(launch, heard, signals)).await)
 }
 

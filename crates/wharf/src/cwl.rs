@@ -2,10 +2,16 @@
 
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
+use cli::live::{Color, Line, Live};
 use cli::{CwlCommand, CwlRunArgs, SharedArgs};
 use config::{Environment, default_data_dir};
-use cwl_runner::{Attach, Failure, ImageMap, LocalOptions, RemoteOptions, RunOptions, Target};
+use cwl_runner::{
+    Attach, Board, Failure, ImageMap, Listener, LocalOptions, Mark, News, RemoteOptions, Row,
+    RunOptions, Target,
+};
 
 /// Container requests of one run that are under way at a time.
 const REQUESTS_AT_ONCE: usize = 64;
@@ -40,7 +46,8 @@ fn run_document(args: &CwlRunArgs, shared: &SharedArgs) -> Result<String, Failur
     } else {
         remote(args, shared, &environment, images)?
     };
-    let options = RunOptions {
+    let telling = Telling::start(args.quiet, &environment);
+    let mut options = RunOptions {
         tool: args.tool.clone(),
         inputs: args.inputs.clone(),
         outdir: args.outdir.clone(),
@@ -48,12 +55,87 @@ fn run_document(args: &CwlRunArgs, shared: &SharedArgs) -> Result<String, Failur
         programs_at_once: args.jobs.and_then(|jobs| usize::try_from(jobs).ok()).unwrap_or(at_once),
         on,
     };
-    let quiet = args.quiet;
-    cwl_runner::run(&options, &|text| {
-        if !quiet {
-            remark(text);
+    if let Target::Local(local) = &mut options.on {
+        // What programs print would run through the block.
+        local.captures = telling.is_live();
+    }
+    let ended = cwl_runner::run(&options, Arc::clone(&telling) as Arc<dyn Listener>);
+    telling.finish();
+    ended
+}
+
+/// Tells what happens in a run: in a live block on a terminal, else line by line.
+struct Telling {
+    is_quiet: bool,
+    begun: Instant,
+    board: Arc<Mutex<Board>>,
+    live: Mutex<Option<Live>>,
+}
+
+impl Telling {
+    fn start(is_quiet: bool, environment: &Environment) -> Arc<Self> {
+        let (board, begun) = (Arc::<Mutex<Board>>::default(), Instant::now());
+        let shown = Arc::clone(&board);
+        let lines = move |rows_max| {
+            let rows = lock(&shown).rows(begun.elapsed(), rows_max);
+            rows.into_iter().map(line_of).collect()
+        };
+        let live = if is_quiet { None } else { Live::start(environment, lines) };
+        Arc::new(Self { is_quiet, begun, board, live: Mutex::new(live) })
+    }
+
+    fn is_live(&self) -> bool {
+        lock(&self.live).is_some()
+    }
+
+    /// Takes the block away; one line about all steps stays.
+    fn finish(&self) {
+        if let Some(mut live) = lock(&self.live).take() {
+            live.finish();
+            let board = lock(&self.board);
+            if board.has_steps() {
+                remark(&board.summary(self.begun.elapsed()));
+            }
         }
-    })
+    }
+}
+
+impl Listener for Telling {
+    fn say(&self, words: &str) {
+        match &*lock(&self.live) {
+            Some(live) => live.say(words),
+            None if self.is_quiet => {}
+            None => remark(words),
+        }
+    }
+
+    fn note(&self, words: &str) {
+        if !self.is_live() {
+            self.say(words);
+        }
+    }
+
+    fn hear(&self, news: &News<'_>) {
+        let live = lock(&self.live);
+        let Some(live) = &*live else { return };
+        lock(&self.board).hear(news, self.begun.elapsed());
+        live.change();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn line_of(row: Row) -> Line {
+    let color = row.mark.map(|mark| match mark {
+        Mark::Failed => Color::Red,
+        Mark::Ready => Color::Green,
+        Mark::Running => Color::Cyan,
+        Mark::Queued | Mark::Waits | Mark::Done => Color::Gray,
+    });
+    let lead = row.mark.map(|mark| format!("  {:9}", mark.as_str())).unwrap_or_default();
+    Line { lead, color, text: row.text, link: row.link }
 }
 
 fn local(
@@ -68,6 +150,7 @@ fn local(
         no_container: args.no_container,
         images,
         image_store: Some(data_dir.join("images")),
+        captures: false,
     })
 }
 
@@ -90,10 +173,8 @@ fn remote(
     }))
 }
 
-fn open_browser(url: &str) {
-    if !cli::browser::open(&Environment::read(), url) {
-        remark(&format!("No browser here; open this once, within a minute:\n{url}"));
-    }
+fn open_browser(url: &str) -> bool {
+    cli::browser::open(&Environment::read(), url)
 }
 
 /// A remark for the person at the terminal. Lost without harm if stderr is closed.

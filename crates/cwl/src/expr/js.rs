@@ -1,7 +1,10 @@
 //! JavaScript with bounds of time, memory and stack. A fresh engine for each evaluation: nothing of one is seen
 //! by another, and there is nothing of the host in it.
 
-use super::{Cell, Instant, Scope, Script, Value};
+use std::cell::Cell;
+use std::time::Instant;
+
+use super::{Scope, Script, Value};
 use crate::json::{self, Layout};
 use crate::number::Number;
 use rquickjs::{CatchResultExt as _, Context, Ctx, Runtime};

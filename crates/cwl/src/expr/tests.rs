@@ -1,3 +1,5 @@
+use std::time::Instant;
+
 use super::*;
 use crate::json;
 
@@ -7,7 +9,7 @@ fn with_limits(text: &str, limits: Limits) -> String {
     );
     let runtime = Value::object([("cores", Value::from(4_i64))]);
     let script =
-        Rc::new(Script { library: vec!["function twice(x) { return 2 * x; }".into()], limits });
+        Arc::new(Script { library: vec!["function twice(x) { return 2 * x; }".into()], limits });
     let inputs = inputs.unwrap();
     let scope = Scope { inputs: &inputs, this: &NULL, runtime: &runtime, script: Some(&script) };
     show(evaluate(text, &scope))

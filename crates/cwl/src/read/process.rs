@@ -1,6 +1,6 @@
 //! A process: found by its address, read by its class.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::fields;
 use crate::document::{Body, Process, Version};
@@ -22,7 +22,7 @@ impl Loader<'_> {
         &mut self,
         address: &str,
         parent: Option<Version>,
-    ) -> Result<Rc<Process>> {
+    ) -> Result<Arc<Process>> {
         let (file, fragment) =
             address.split_once('#').map_or((address, None), |(file, name)| (file, Some(name)));
         let fragment =
@@ -78,9 +78,9 @@ impl Loader<'_> {
         node: &Node,
         id: &str,
         parent: Option<Version>,
-    ) -> Result<Rc<Process>> {
+    ) -> Result<Arc<Process>> {
         if let Some(known) = self.processes.get(id) {
-            return Ok(Rc::clone(known));
+            return Ok(Arc::clone(known));
         }
         if self.reading.iter().any(|reading| reading == id) || self.reading.len() >= DEPTH_MAX {
             let chain: Vec<String> = self.reading.iter().map(|id| shown(id)).collect();
@@ -90,8 +90,8 @@ impl Loader<'_> {
         self.reading.push(id.to_owned());
         let read = self.read_process(node, id, parent);
         self.reading.pop();
-        let process = Rc::new(read?);
-        self.processes.insert(id.to_owned(), Rc::clone(&process));
+        let process = Arc::new(read?);
+        self.processes.insert(id.to_owned(), Arc::clone(&process));
         Ok(process)
     }
 

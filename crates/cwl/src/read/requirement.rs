@@ -1,6 +1,6 @@
 //! `requirements` and `hints`.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::Item;
 use crate::document::{Requirement, Version};
@@ -15,6 +15,9 @@ pub const PUBLISH_PORTS: &str = "http://arvados.org/cwl#PublishPorts";
 
 /// `svc:Service`, written out; the namespace is ours.
 pub const SERVICE: &str = "urn:wharf:cwl#Service";
+
+/// `cwltool:Secrets`, written out.
+pub const SECRETS: &str = "http://commonwl.org/cwltool#Secrets";
 
 /// Classes of the standard, their fields, and the version that brought them.
 const CLASSES: [(&str, &[&str], Version); 17] = [
@@ -63,7 +66,7 @@ const CLASSES: [(&str, &[&str], Version); 17] = [
 
 /// Whether a class is one that runs here.
 pub(crate) fn is_known(class: &str) -> bool {
-    class == PUBLISH_PORTS || CLASSES.iter().any(|(known, ..)| *known == class)
+    class == PUBLISH_PORTS || class == SECRETS || CLASSES.iter().any(|(known, ..)| *known == class)
 }
 
 impl Loader<'_> {
@@ -73,12 +76,12 @@ impl Loader<'_> {
         node: &Node,
         field: &str,
         version: Version,
-    ) -> Vec<Rc<Requirement>> {
+    ) -> Vec<Arc<Requirement>> {
         let items = self.items(node.get(field), field);
         items
             .iter()
             .filter_map(|item| self.read_requirement(item, field, version))
-            .map(Rc::new)
+            .map(Arc::new)
             .collect()
     }
 
@@ -118,6 +121,14 @@ impl Loader<'_> {
         match class {
             PUBLISH_PORTS => drop(ports::read(value.get("publishPorts"), &mut flaws)),
             SERVICE => drop(service::read(&value, &mut flaws)),
+            SECRETS => {
+                flaws.check_fields(&value, &[], &["class", "secrets"]);
+                let names = value.get("secrets").as_array().unwrap_or_default();
+                if names.is_empty() || names.iter().any(|name| name.as_str().is_none()) {
+                    let advice = "write `secrets: [password]`, with names of inputs";
+                    flaws.add(&["secrets"], "Secrets lists no inputs", advice);
+                }
+            }
             _ => return,
         }
         if class == SERVICE && field == "requirements" {

@@ -1,6 +1,6 @@
 //! Types: short forms (`File[]?`), arrays, records, enums, unions, and names of declared ones.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::fields;
 use crate::load::Loader;
@@ -123,7 +123,7 @@ impl Loader<'_> {
                     return Type::Any;
                 };
                 let items = self.read_type_within(items, depth + 1);
-                Type::Array(Rc::new(ArrayType { items, binding }))
+                Type::Array(Arc::new(ArrayType { items, binding }))
             }
             Some("record") => {
                 let name = uri::short_name(node.text("name").unwrap_or_default()).to_owned();
@@ -131,12 +131,12 @@ impl Loader<'_> {
                 for item in self.items(node.get("fields"), "fields") {
                     record.extend(self.read_field(&item, depth));
                 }
-                Type::Record(Rc::new(RecordType { name, fields: record, binding }))
+                Type::Record(Arc::new(RecordType { name, fields: record, binding }))
             }
             Some("enum") => {
                 let symbols = self.texts(node.get("symbols"), "symbols");
                 let symbols = symbols.iter().map(|s| uri::short_name(s).to_owned()).collect();
-                Type::Enum(Rc::new(EnumType { symbols, binding }))
+                Type::Enum(Arc::new(EnumType { symbols, binding }))
             }
             _ => self.read_type_within(kind, depth + 1),
         }

@@ -1,6 +1,6 @@
 //! Steps of a workflow, and whether their links lead anywhere.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::{Item, fields};
 use crate::document::{
@@ -96,7 +96,7 @@ impl Loader<'_> {
         workflow: &str,
         step: &str,
         version: Version,
-    ) -> Result<Rc<Process>> {
+    ) -> Result<Arc<Process>> {
         if let Some(reference) = run.as_str() {
             let base = self.base(run.at).to_owned();
             let address = uri::join(&base, reference);

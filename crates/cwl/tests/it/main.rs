@@ -157,9 +157,13 @@ fn mistakes_in_published_ports_and_services_are_named_where_they_stand() {
         ("      url: {", "      urls: {", "the tool has no output \"urls\"; did you mean \"url\"?"),
         ("      url: {", "      dump: {", "t.cwl:10:13: the output \"dump\" becomes an address"),
         ("port: '8080', path", "port: '9090', path", "t.cwl:10:19: port 9090 is not published"),
-        ("httpGet: /up", "logLine: up", "readiness by logLine is not there"),
+        ("httpGet: /up", "logLine: '(up'", "t.cwl:11:34: logLine is no regular expression"),
+        ("httpGet: /up", "exec: true", "exec is no list of words; write `exec: [pg_isready, -q]`"),
+        ("httpGet: /up", "exec: [], logLine: x", "exec is no list of words"),
         ("ready:", "lifetime: long\n    ready:", "write consumers, workflow or detached"),
-        ("ready:", "onExit: restart\n    ready:", "a service is not started again here"),
+        ("ready:", "onExit: retry\n    ready:", "neither fail nor ignore nor restart"),
+        ("ready:", "onExit: {restart: {max: 101}}\n    ready:", "write one from 0 to 100"),
+        ("ready:", "onExit: {restart: {mx: 1}}\n    ready:", "did you mean \"max\"?"),
         ("ready:", "redy: 1\n    ready:", "did you mean \"ready\"?"),
         ("hints:", "requirements:", "svc:Service is a hint"),
     ] {
@@ -231,6 +235,83 @@ fn bombs_end_soon_with_an_error() {
     let found = problems_of(&Files(chain), "f0.yml").join("\n");
     assert!(found.contains("imports bring more than"), "{found}");
     assert!(begin.elapsed() < Duration::from_secs(60), "{:?}", begin.elapsed());
+}
+
+#[test]
+fn services_may_say_when_they_are_ready_and_be_started_again() {
+    for (from, to) in [
+        ("httpGet: /up", "exec: [pg_isready, -q], logLine: '^ready( to serve)?$'"),
+        ("ready:", "onExit: restart\n    ready:"),
+        ("ready:", "onExit: {restart: {max: 5}}\n    ready:"),
+        ("ready:", "onExit: {restart: {}}\n    ready:"),
+    ] {
+        assert_eq!(problems(&service(from, to)), Vec::<String>::new(), "{to}");
+    }
+}
+
+#[test]
+fn aliases_that_multiply_are_counted_each_time() {
+    let begin = Instant::now();
+    let mut bomb = "a: &a [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for (of, name) in ('a'..='i').zip('b'..='j') {
+        let items = [format!("*{of}").as_str(); 10].join(", ");
+        bomb.extend([format!("{name}: &{name} [{items}]\n")]);
+    }
+    let found = problems(&format!("{TOOL}{bomb}")).join("\n");
+    assert!(found.contains("values"), "{found}");
+    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+}
+
+/// The links of each step lead to the one before it: nothing that looks through all steps for each may take the square of
+/// their number for long.
+#[test]
+fn a_workflow_of_thousands_of_steps_is_read_soon() {
+    const STEPS: usize = 5000;
+    let tool = TOOL
+        .replace("inputs: {}", "inputs: {x: string?}")
+        .replace("outputs: {}", "outputs: {o: string?}");
+    let mut text = "cwlVersion: v1.2\nclass: Workflow\ninputs: {x: string?}\noutputs: {o: {type: string?, outputSource: s0/o}}\nsteps:\n  s0: {run: t.cwl, in: {x: x}, out: [o]}\n".to_owned();
+    for n in 1..STEPS {
+        text.extend([format!("  s{n}: {{run: t.cwl, in: {{x: s{}/o}}, out: [o]}}\n", n - 1)]);
+    }
+    let begin = Instant::now();
+    assert_eq!(
+        problems_of(&files([("w.cwl", &text), ("t.cwl", &tool)]), "w.cwl"),
+        Vec::<String>::new()
+    );
+    assert!(begin.elapsed() < Duration::from_secs(60), "{:?}", begin.elapsed());
+}
+
+#[test]
+fn a_pattern_for_a_log_takes_linear_time() {
+    let begin = Instant::now();
+    let text = service("httpGet: /up", "logLine: '(a*)*(a*)*(a*)*b'");
+    let process = Loader::new(&files([("t.cwl", &text)])).load("file:///d/t.cwl").unwrap();
+    let service = cwl::service::Service::of(&process).unwrap();
+    let line = service.ready.log_line.unwrap();
+    assert!(!line.is_in(&"a".repeat(20_000)) && line.is_in("xaab"));
+    let big = service_pattern(&"(x{1,1000}){1,1000}".repeat(3));
+    assert!(problems(&big).join("\n").contains("logLine"), "too large a pattern is refused");
+    assert!(begin.elapsed() < Duration::from_secs(30), "{:?}", begin.elapsed());
+}
+
+fn service_pattern(pattern: &str) -> String {
+    service("httpGet: /up", &format!("logLine: '{pattern}'"))
+}
+
+#[test]
+fn secrets_are_inputs_and_named_as_such() {
+    let tool = |secrets: &str| {
+        TOOL.replace(
+            "inputs: {}",
+            &format!("$namespaces: {{cwltool: 'http://commonwl.org/cwltool#'}}\nhints: {{cwltool:Secrets: {secrets}}}\ninputs: {{pw: string}}"),
+        )
+    };
+    assert_eq!(problems(&tool("{secrets: [pw]}")), Vec::<String>::new());
+    for wrong in ["{secrets: pw}", "{secrets: []}", "{}"] {
+        let found = problems(&tool(wrong)).join("\n");
+        assert!(found.contains("Secrets lists no inputs; write `secrets: [password]`"), "{found}");
+    }
 }
 
 /// Seeds that are changed at random below.

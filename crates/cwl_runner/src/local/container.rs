@@ -2,88 +2,125 @@
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use cwl::stage::Content;
+use model::request_rules::CONNECTIONS_MAX as SERVICES_MAX;
 use runtime::{
-    ContainerSpec, Embedded, ExitStatus, Input, LISTEN_MAX, Limits, Mount, Runtime as _, UserSpec,
+    ContainerSpec, Embedded, Exit, ExitStatus, Input, Limits, Mount, Runtime as _, UserSpec,
 };
+
+use tokio::time::timeout;
 
 use super::host_image::Ready;
 use super::placing::{below_outdir, real_path};
 use super::process::create;
 use super::serve;
+use super::words::Words;
 use crate::disk::path_of;
 use crate::job::Job;
+use crate::news::Listener;
 use crate::serving::Serving;
 
 /// Processes and threads of one program.
 const PIDS_MAX: u64 = 4096;
 
-/// Runs a program to its end and gives its exit code, 128 and the signal where one ended it; and whether it served and
-/// was asked to end.
-pub(super) async fn run(
-    job: &Job,
-    dir: &Path,
-    image: &Ready,
-    serving: Option<Serving<'_>>,
-) -> Result<(i64, bool), String> {
-    let out = dir.join("out");
-    let stream = |name: Option<&str>| match name {
-        Some(name) => create(&out, name).map(OwnedFd::from),
-        None => {
-            rustix::io::fcntl_dupfd_cloexec(std::io::stderr(), 3).map_err(|error| error.to_string())
+/// A program, and what it runs in.
+pub(super) struct InContainer<'c> {
+    pub(super) job: &'c Job,
+    pub(super) dir: &'c Path,
+    pub(super) image: &'c Ready,
+    pub(super) listener: &'c Arc<dyn Listener>,
+    /// Whether its words go to the listener.
+    pub(super) captures: bool,
+}
+
+impl InContainer<'_> {
+    /// Runs it to its end and gives its exit code, 128 and the signal where one ended it; and whether it served and was
+    /// asked to end. A service may be started again.
+    pub(super) async fn run(
+        &self,
+        mut serving: Option<Serving<'_>>,
+    ) -> Result<(i64, bool), String> {
+        let job = self.job;
+        if job.ways.len() > SERVICES_MAX {
+            return Err(format!("it uses {} services; at most {SERVICES_MAX}", job.ways.len()));
         }
-    };
-    let number = job.place.number;
-    let spec = ContainerSpec {
-        id: format!("cwl-{}-{number}", std::process::id()),
-        dir: dir.join("container"),
-        layers: image.layers.clone(),
-        argv: image.entrypoint.iter().chain(&job.command).cloned().collect(),
-        env: environment(job, image),
-        cwd: job.place.outdir.clone(),
-        user: UserSpec::root(),
-        hostname: "cwl".to_owned(),
-        mounts: mounts(job, dir, image)?,
-        files: Vec::new(),
-        stdin: job.stdin.as_deref().map_or(Ok(Input::Empty), |path| input(job, dir, path))?,
-        listen: job.ways.iter().map(|way| way.address).collect(),
-        limits: Limits { memory_bytes: None, pids_max: Some(PIDS_MAX), cpus: None },
-        stdout: stream(job.stdout.as_deref())?,
-        stderr: stream(job.stderr.as_deref())?,
-    };
-    std::fs::create_dir_all(&spec.dir).map_err(|error| error.to_string())?;
-    if job.ways.len() > LISTEN_MAX {
-        return Err(format!("it uses {} services; at most {LISTEN_MAX}", job.ways.len()));
+        let exit = loop {
+            let exit = self.run_once(serving.as_mut()).await?;
+            let by_itself = exit.is_some_and(|(_, as_asked)| !as_asked);
+            if !by_itself || !serving.as_mut().is_some_and(Serving::starts_again) {
+                break exit;
+            }
+            let name = &job.name;
+            self.listener
+                .say(&format!("[{name}] the service ended by itself; it is started again"));
+        };
+        match exit.map(|(exit, as_asked)| (exit.status, as_asked)) {
+            Some((ExitStatus::Code(code), as_asked)) => Ok((i64::from(code), as_asked)),
+            Some((ExitStatus::Signal(signal), as_asked)) => Ok((i64::from(128 + signal), as_asked)),
+            None => {
+                let seconds = job.time_limit.unwrap_or_default();
+                Err(format!("it ran longer than its time limit of {seconds} s and was ended"))
+            }
+        }
     }
-    let mut handle = Embedded.start(spec).await.map_err(|error| error.to_string())?;
-    // Ends with this program.
-    let _relays = serve::relay(handle.take_listeners(), &job.ways)?;
-    let attended = async {
-        match serving {
-            Some(serving) => serve::attend(&handle, serving).await,
-            None => Ok((handle.wait().await, false)),
+
+    /// One start, to its end and whether that was asked for; `None` where its time was over.
+    async fn run_once(
+        &self,
+        serving: Option<&mut Serving<'_>>,
+    ) -> Result<Option<(Exit, bool)>, String> {
+        let wanted = serving.as_ref().and_then(|it| it.service.ready.log_line.clone());
+        let mut words = Words::new(self.listener, self.captures, wanted);
+        let spec = self.spec(&mut words)?;
+        std::fs::create_dir_all(&spec.dir).map_err(|error| error.to_string())?;
+        let mut handle = Embedded.start(spec).await.map_err(|error| error.to_string())?;
+        // Ends with this program.
+        let _relays = serve::relay(handle.take_listeners(), &self.job.ways)?;
+        let attended = async {
+            match serving {
+                Some(serving) => serve::attend(&handle, &words, serving).await,
+                None => Ok((handle.wait().await, false)),
+            }
+        };
+        let ended = match self.job.time_limit {
+            Some(seconds) => timeout(Duration::from_secs(seconds), attended).await.ok().transpose(),
+            None => attended.await.map(Some),
+        };
+        if !matches!(ended, Ok(Some(_))) {
+            handle.kill().await;
         }
-    };
-    let exit = match job.time_limit {
-        Some(seconds) => {
-            tokio::time::timeout(Duration::from_secs(seconds), attended).await.ok().transpose()
-        }
-        None => attended.await.map(Some),
-    };
-    let as_asked = matches!(exit, Ok(Some((_, true))));
-    if !matches!(exit, Ok(Some(_))) {
-        handle.kill().await;
+        handle.cleanup().await;
+        words.finish().await;
+        ended
     }
-    handle.cleanup().await;
-    match exit?.map(|(exit, _)| exit.status) {
-        Some(ExitStatus::Code(code)) => Ok((i64::from(code), as_asked)),
-        Some(ExitStatus::Signal(signal)) => Ok((i64::from(128 + signal), as_asked)),
-        None => {
-            let seconds = job.time_limit.unwrap_or_default();
-            Err(format!("it ran longer than its time limit of {seconds} s and was ended"))
-        }
+
+    fn spec(&self, words: &mut Words) -> Result<ContainerSpec, String> {
+        let Self { job, dir, image, .. } = self;
+        let out = dir.join("out");
+        let mut stream = |name: Option<&str>| match name {
+            Some(name) => create(&out, name).map(OwnedFd::from),
+            None => words.open(),
+        };
+        Ok(ContainerSpec {
+            id: format!("cwl-{}-{}", std::process::id(), job.place.number),
+            dir: dir.join("container"),
+            layers: image.layers.clone(),
+            argv: image.entrypoint.iter().chain(&job.command).cloned().collect(),
+            env: environment(job, image),
+            cwd: job.place.outdir.clone(),
+            user: UserSpec::root(),
+            hostname: "cwl".to_owned(),
+            mounts: mounts(job, dir, image)?,
+            files: Vec::new(),
+            stdin: job.stdin.as_deref().map_or(Ok(Input::Empty), |path| input(job, dir, path))?,
+            listen: job.ways.iter().map(|way| way.address).collect(),
+            limits: Limits { memory_bytes: None, pids_max: Some(PIDS_MAX), cpus: None },
+            stdout: stream(job.stdout.as_deref())?,
+            stderr: stream(job.stderr.as_deref())?,
+        })
     }
 }
 

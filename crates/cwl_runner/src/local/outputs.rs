@@ -15,11 +15,12 @@ use crate::job::{Ended, Job, PlaceKind};
 const LINKS_MAX: usize = 40;
 
 /// What a program left in `dir`.
-pub(crate) fn ended(job: &Job, dir: &Path, exit_code: i64, as_asked: bool) -> Ended {
+pub(super) fn ended(job: &Job, dir: &Path, exit_code: i64, as_asked: bool) -> Ended {
     let mut staged = Vec::new();
     for (n, item) in job.staged.iter().enumerate() {
         let location = match &item.content {
             Content::File(location) | Content::Folder(location) => Some(location.clone()),
+            Content::Secret(_) => None,
             _ => real_path(job, dir, n, item).map(|path| uri::from_path(&path)),
         };
         staged.extend(location.map(|location| (item.target.clone(), location)));
@@ -34,7 +35,7 @@ pub(crate) fn ended(job: &Job, dir: &Path, exit_code: i64, as_asked: bool) -> En
         exit_code,
         as_asked,
         root: uri::from_path(&dir.join("out")),
-        storage: Box::new(storage),
+        storage: std::sync::Arc::new(storage),
         staged,
     }
 }

@@ -1,7 +1,8 @@
 //! Puts inputs where the program expects them.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::io::Write as _;
+use std::os::unix::fs::{OpenOptionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use cwl::stage::{Content, Staged};
@@ -9,12 +10,9 @@ use cwl::stage::{Content, Staged};
 use crate::disk::{at, path_of};
 use crate::job::{Job, PlaceKind};
 
-/// What is sent to be put neither in the output directory nor among the inputs, each under its number.
-pub(crate) const ELSEWHERE: &str = "abs";
-
 /// Makes the folders of a job and puts in them what needs to be there. Everything else is mounted.
-pub(crate) fn prepare(job: &Job, dir: &Path) -> Result<(), String> {
-    for name in ["out", "tmp", "stg", "lit", ELSEWHERE] {
+pub(super) fn prepare(job: &Job, dir: &Path) -> Result<(), String> {
+    for name in ["out", "tmp", "stg", "lit"] {
         let path = dir.join(name);
         fs::create_dir_all(&path).map_err(|error| at(&path, &error))?;
     }
@@ -26,7 +24,10 @@ pub(crate) fn prepare(job: &Job, dir: &Path) -> Result<(), String> {
         let link = !is_mounted
             && !staged.writable
             && !has_more
-            && !matches!(staged.content, Content::Text(_) | Content::NewFolder);
+            && !matches!(
+                staged.content,
+                Content::Text(_) | Content::Secret(_) | Content::NewFolder
+            );
         if link
             || !is_mounted
             || is_below
@@ -55,14 +56,9 @@ pub(super) fn real_path(job: &Job, dir: &Path, n: usize, staged: &Staged) -> Opt
     }
     match (&job.place.kind, &staged.content) {
         (PlaceKind::Host, _) => Some(PathBuf::from(&staged.target)),
-        (PlaceKind::Remote(_), _) => {
-            Some(match staged.target.strip_prefix(&job.place.stage_root) {
-                Some(relative) => dir.join("stg").join(relative.trim_start_matches('/')),
-                // Somewhere else in the container: mounted there by itself.
-                None => dir.join(ELSEWHERE).join(n.to_string()),
-            })
+        (_, Content::Text(_) | Content::Secret(_) | Content::NewFolder) => {
+            Some(dir.join("lit").join(n.to_string()))
         }
-        (_, Content::Text(_) | Content::NewFolder) => Some(dir.join("lit").join(n.to_string())),
         _ => None,
     }
 }
@@ -77,6 +73,13 @@ fn put(staged: &Staged, path: &Path, link: bool) -> Result<(), String> {
             remove_file(path)?;
             fs::write(path, text).map_err(|error| at(path, &error))
         }
+        Content::Secret(text) => {
+            remove_file(path)?;
+            let mut options = fs::OpenOptions::new();
+            let opened = options.write(true).create_new(true).mode(0o600).open(path);
+            let written = opened.and_then(|mut file| file.write_all(text.expose().as_bytes()));
+            written.map_err(|error| at(path, &error))
+        }
         Content::File(location) | Content::Folder(location) => {
             let source = path_of(location)?;
             let source = fs::canonicalize(&source).map_err(|error| at(&source, &error))?;
@@ -87,6 +90,17 @@ fn put(staged: &Staged, path: &Path, link: bool) -> Result<(), String> {
             copy(&source, path)
         }
     }
+}
+
+/// Takes secrets away again: what is left is the program's output.
+pub(super) fn remove_secrets(job: &Job, dir: &Path) -> Result<(), String> {
+    for (n, staged) in job.staged.iter().enumerate() {
+        if let (Content::Secret(_), Some(path)) = (&staged.content, real_path(job, dir, n, staged))
+        {
+            remove_file(&path)?;
+        }
+    }
+    Ok(())
 }
 
 /// What was put there before under the same name.
@@ -111,6 +125,9 @@ fn copy_within(source: &Path, target: &Path, depth: usize) -> Result<(), String>
     }
     let found = fs::metadata(source).map_err(|error| at(source, &error))?;
     if !found.is_dir() {
+        if !found.is_file() {
+            return Err(format!("{} is neither a file nor a folder", source.display()));
+        }
         fs::copy(source, target).map_err(|error| at(source, &error))?;
         return make_writable(target);
     }

@@ -3,19 +3,31 @@
 use std::fs::File;
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::process::Command;
 
 use super::LocalOptions;
+use super::words::Words;
 use crate::disk::at;
 use crate::job::Job;
+use crate::news::Listener;
 
 /// Runs a program to its end and gives its exit code, 128 and the signal where one ended it.
-pub(super) async fn run(job: &Job, options: &LocalOptions) -> Result<i64, String> {
+pub(super) async fn run(
+    job: &Job,
+    options: &LocalOptions,
+    listener: &Arc<dyn Listener>,
+) -> Result<i64, String> {
     let outdir = Path::new(&job.place.outdir);
     let search_path =
         std::env::join_paths(&options.search_path).map_err(|error| error.to_string())?;
+    let mut words = Words::new(listener, options.captures, None);
+    let mut output = |name: Option<&str>| match name {
+        Some(name) => create(outdir, name).map(Stdio::from),
+        None => words.open().map(Stdio::from),
+    };
     let mut command = Command::new(&job.command[0]);
     command
         .args(&job.command[1..])
@@ -26,14 +38,16 @@ pub(super) async fn run(job: &Job, options: &LocalOptions) -> Result<i64, String
         .envs(job.environment.iter().map(|(name, value)| (name, value)))
         .current_dir(outdir)
         .stdin(input(job.stdin.as_deref())?)
-        .stdout(output(outdir, job.stdout.as_deref())?)
-        .stderr(output(outdir, job.stderr.as_deref())?)
+        .stdout(output(job.stdout.as_deref())?)
+        .stderr(output(job.stderr.as_deref())?)
         .process_group(0)
         .kill_on_drop(true);
     let mut child =
         command.spawn().map_err(|error| format!("cannot run {:?}: {error}", job.command[0]))?;
+    // Our copies of what it writes to.
+    drop(command);
     // Its children too, however this ends.
-    let _group = child.id().map(Group);
+    let group = child.id().map(Group);
     let waited = match job.time_limit {
         Some(seconds) => {
             match tokio::time::timeout(Duration::from_secs(seconds), child.wait()).await {
@@ -47,6 +61,8 @@ pub(super) async fn run(job: &Job, options: &LocalOptions) -> Result<i64, String
         }
         None => child.wait().await,
     };
+    drop(group);
+    words.finish().await;
     let status = waited.map_err(|error| error.to_string())?;
     let signal = std::os::unix::process::ExitStatusExt::signal(&status);
     Ok(i64::from(status.code().unwrap_or_else(|| 128 + signal.unwrap_or_default())))
@@ -69,17 +85,6 @@ fn input(path: Option<&str>) -> Result<Stdio, String> {
     let Some(path) = path else { return Ok(Stdio::null()) };
     let path = Path::new(path);
     File::open(path).map(Stdio::from).map_err(|error| at(path, &error))
-}
-
-/// A file below the output directory, or our own standard error: standard output is the output object's.
-fn output(outdir: &Path, name: Option<&str>) -> Result<Stdio, String> {
-    match name {
-        Some(name) => create(outdir, name).map(Stdio::from),
-        None => {
-            let ours = rustix::io::fcntl_dupfd_cloexec(std::io::stderr(), 3);
-            ours.map(Stdio::from).map_err(|error| error.to_string())
-        }
-    }
 }
 
 /// Makes a file below the output directory.

@@ -1,125 +1,123 @@
-//! One feed of changes for all requests of a run: each is woken by what concerns it, and by nothing else.
-//!
-//! A feed for each would make every change wake all of them, and each of them ask: with many under way, most of what the
-//! controller did was answering that.
+//! One feed of events for all requests of a run, each told of its own: what happens to others wakes nobody.
 
-use std::cell::{Cell, RefCell};
-use std::collections::HashSet;
-use std::rc::{Rc, Weak};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
 use std::time::Duration;
 
 use client::{ApiEvent, Client};
 use futures_util::StreamExt as _;
+use lifecycle::{Backoff, BackoffPolicy};
 use tokio::sync::Notify;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
-/// An event may be lost; looking again this often costs nothing.
-const LOOK_PERIOD: Duration = Duration::from_secs(10);
-/// While there are no events.
-const LOOK_PERIOD_UNTOLD: Duration = Duration::from_secs(1);
-/// Between tries to open the feed.
-const RETRY_WAIT: Duration = Duration::from_millis(500);
+/// Between tries to open the feed while the instance is away.
+const RETRY: BackoffPolicy =
+    BackoffPolicy { first: Duration::from_millis(100), max: Duration::from_secs(2) };
 
-/// The feed of one run.
-#[derive(Debug, Default)]
+/// Who waits for which records.
+#[derive(Default)]
 pub(super) struct Feed {
-    listeners: RefCell<Vec<Weak<Listener>>>,
-    is_open: Cell<bool>,
+    listeners: RefCell<HashMap<String, Rc<Notify>>>,
+    /// Somebody listens for the first time.
+    wanted: Notify,
 }
 
-/// Somebody who waits for changes of some records.
-#[derive(Debug, Default)]
-pub(super) struct Listener {
-    uuids: RefCell<HashSet<String>>,
-    /// Keeps one call: what happens while nobody waits is not lost.
-    called: Notify,
-}
-
-impl Listener {
-    /// From here on this record's changes are heard, too.
-    pub(super) fn hear(&self, uuid: &str) {
-        self.uuids.borrow_mut().insert(uuid.to_owned());
-    }
+/// Hears of changes of some records, until it is dropped. A change is not lost while nobody waits.
+pub(super) struct Changes<'f> {
+    feed: &'f Feed,
+    changed: Rc<Notify>,
+    uuids: Vec<String>,
 }
 
 impl Feed {
-    /// Who listens until it is dropped.
-    pub(super) fn listener(&self) -> Rc<Listener> {
-        let listener = Rc::new(Listener::default());
-        let mut listeners = self.listeners.borrow_mut();
-        listeners.retain(|known| known.strong_count() > 0);
-        listeners.push(Rc::downgrade(&listener));
-        listener
+    /// Listens to nothing yet.
+    pub(super) fn listen(&self) -> Changes<'_> {
+        Changes { feed: self, changed: Rc::default(), uuids: Vec::new() }
     }
 
-    /// Returns when a record that is listened for has changed, or it is time to look again, after `period` at the latest.
-    pub(super) async fn changed(&self, listener: &Listener, period: Option<Duration>) {
-        let usual = if self.is_open.get() { LOOK_PERIOD } else { LOOK_PERIOD_UNTOLD };
-        let period = period.map_or(usual, |period| period.min(usual));
-        let _either = timeout(period, listener.called.notified()).await;
-    }
-
-    /// Tells listeners what happens, for ever; opens the feed again where it breaks.
+    /// Passes events on until it is dropped. A feed that was only just opened is a change of everything.
     pub(super) async fn follow(&self, client: &Client) {
+        self.wanted.notified().await;
+        let mut backoff = Backoff::new(RETRY);
         loop {
             if let Ok(mut events) = client.events().await {
-                self.is_open.set(true);
-                // What happened before is in the records.
-                self.call(|_| true);
+                backoff.reset();
+                self.tell_all();
                 while let Some(Ok(event)) = events.next().await {
-                    self.tell(&event);
+                    match event {
+                        ApiEvent::Changed { uuid, .. } => self.tell(&uuid),
+                        ApiEvent::Everything => self.tell_all(),
+                    }
                 }
-                self.is_open.set(false);
-                self.call(|_| true);
             }
-            sleep(RETRY_WAIT).await;
+            sleep(backoff.next_wait()).await;
         }
     }
 
-    fn tell(&self, event: &ApiEvent) {
-        match event {
-            ApiEvent::Changed { uuid, .. } => self.call(|uuids| uuids.contains(uuid)),
-            ApiEvent::Everything => self.call(|_| true),
+    fn tell(&self, uuid: &str) {
+        if let Some(changed) = self.listeners.borrow().get(uuid) {
+            changed.notify_one();
         }
     }
 
-    fn call(&self, is_concerned: impl Fn(&HashSet<String>) -> bool) {
-        let listeners = self.listeners.borrow();
-        let living = listeners.iter().filter_map(Weak::upgrade);
-        living
-            .filter(|listener| is_concerned(&listener.uuids.borrow()))
-            .for_each(|listener| listener.called.notify_one());
+    fn tell_all(&self) {
+        self.listeners.borrow().values().for_each(|changed| changed.notify_one());
+    }
+}
+
+impl Changes<'_> {
+    /// Listens to changes of this record too. One that is added later counts as changed: it may have been, since it was read.
+    pub(super) fn add(&mut self, uuid: &str) {
+        if self.uuids.iter().any(|known| known == uuid) {
+            return;
+        }
+        if !self.uuids.is_empty() {
+            self.changed.notify_one();
+        }
+        self.uuids.push(uuid.to_owned());
+        let mut listeners = self.feed.listeners.borrow_mut();
+        listeners.insert(uuid.to_owned(), Rc::clone(&self.changed));
+        self.feed.wanted.notify_one();
+    }
+
+    /// Returns when one of them has changed since the last time. Cancel-safe.
+    pub(super) async fn next(&self) {
+        self.changed.notified().await;
+    }
+}
+
+impl Drop for Changes<'_> {
+    fn drop(&mut self) {
+        let mut listeners = self.feed.listeners.borrow_mut();
+        for uuid in &self.uuids {
+            // A container may be that of two requests; the later one keeps its entry.
+            if listeners.get(uuid).is_some_and(|known| Rc::ptr_eq(known, &self.changed)) {
+                listeners.remove(uuid);
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use futures_util::FutureExt as _;
 
-    use super::*;
-
-    fn is_called(listener: &Listener) -> bool {
-        listener.called.notified().now_or_never().is_some()
-    }
-
     #[test]
-    fn who_listens_hears_of_its_records_and_of_no_others() {
+    fn each_hears_of_its_own_records_alone() {
         let feed = Feed::default();
-        let (one, other) = (feed.listener(), feed.listener());
-        one.hear("a");
-        other.hear("b");
-        feed.tell(&ApiEvent::Changed { kind: "container".to_owned(), uuid: "a".to_owned() });
-        assert_eq!((is_called(&one), is_called(&other)), (true, false));
-        assert!(!is_called(&one), "told once");
-        feed.tell(&ApiEvent::Everything);
-        assert_eq!((is_called(&one), is_called(&other)), (true, true));
-    }
-
-    #[test]
-    fn who_left_is_forgotten() {
-        let feed = Feed::default();
-        drop(feed.listener());
-        let _kept = feed.listener();
+        let (mut one, mut other) = (feed.listen(), feed.listen());
+        one.add("a");
+        one.add("b");
+        assert!(one.next().now_or_never().is_some(), "it may have changed before");
+        other.add("c");
+        feed.tell("b");
+        assert!(one.next().now_or_never().is_some(), "told before it waited");
+        assert!(one.next().now_or_never().is_none() && other.next().now_or_never().is_none());
+        feed.tell_all();
+        assert!(one.next().now_or_never().is_some() && other.next().now_or_never().is_some());
+        drop(one);
         assert_eq!(feed.listeners.borrow().len(), 1);
     }
 }

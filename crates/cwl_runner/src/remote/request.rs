@@ -1,23 +1,20 @@
 //! A job as a container request.
 
-use std::path::Path;
-
 use client::NewRequest;
+use cwl::stage::{Content, Staged};
+use model::request_rules::CONNECTIONS_MAX;
 use model::{Access, ContainerPort, JsonMap, PublishedPort, PublishedPorts, RequestState};
 use serde_json::{Value, json};
 
-use crate::disk::at;
+use super::inputs::{Inputs, path_in_inputs};
 use crate::job::{Job, PlaceKind};
-use crate::local::ELSEWHERE;
-use crate::serving::Reach;
+use crate::serving::{Reach, Way};
 
-/// Services that one program may use, as the API has it.
-const CONNECTIONS_MAX: usize = 7;
 /// In the middle of 1 to 1000, as `wharf run` has it.
 const PRIORITY: u32 = 500;
 
-/// The request; `content` is what was sent of the job's folder.
-pub(super) fn of(job: &Job, dir: &Path, content: Option<&str>) -> Result<NewRequest, String> {
+/// The request for a job whose inputs were sent, with ways to the services that it uses.
+pub(super) fn of(job: &Job, sent: &Inputs, connect: JsonMap) -> Result<NewRequest, String> {
     let PlaceKind::Remote(image) = &job.place.kind else {
         return Err("a container request needs an image".to_owned());
     };
@@ -30,8 +27,8 @@ pub(super) fn of(job: &Job, dir: &Path, content: Option<&str>) -> Result<NewRequ
     let mut constraints = JsonMap::new();
     constraints.insert("vcpus".to_owned(), job.resources.cores.max(1).into());
     constraints.insert("ram".to_owned(), mib(job.resources.ram_mib).into());
-    if !job.ways.is_empty() {
-        constraints.insert("connect".to_owned(), connect(job)?);
+    if !connect.is_empty() {
+        constraints.insert("connect".to_owned(), Value::Object(connect));
     }
     let mut scheduling = JsonMap::new();
     if let Some(seconds) = job.time_limit {
@@ -46,7 +43,8 @@ pub(super) fn of(job: &Job, dir: &Path, content: Option<&str>) -> Result<NewRequ
         environment,
         cwd: job.place.outdir.clone(),
         output_path: job.place.outdir.clone(),
-        mounts: mounts(job, dir, content)?,
+        mounts: mounts(job, sent)?,
+        secret_mounts: secrets(job),
         runtime_constraints: constraints,
         scheduling_parameters: scheduling,
         service: is_service,
@@ -54,6 +52,7 @@ pub(super) fn of(job: &Job, dir: &Path, content: Option<&str>) -> Result<NewRequ
         use_existing: job.reuse
             && !is_service
             && job.ways.is_empty()
+            && secrets(job).is_empty()
             // An earlier one may have had more time.
             && job.time_limit.is_none(),
         output_glob: job.output_glob.clone(),
@@ -63,54 +62,63 @@ pub(super) fn of(job: &Job, dir: &Path, content: Option<&str>) -> Result<NewRequ
     })
 }
 
-/// Ways to the services that it uses: addresses on its own loopback. No credential goes with them.
-fn connect(job: &Job) -> Result<Value, String> {
-    if job.ways.len() > CONNECTIONS_MAX {
-        return Err(format!("it uses {} services; at most {CONNECTIONS_MAX}", job.ways.len()));
+/// Ways to the services that a program uses: addresses on its own loopback. No credential goes with them.
+pub(super) async fn connections(ways: &[Way]) -> Result<JsonMap, String> {
+    if ways.len() > CONNECTIONS_MAX {
+        return Err(format!("it uses {} services; at most {CONNECTIONS_MAX}", ways.len()));
     }
     let mut all = JsonMap::new();
-    for way in &job.ways {
-        let Reach::Container(container) = &way.to else {
+    for way in ways {
+        let Reach::Container(container) = way.to.find().await? else {
             return Err("a service of this process cannot be reached from an instance".to_owned());
         };
         let to = json!({ "container": container, "port": way.port });
         all.insert(way.address.to_string(), to);
     }
-    Ok(Value::Object(all))
+    Ok(all)
+}
+
+/// Files whose text nobody is shown again.
+fn secrets(job: &Job) -> JsonMap {
+    let secret = |staged: &Staged| match &staged.content {
+        Content::Secret(text) => {
+            let mount = json!({ "kind": "text", "content": text.expose() });
+            Some((staged.target.clone(), mount))
+        }
+        _ => None,
+    };
+    job.staged.iter().filter_map(secret).collect()
 }
 
 fn mib(number: u64) -> u64 {
     number.saturating_mul(1 << 20)
 }
 
-fn mounts(job: &Job, dir: &Path, content: Option<&str>) -> Result<JsonMap, String> {
+fn mounts(job: &Job, sent: &Inputs) -> Result<JsonMap, String> {
     let outdir = &job.place.outdir;
     let tmp = |capacity: u64| json!({ "kind": "tmp", "capacity": mib(capacity) });
-    let is_ours = |target: &str| {
-        [outdir, &job.place.stage_root].iter().any(|root| target.starts_with(root.as_str()))
-    };
     let mut mounts = JsonMap::new();
     mounts.insert(outdir.clone(), tmp(job.resources.outdir_mib));
     mounts.insert(job.place.tmpdir.clone(), tmp(job.resources.tmpdir_mib));
     let part = |path: &str, writable: bool| {
         let mut mount =
-            json!({ "kind": "collection", "portable_data_hash": content, "path": path });
+            json!({ "kind": "collection", "portable_data_hash": sent.hash, "path": path });
         if writable {
             mount["writable"] = Value::Bool(true);
         }
         mount
     };
-    if content.is_some() {
+    if sent.tree.get("stg").is_some() {
         mounts.insert(job.place.stage_root.clone(), part("stg", false));
-        let out = dir.join("out");
-        for (n, staged) in job.staged.iter().enumerate().filter(|(_, it)| !is_ours(&it.target)) {
-            mounts.insert(staged.target.clone(), part(&format!("{ELSEWHERE}/{n}"), false));
+    }
+    for (n, staged) in job.staged.iter().enumerate() {
+        let path = path_in_inputs(job, n, staged);
+        if path.starts_with("abs/") && !matches!(staged.content, Content::Secret(_)) {
+            mounts.insert(staged.target.clone(), part(&path, false));
         }
-        for entry in std::fs::read_dir(&out).map_err(|error| at(&out, &error))? {
-            let entry = entry.map_err(|error| at(&out, &error))?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            mounts.insert(format!("{outdir}/{name}"), part(&format!("out/{name}"), true));
-        }
+    }
+    for (name, _) in sent.tree.get("out").into_iter().flat_map(manifest::Node::entries) {
+        mounts.insert(format!("{outdir}/{name}"), part(&format!("out/{name}"), true));
     }
     for (stream, name) in [("stdout", &job.stdout), ("stderr", &job.stderr)] {
         if let Some(name) = name {

@@ -9,15 +9,18 @@ use model::{
     Container, ContainerPort, ContainerRequest, ContainerState, PublishedPort, RequestState,
     RequestUuid, ServiceDomain,
 };
-use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
-use super::feed::{Feed, Listener};
+use super::feed::Feed;
 use super::patience::patiently;
+use super::probes::{LogWatch, succeeds};
 use crate::job::Job;
+use crate::news::{Listener, News, ProgramState, What};
 use crate::probe::is_well;
-use crate::serving::{Reach, Ready, Serving};
+use crate::serving::{Reach, Serving};
 
+/// An event may be lost; looking again this often costs nothing.
+const LOOK_PERIOD: Duration = Duration::from_secs(5);
 /// A controller that restarts is back by then.
 const OUTAGE_MAX: Duration = Duration::from_secs(30);
 /// Between tries while it is away.
@@ -45,9 +48,9 @@ pub(super) struct Watch<'w> {
     pub(super) feed: &'w Feed,
     pub(super) uuid: RequestUuid,
     pub(super) job: &'w Job,
-    pub(super) tell: &'w dyn Fn(&str),
+    pub(super) listener: &'w dyn Listener,
     /// Receives the address of the first port that is ready.
-    pub(super) open: Option<fn(&str)>,
+    pub(super) open: Option<fn(&str) -> bool>,
 }
 
 /// What is known of the program that is waited for.
@@ -55,34 +58,31 @@ pub(super) struct Watch<'w> {
 struct Seen {
     told: Vec<ContainerPort>,
     running_since: Option<Instant>,
+    /// As a service that others use.
+    is_ready: bool,
+    log: LogWatch,
     as_asked: bool,
-}
-
-/// A service whose users wait for it.
-struct Attended<'s> {
-    service: Service,
-    ready: Option<Box<dyn FnOnce(Ready) + 's>>,
-    released: oneshot::Receiver<()>,
 }
 
 impl Watch<'_> {
     /// Waits for the end, and tells of ports that become ready; in words, why it cannot.
-    pub(super) async fn until_over(self, serving: Option<Serving<'_>>) -> Result<Over, String> {
-        let mut attended = serving.map(|Serving { service, ready, released }| Attended {
-            service,
-            ready: Some(ready),
-            released,
-        });
-        let listener = self.feed.listener();
-        listener.hear(self.uuid.as_str());
+    pub(super) async fn until_over(
+        self,
+        mut serving: Option<&mut Serving<'_>>,
+    ) -> Result<Over, String> {
+        let mut changes = self.feed.listen();
+        changes.add(self.uuid.as_str());
         let mut seen = Seen::default();
         let mut outage: Option<Instant> = None;
         loop {
-            match look(self.client, self.uuid, &listener).await {
+            match look(self.client, self.uuid).await {
                 Ok((request, container)) => {
                     outage = None;
-                    if let Some(over) =
-                        self.follow(&request, container, &mut seen, attended.as_mut()).await?
+                    if let Some(container) = &container {
+                        changes.add(container.uuid.as_str());
+                    }
+                    let serving = serving.as_deref_mut();
+                    if let Some(over) = self.follow(&request, container, &mut seen, serving).await?
                     {
                         return Ok(over);
                     }
@@ -96,16 +96,18 @@ impl Watch<'_> {
                 }
                 Err(error) => return Err(error.to_string()),
             }
-            let period = self.look_again(&seen, attended.as_ref());
-            let is_held = attended.as_ref().is_some_and(|it| it.ready.is_none()) && !seen.as_asked;
+            let period = self.look_again(&seen, serving.as_deref());
+            let is_held = serving.as_ref().is_some_and(|it| it.was_ready()) && !seen.as_asked;
             let released = async {
-                match attended.as_mut().filter(|_| is_held) {
-                    Some(attended) => drop((&mut attended.released).await),
+                match serving.as_mut().filter(|_| is_held) {
+                    Some(serving) => drop((&mut serving.released).await),
                     None => std::future::pending().await,
                 }
             };
             tokio::select! {
-                () = self.feed.changed(&listener, period) => {}
+                () = changes.next() => {}
+                () = sleep(period) => {}
+                () = seen.log.found() => {}
                 () = released => {
                     seen.as_asked = true;
                     self.cancel().await?;
@@ -120,7 +122,7 @@ impl Watch<'_> {
         request: &ContainerRequest,
         container: Option<Container>,
         seen: &mut Seen,
-        attended: Option<&mut Attended<'_>>,
+        serving: Option<&mut Serving<'_>>,
     ) -> Result<Option<Over>, String> {
         if let Some(container) = &container
             && !self.job.ports.is_empty()
@@ -133,6 +135,9 @@ impl Watch<'_> {
         let Some(container) = container.filter(|it| it.state == ContainerState::Running) else {
             return Ok(None);
         };
+        if seen.running_since.is_none() {
+            self.tell(What::Program(self.job.place.number, ProgramState::Running));
+        }
         let elapsed = seen.running_since.get_or_insert_with(Instant::now).elapsed();
         if let Some(seconds) = self.job.time_limit
             && elapsed >= Duration::from_secs(seconds)
@@ -140,36 +145,50 @@ impl Watch<'_> {
             self.cancel().await?;
             return Err(format!("it ran longer than its time limit of {seconds} s and was ended"));
         }
-        let Some(attended) = attended.filter(|it| it.ready.is_some()) else { return Ok(None) };
-        if self.is_ready(request, &container, &attended.service).await {
-            if let Some(ready) = attended.ready.take() {
-                let to = Reach::Container(container.uuid);
-                ready(Ready { to, outside: self.outside(request, &container).await });
-            }
-            if attended.service.lifetime == Lifetime::Detached {
+        let Some(serving) = serving.filter(|_| !seen.is_ready) else { return Ok(None) };
+        if let Some(wanted) = &serving.service.ready.log_line {
+            seen.log.watch(self.client, &container, wanted).await;
+        }
+        if self.is_ready(request, &container, &serving.service, &seen.log).await {
+            seen.is_ready = true;
+            let outside = self.outside(request, &container).await;
+            serving.is_ready_at(Reach::Container(container.uuid), outside);
+            if serving.service.lifetime == Lifetime::Detached {
                 return Ok(Some(Over { is_left: true, ..over(request, None, true) }));
             }
-        } else if elapsed >= attended.service.timeout {
+        } else if elapsed >= serving.service.ready.timeout {
             self.cancel().await?;
-            let seconds = attended.service.timeout.as_secs();
+            let seconds = serving.service.ready.timeout.as_secs();
             return Err(format!("it was not ready within {seconds} s"));
         }
         Ok(None)
     }
 
-    /// All ports of endpoints take connections, and the path answers where there is one.
+    fn tell(&self, what: What<'_>) {
+        self.listener.hear(&News { step: &self.job.step, what });
+    }
+
+    /// All ports of endpoints take connections, and what else is asked for holds.
     async fn is_ready(
         &self,
         request: &ContainerRequest,
         container: &Container,
         service: &Service,
+        log: &LogWatch,
     ) -> bool {
         let entry = |port: u16| container.published_ports.get(ContainerPort::new(port)?);
         let is_open = |port: u16| entry(port).is_some_and(PublishedPort::is_ready);
         if !service.endpoints.iter().all(|endpoint| is_open(endpoint.port)) {
             return false;
         }
-        let Some((number, path)) = &service.http_get else { return true };
+        let wanted = &service.ready;
+        if wanted.log_line.is_some() && !log.is_found() {
+            return false;
+        }
+        if !wanted.exec.is_empty() && !succeeds(self.client, container.uuid, &wanted.exec).await {
+            return false;
+        }
+        let Some((number, path)) = &wanted.http_get else { return true };
         let Some((port, entry)) = ContainerPort::new(*number).zip(entry(*number)) else {
             return false;
         };
@@ -198,15 +217,20 @@ impl Watch<'_> {
         cancelled.map(drop).map_err(|error| format!("{} could not be stopped: {error}", self.uuid))
     }
 
-    /// When something is due that no event tells.
-    fn look_again(&self, seen: &Seen, attended: Option<&Attended<'_>>) -> Option<Duration> {
-        let running = seen.running_since?.elapsed();
-        let limit = self.job.time_limit.map(|s| Duration::from_secs(s).saturating_sub(running));
-        let probed = attended.filter(|it| it.ready.is_some() && it.service.http_get.is_some());
-        let probe = probed.map(|it| it.service.interval);
-        let ready = attended.filter(|it| it.ready.is_some());
-        let timeout = ready.map(|it| it.service.timeout.saturating_sub(running));
-        [limit, probe, timeout].into_iter().flatten().min()
+    /// At the latest when something is due that no event tells.
+    fn look_again(&self, seen: &Seen, serving: Option<&Serving<'_>>) -> Duration {
+        let running = seen.running_since.map(|since| since.elapsed()).unwrap_or_default();
+        let mut period = LOOK_PERIOD;
+        if let Some(seconds) = self.job.time_limit.filter(|_| seen.running_since.is_some()) {
+            period = period.min(Duration::from_secs(seconds).saturating_sub(running));
+        }
+        if let Some(serving) =
+            serving.filter(|it| !seen.is_ready && it.service.ready.is_asked_for())
+            && seen.running_since.is_some()
+        {
+            period = period.min(serving.service.ready.interval);
+        }
+        period
     }
 
     async fn tell_ready(
@@ -221,11 +245,16 @@ impl Watch<'_> {
             }
             let base = self.base(request, port, entry).await;
             let url = model::initial_url(&base, &entry.initial_path);
-            (self.tell)(&format!("{url}  {} ({})", entry.label, entry.access.as_str()));
+            let program = self.job.place.number;
+            self.tell(What::Address { program, label: &entry.label, url: &url });
+            self.listener.say(&format!("{url}  {} ({})", entry.label, entry.access.as_str()));
             if let Some(open) = self.open.filter(|_| told.is_empty()) {
                 match self.client.handoff(request.uuid.as_str(), Some(port), None).await {
-                    Ok(url) => open(&url),
-                    Err(error) => (self.tell)(&format!("cannot open it: {error}")),
+                    Ok(url) if open(&url) => {}
+                    Ok(url) => self
+                        .listener
+                        .say(&format!("No browser here; open this once, within a minute:\n{url}")),
+                    Err(error) => self.listener.say(&format!("cannot open it: {error}")),
                 }
             }
             told.push(port);
@@ -262,27 +291,25 @@ fn over(request: &ContainerRequest, container: Option<Container>, as_asked: bool
 async fn look(
     client: &Client,
     uuid: RequestUuid,
-    listener: &Listener,
 ) -> Result<(ContainerRequest, Option<Container>), ClientError> {
     let request = client.get_request(uuid).await?;
     let container = match request.container_uuid {
-        Some(uuid) => {
-            // Before it is read: what happens to it after that is heard.
-            listener.hear(uuid.as_str());
-            Some(client.get_container(uuid).await?)
-        }
+        Some(uuid) => Some(client.get_container(uuid).await?),
         None => None,
     };
     Ok((request, container))
 }
 
 /// The end of a program's log, for people.
-pub(super) async fn tell_log(client: &Client, uuid: RequestUuid, tell: &dyn Fn(&str)) {
+pub(super) async fn tell_log(client: &Client, uuid: RequestUuid, listener: &dyn Listener) {
     let selection = LogSelection { tail: Some(LOG_LINES), ..LogSelection::default() };
     let Ok(mut pieces) = client.logs(uuid.as_str(), selection).await else { return };
     let mut text = Vec::new();
     while let Some(Ok(piece)) = pieces.next().await {
         text.extend_from_slice(&piece);
     }
-    String::from_utf8_lossy(&text).lines().for_each(tell);
+    let text = String::from_utf8_lossy(&text);
+    if !text.trim_end().is_empty() {
+        listener.say(text.trim_end());
+    }
 }

@@ -44,6 +44,20 @@ impl<'w> State<'w> {
             .all(|source| self.find(source).is_some())
     }
 
+    /// Names of the steps whose outputs a step takes and that are not there.
+    pub(super) fn waits_for(&self, step: &Step) -> Vec<&'w str> {
+        let sources = step.inputs.iter().flat_map(|input| &input.link.sources);
+        let mut names: Vec<&'w str> = Vec::new();
+        for key in sources.filter_map(|source| self.key(source)) {
+            let found = self.steps.iter().find(|known| key.0.as_ref() == Some(&known.name));
+            let Some(found) = found.filter(|_| !self.values.contains_key(&key)) else { continue };
+            if !names.contains(&found.name.as_str()) {
+                names.push(&found.name);
+            }
+        }
+        names
+    }
+
     fn key(&self, source: &str) -> Option<Key> {
         Some(match origin(source, self.process, self.steps)? {
             Origin::Input(name) => (None, name),
@@ -108,7 +122,7 @@ impl<'w> State<'w> {
                 && self.is_wanted(&(of.clone(), name.clone()), waiting)
         });
         if !is_used && self.kept.is_empty() {
-            (engine.tell)(&format!(
+            engine.listener.say(&format!(
                 "warning: no step uses the service {:?}, so it is stopped at once",
                 step.name
             ));

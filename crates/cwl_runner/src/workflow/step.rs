@@ -1,65 +1,74 @@
 //! One step: its jobs, where it is scattered, and each of them with `valueFrom` and `when`.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
-use cwl::document::{Body, ScatterMethod, Step};
+use cwl::document::{Body, ScatterMethod, Step, StepInput};
 use cwl::expr::{Scope, evaluate, evaluate_value};
 use cwl::inputs::Discovery;
 use cwl::requirements::Requirements;
 use cwl::scatter::{Scatter, scatter};
 use cwl::service::Service;
-use cwl::{CwlError, Value, file};
+use cwl::types::Listing;
+use cwl::{CwlError, Object, Value, file};
 use futures_util::StreamExt as _;
 use futures_util::stream;
 
 use crate::engine::{Call, Engine};
+use crate::evaluator::Given;
+use crate::news::{Outcome, What};
 use crate::serving::{Early, Tagged, Tags, TagsByName};
 
 /// Jobs of one scatter that are under way at a time, whether they run or wait for a place.
 const SCATTER_AT_ONCE: usize = 64;
 
+/// A step in its workflow.
+#[derive(Clone, Copy)]
+struct Running<'r> {
+    engine: &'r Engine<'r>,
+    step: &'r Step,
+    /// For people.
+    path: &'r Arc<str>,
+    /// Of its workflow and its own.
+    requirements: &'r Requirements,
+}
+
+/// Runs a step to its outputs.
 pub(super) async fn run_step(
     engine: &Engine<'_>,
     step: &Step,
+    path: Arc<str>,
     mut given: Tagged,
     requirements: Requirements,
     early: &Early<'_>,
-) -> Result<Tagged, CwlError> {
+) -> Result<(Tagged, Outcome), CwlError> {
     check_features(step, &requirements)?;
-    let storage = engine.backend.storage();
-    for input in &step.inputs {
-        let Some(value) = given.values.get_mut(&input.name) else { continue };
-        let listing = input.load_listing.unwrap_or(cwl::types::Listing::None);
-        file::each_mut(value, &mut |object| {
-            file::complete(object, storage)?;
-            if input.load_contents {
-                file::load_contents(object, storage)?;
-            }
-            file::load_listing(object, listing, storage)
-        })?;
-    }
+    given.values = complete(engine, step, given.values).await?;
+    let running = Running { engine, step, path: &path, requirements: &requirements };
     if step.scatter.is_empty() {
-        return run_once(engine, step, given, &requirements, early).await;
+        engine.tell(&path, What::Begins(1));
+        return running.run_once(given, early).await;
     }
     let made = scatter(&given.values, &step.scatter, step.scatter_method)?;
+    engine.tell(&path, What::Begins(made.jobs.len()));
     let gatherer = Gatherer::new(step, &made, early)?;
     let tags = jobs_tags(step, &given.tags, made.jobs.len());
     // Each job has its own from here on.
     drop(given);
     let jobs = made.jobs.iter().cloned().zip(tags).enumerate().map(|(n, (values, tags))| {
-        let (requirements, gatherer) = (&requirements, &gatherer);
+        let gatherer = &gatherer;
         let job = Tagged { values, tags, kept: Vec::new() };
         async move {
             let early = |outputs| gatherer.hear(n, outputs);
-            (n, run_once(engine, step, job, requirements, &early).await)
+            (n, running.run_once(job, &early).await)
         }
     });
-    let mut running = stream::iter(jobs).buffer_unordered(SCATTER_AT_ONCE);
+    let mut under_way = stream::iter(jobs).buffer_unordered(SCATTER_AT_ONCE);
     let mut results: Vec<Tagged> = vec![Tagged::default(); made.jobs.len()];
     let mut failure = None;
-    while let Some((n, ended)) = running.next().await {
+    while let Some((n, ended)) = under_way.next().await {
         match ended {
-            Ok(outputs) => {
+            Ok((outputs, _)) => {
                 if gatherer.may_hear {
                     gatherer.hear(n, outputs.clone());
                 }
@@ -74,7 +83,35 @@ pub(super) async fn run_step(
     if let Some(error) = failure {
         return Err(error);
     }
-    Ok(gather(step, &made, &mut results))
+    Ok((gather(step, &made, &mut results), Outcome::Done))
+}
+
+/// The values of a step's inputs with what the step asks for of their files.
+async fn complete(
+    engine: &Engine<'_>,
+    step: &Step,
+    mut values: Object,
+) -> Result<Object, CwlError> {
+    let wants: Vec<(String, bool, Listing)> = step
+        .inputs
+        .iter()
+        .map(|it| (it.name.clone(), it.load_contents, it.load_listing.unwrap_or(Listing::None)))
+        .collect();
+    let completed = engine.evaluator.work(move |evaluator| {
+        let storage = evaluator.storage();
+        for (name, load_contents, listing) in wants {
+            let Some(value) = values.get_mut(&name) else { continue };
+            file::each_mut(value, &mut |object| {
+                file::complete(object, storage)?;
+                if load_contents {
+                    file::load_contents(object, storage)?;
+                }
+                file::load_listing(object, listing, storage)
+            })?;
+        }
+        Ok(values)
+    });
+    completed.await
 }
 
 /// Outputs of the jobs of a scatter as lists, each item with its own services where the list is flat.
@@ -187,53 +224,80 @@ fn check_features(step: &Step, requirements: &Requirements) -> Result<(), CwlErr
     Ok(())
 }
 
-/// One job of a step: `valueFrom`, `when`, then the process.
-async fn run_once(
-    engine: &Engine<'_>,
-    step: &Step,
-    given: Tagged,
-    requirements: &Requirements,
-    early: &Early<'_>,
-) -> Result<Tagged, CwlError> {
-    let script = requirements.script(engine.limits);
-    let Tagged { values, mut tags, .. } = given;
-    let all = Tags::merged(tags.values());
-    let before = Value::Object(values);
-    let scope = Scope::of(&before, script.as_ref());
-    let mut after = before.as_object().cloned().unwrap_or_default();
-    for input in &step.inputs {
-        if let Some(text) = &input.value_from {
-            let value = evaluate_value(text, &scope.with_self(before.get(&input.name)))?;
-            after.insert(input.name.clone(), value);
+impl Running<'_> {
+    /// One job of a step, told when it is over.
+    async fn run_once(
+        self,
+        given: Tagged,
+        early: &Early<'_>,
+    ) -> Result<(Tagged, Outcome), CwlError> {
+        let ended = self.run_job(given, early).await;
+        let outcome = ended.as_ref().map_or(Outcome::Failed, |(_, outcome)| *outcome);
+        self.engine.tell(self.path, What::Job(outcome));
+        ended
+    }
+
+    /// One job of a step: `valueFrom`, `when`, then the process.
+    async fn run_job(
+        self,
+        given: Tagged,
+        early: &Early<'_>,
+    ) -> Result<(Tagged, Outcome), CwlError> {
+        let Self { engine, step, requirements, .. } = self;
+        let Tagged { values, mut tags, .. } = given;
+        let all = Tags::merged(tags.values());
+        for input in step.inputs.iter().filter(|input| input.value_from.is_some()) {
             if !all.is_empty() {
                 // It may be made of any of them.
                 tags.insert(input.name.clone(), all.clone());
             }
         }
+        drop(all);
+        let Some(mut values) = self.evaluate(values).await? else {
+            let nothing = step.outputs.iter().map(|name| (name.clone(), Value::Null));
+            return Ok((Tagged::plain(nothing.collect()), Outcome::Skipped));
+        };
+        values.retain(|name, _| step.run.inputs.iter().any(|input| input.name == *name));
+        let given = Given {
+            process: Arc::clone(&step.run),
+            step: Arc::clone(self.path),
+            values,
+            requirements: requirements.clone(),
+            discovery: Discovery::Given,
+        };
+        let outputs = engine.run(Call { given, tags, early: Some(early) }).await?;
+        Ok((outputs, Outcome::Done))
     }
-    if let Some(when) = &step.when {
-        let seen = Value::Object(after.clone());
-        match evaluate(when, &Scope::of(&seen, script.as_ref()))? {
-            Value::Bool(true) => {}
-            Value::Bool(false) => {
-                let nothing = step.outputs.iter().map(|name| (name.clone(), Value::Null));
-                return Ok(Tagged::plain(nothing.collect()));
-            }
-            other => {
-                let words = format!("when gives {}, and must give true or false", other.kind());
-                return Err(CwlError::Failed(words));
-            }
+
+    /// Inputs after `valueFrom`; `None` where `when` says no.
+    async fn evaluate(self, values: Object) -> Result<Option<Object>, CwlError> {
+        let of_input = |input: &StepInput| Some((input.name.clone(), input.value_from.clone()?));
+        let made: Vec<(String, Value)> = self.step.inputs.iter().filter_map(of_input).collect();
+        let when = self.step.when.clone();
+        if made.is_empty() && when.is_none() {
+            return Ok(Some(values));
         }
+        let requirements = self.requirements.clone();
+        let evaluated = self.engine.evaluator.work(move |evaluator| {
+            let script = evaluator.script(&requirements);
+            let mut after = values.clone();
+            let before = Value::Object(values);
+            let scope = Scope::of(&before, script.as_ref());
+            for (name, text) in made {
+                let value = evaluate_value(&text, &scope.with_self(before.get(&name)))?;
+                after.insert(name, value);
+            }
+            let Some(when) = when else { return Ok(Some(after)) };
+            let seen = Value::Object(after.clone());
+            match evaluate(&when, &Scope::of(&seen, script.as_ref()))? {
+                Value::Bool(true) => Ok(Some(after)),
+                Value::Bool(false) => Ok(None),
+                other => {
+                    let words = format!("when gives {}, and must give true or false", other.kind());
+                    Err(CwlError::Failed(words))
+                }
+            }
+        });
+        evaluated.await
     }
-    after.retain(|name, _| step.run.inputs.iter().any(|input| input.name == *name));
-    let call = Call {
-        process: &step.run,
-        given: after,
-        requirements: requirements.clone(),
-        discovery: Discovery::Given,
-        tags,
-        early: Some(early),
-    };
-    drop(all);
-    engine.run(call).await
 }

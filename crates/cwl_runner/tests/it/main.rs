@@ -1,20 +1,33 @@
 //! Documents run as processes of this machine: what other runners are known to get wrong, and documents that mean harm.
 
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use cwl_runner::{Failure, LocalOptions, RunOptions, Target, run, validate};
+use cwl_runner::{Failure, Listener, LocalOptions, RunOptions, Target, run, validate};
 
 const HEAD: &str = "cwlVersion: v1.2\nclass: CommandLineTool\n";
 const JS: &str = "requirements: {InlineJavascriptRequirement: {}}\n";
 
+/// What was said.
+#[derive(Default)]
+struct Heard(Mutex<Vec<String>>);
+
+impl Listener for Heard {
+    fn say(&self, words: &str) {
+        self.0.lock().expect("the test's").push(words.to_owned());
+    }
+}
+
 struct Site {
     dir: tempfile::TempDir,
+    expression_time: Duration,
 }
 
 impl Site {
     fn new() -> Self {
-        Self { dir: tempfile::tempdir().expect("a file of the test") }
+        let dir = tempfile::tempdir().expect("a file of the test");
+        Self { dir, expression_time: Duration::from_millis(500) }
     }
 
     fn write(&self, name: &str, text: &str) {
@@ -29,18 +42,27 @@ impl Site {
     }
 
     fn run(&self, name: &str, inputs: &[&str]) -> Result<String, Failure> {
+        self.run_with(name, inputs, Arc::new(Heard::default()))
+    }
+
+    fn run_with(
+        &self,
+        name: &str,
+        inputs: &[&str],
+        listener: Arc<Heard>,
+    ) -> Result<String, Failure> {
         let options = RunOptions {
             tool: self.path(name),
             inputs: inputs.iter().map(|word| (*word).to_owned()).collect(),
             outdir: self.dir.path().join("outputs"),
-            expression_time: Duration::from_millis(500),
+            expression_time: self.expression_time,
             programs_at_once: 2,
             on: Target::Local(LocalOptions {
                 search_path: ["/usr/local/bin", "/usr/bin", "/bin"].map(Into::into).to_vec(),
                 ..LocalOptions::default()
             }),
         };
-        run(&options, &|_remark| {})
+        run(&options, listener)
     }
 
     /// Runs a tool of this text, and gives its words on standard output.
@@ -197,4 +219,110 @@ fn steps_start_as_soon_as_they_can() {
     );
     site.write("w.cwl", &workflow);
     site.run("w.cwl", &[]).unwrap();
+}
+
+/// What a program may leave to hold up or fill whoever collects its outputs.
+#[test]
+fn strange_things_in_the_output_directory_end_soon_with_an_error() {
+    let site = Site::new();
+    let begin = Instant::now();
+    let deep = "printf \"%0100000d\" 0 | tr 0 [ > cwl.output.json";
+    let loops = "mkdir d; ln -s .. d/up; ln -s up d/again";
+    for (command, glob, expected) in [
+        ("mkfifo pipe", "pipe", "neither a file nor a folder"),
+        ("mkfifo cwl.output.json", "x", ""),
+        ("ln -s /dev/zero zero", "zero", "neither an output nor an input"),
+        ("ln -s a b; ln -s b a", "a", "links that lead to each other"),
+        (deep, "x", "cwl.output.json"),
+        (loops, "d", ""),
+    ] {
+        site.write(
+            "t.cwl",
+            &format!(
+                "{HEAD}baseCommand: [sh, -c]\narguments: ['{command}']\ninputs: {{}}\noutputs: {{o: {{type: [File, Directory], outputBinding: {{glob: '{glob}'}}}}}}\n"
+            ),
+        );
+        let failure = site.run("t.cwl", &[]).expect_err(command);
+        assert!(failure.text.contains(expected), "{command}: {}", failure.text);
+    }
+    assert!(begin.elapsed() < Duration::from_secs(60), "{:?}", begin.elapsed());
+}
+
+/// Work of the engine itself that no statement ends.
+#[test]
+fn javascript_that_works_in_one_piece_comes_to_an_end_too() {
+    let site = Site::new();
+    for endless in [
+        "$(/^(a+)+$/.test('a'.repeat(40) + 'b'))",
+        "${ return 'x'.repeat(1e9) + 'y'.repeat(1e9); }",
+        "${ return new Array(1e9).join('x'); }",
+        "${ return JSON.stringify(new Array(1e8).fill(0)); }",
+        "${ return new Array(3e6).fill(0).map(Math.random).sort(function () { return 1; }); }",
+        "${ var a = {}; a.toJSON = function () { for (;;) {} }; return a; }",
+        "${ var a = []; a[0] = a; return a; }",
+        "${ return (2n ** 10000000n).toString(); }",
+    ] {
+        let begin = Instant::now();
+        let failure = site
+            .words(&format!("{JS}baseCommand: echo\ninputs: {{}}\narguments: [\"{endless}\"]\n"))
+            .expect_err(endless);
+        assert_eq!(failure.exit_code, 1, "{}", failure.text);
+        assert!(begin.elapsed() < Duration::from_secs(15), "{endless}: {:?}", begin.elapsed());
+    }
+}
+
+/// The time of one expression is bounded, and meanwhile others are not held up.
+#[test]
+fn a_slow_expression_holds_nothing_else_up() {
+    let site = Site { expression_time: Duration::from_secs(4), ..Site::new() };
+    let mark = site.path("mark");
+    // `slow` evaluates until its limit is over; `quick` begins and ends meanwhile, each with its own expression.
+    let workflow = format!(
+        "cwlVersion: v1.2\nclass: Workflow\nrequirements: {{InlineJavascriptRequirement: {{}}, StepInputExpressionRequirement: {{}}}}\ninputs: {{}}\noutputs: {{}}\nsteps:\n  slow:\n    run: {{class: ExpressionTool, inputs: {{}}, outputs: {{o: Any}}, expression: '${{ for (;;) {{}} }}'}}\n    in: {{}}\n    out: [o]\n  quick:\n    run: {{class: CommandLineTool, baseCommand: [touch], inputs: {{x: {{type: string, inputBinding: {{}}}}}}, outputs: {{}}}}\n    in: {{x: {{valueFrom: \"${{ return '{mark}'; }}\"}}}}\n    out: []\n"
+    );
+    site.write("w.cwl", &workflow);
+    let failure = site.run("w.cwl", &[]).unwrap_err();
+    assert!(failure.text.contains("took longer than"), "{}", failure.text);
+    assert!(Path::new(&mark).is_file(), "the other step ran meanwhile");
+}
+
+#[test]
+fn results_of_expressions_keep_their_order() {
+    let site = Site::new();
+    // The first ones take longest.
+    let workflow = "cwlVersion: v1.2\nclass: Workflow\nrequirements: {InlineJavascriptRequirement: {}, ScatterFeatureRequirement: {}}\ninputs: {n: {type: 'int[]', default: [5, 4, 3, 2, 1, 0]}}\noutputs: {all: {type: Any, outputSource: s/o}}\nsteps:\n  s:\n    run: {class: ExpressionTool, inputs: {n: int}, outputs: {o: int}, expression: '${ var t = Date.now() + 20 * inputs.n; while (Date.now() < t) {} return {o: inputs.n}; }'}\n    scatter: n\n    in: {n: n}\n    out: [o]\n";
+    site.write("w.cwl", workflow);
+    let outputs = site.run("w.cwl", &[]).unwrap();
+    let digits: String = outputs.chars().filter(char::is_ascii_digit).collect();
+    assert_eq!(digits, "543210");
+}
+
+#[test]
+fn a_secret_is_in_its_file_and_nowhere_else() {
+    let site = Site::new();
+    let heard = Arc::new(Heard::default());
+    let tool = |more: &str| {
+        format!(
+            "{HEAD}$namespaces: {{cwltool: 'http://commonwl.org/cwltool#'}}\nhints: {{cwltool:Secrets: {{secrets: [pw]}}}}\nrequirements:\n  InlineJavascriptRequirement: {{}}\n  InitialWorkDirRequirement: {{listing: [{{entryname: conf, entry: 'password=$(inputs.pw)'}}]}}\n{more}inputs: {{pw: string}}\n"
+        )
+    };
+    let good = tool(
+        "baseCommand: [sh, -c, 'wc -c < conf; stat -c %a conf']\nstdout: said\noutputs: {said: stdout, all: {type: 'File[]', outputBinding: {glob: '*'}}, echo: {type: string, outputBinding: {outputEval: $(inputs.pw)}}}\n",
+    );
+    site.write("t.cwl", &good);
+    let outputs = site.run_with("t.cwl", &["--pw", "sesame"], heard.clone()).unwrap();
+    let said = std::fs::read_to_string(site.path("outputs/said")).unwrap();
+    assert_eq!(said.split_whitespace().collect::<Vec<_>>(), ["15", "600"], "the program had it");
+    let told = heard.0.lock().unwrap().join("\n");
+    assert!(!outputs.contains("sesame") && !told.contains("sesame"), "{outputs}\n{told}");
+    assert!(!outputs.contains("conf"), "the file is no output: {outputs}");
+    for (more, where_to) in [
+        ("arguments: [$(inputs.pw)]\nbaseCommand: echo\noutputs: {}\n", "the command line"),
+        ("stdout: $(inputs.pw)\nbaseCommand: echo\noutputs: {}\n", "the name of a file"),
+    ] {
+        site.write("t.cwl", &tool(more));
+        let failure = site.run("t.cwl", &["--pw", "sesame"]).unwrap_err();
+        assert!(failure.text.contains(where_to), "{}", failure.text);
+        assert!(!failure.text.contains("sesame"), "{}", failure.text);
+    }
 }

@@ -10,8 +10,9 @@ use crate::ContainerPort;
 use crate::records::{JsonMap, ServicePort};
 use crate::uuid::ContainerUuid;
 
-/// Services of other containers that one container may reach: what its supervisor listens for, less the API.
-const CONNECTIONS_MAX: usize = 7;
+/// Services of other containers that one container may reach: what its supervisor listens for, less the API. As many as
+/// one scatter of a workflow has under way, so that a step may use all services of a scattered one.
+pub const CONNECTIONS_MAX: usize = 64;
 
 /// Ways to services of other containers: `{"127.1.0.1:80": {"container": UUID, "port": 8080}}`.
 pub(super) fn connections(sent: &JsonMap) -> Result<BTreeMap<SocketAddrV4, ServicePort>, String> {

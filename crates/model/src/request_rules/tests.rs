@@ -120,7 +120,7 @@ fn connections_lead_from_loopback_to_a_port_of_a_container() {
     let (address, found) = request.runtime_constraints.connect.first_key_value().unwrap();
     assert_eq!((address.to_string().as_str(), found.port.get()), ("127.1.0.1:80", 8080));
     assert_eq!(found.container.as_str(), container);
-    let many: JsonMap = (0..8).map(|n| (format!("127.1.0.{n}:80"), to(json!(80)))).collect();
+    let many: JsonMap = (0..65).map(|n| (format!("127.1.0.{n}:80"), to(json!(80)))).collect();
     for (wrong, what) in [
         (json!({"10.0.0.1:80": to(json!(80))}), "loopback"),
         (json!({"127.0.0.1:0": to(json!(80))}), "loopback"),
@@ -130,7 +130,7 @@ fn connections_lead_from_loopback_to_a_port_of_a_container() {
         (json!({"127.0.0.1:80": {"container": container, "port": 80, "host": "x"}}), "host"),
         (json!({"127.0.0.1:80": "x"}), "must be"),
         (json!(["127.0.0.1:80"]), "an object"),
-        (Value::Object(many), "at most 7"),
+        (Value::Object(many), "at most 64"),
     ] {
         let words = words(with(wrong.clone()).unwrap_err());
         assert!(words.contains("connect") && words.contains(what), "{wrong}: {words}");

@@ -1,5 +1,6 @@
 //! The control stream: our whole state to the controller, its orders to us.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::{Phase, SupervisorState, ToController, ToSupervisor};
@@ -7,16 +8,20 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::sync::{mpsc, watch};
 use tunnel::{StreamKind, Tunnel};
 
+use crate::bridge::Shut;
 use crate::machine::Event;
 
+/// Where orders go.
+#[derive(Debug, Clone)]
+pub(super) struct Heard {
+    pub(super) events: mpsc::Sender<Event>,
+    pub(super) shut: Arc<watch::Sender<Shut>>,
+}
+
 /// Opens the control stream and serves it until either side ends; then the tunnel is of no use.
-pub(super) async fn serve(
-    tunnel: Tunnel,
-    state: watch::Receiver<SupervisorState>,
-    events: mpsc::Sender<Event>,
-) {
+pub(super) async fn serve(tunnel: Tunnel, state: watch::Receiver<SupervisorState>, heard: Heard) {
     let result = match tunnel.open(StreamKind::Control).await {
-        Ok(stream) => exchange(stream, state, events).await,
+        Ok(stream) => exchange(stream, state, heard).await,
         Err(error) => Err(error.into()),
     };
     if let Err(error) = result {
@@ -28,12 +33,12 @@ pub(super) async fn serve(
 async fn exchange(
     stream: impl AsyncRead + AsyncWrite,
     state: watch::Receiver<SupervisorState>,
-    events: mpsc::Sender<Event>,
+    heard: Heard,
 ) -> std::io::Result<()> {
     let (read, write) = tokio::io::split(stream);
     tokio::select! {
         told = tell(write, state) => told,
-        heard = hear(read, events) => heard,
+        ended = hear(read, heard) => ended,
     }
 }
 
@@ -54,7 +59,7 @@ async fn tell(
     }
 }
 
-async fn hear(read: impl AsyncRead + Unpin, events: mpsc::Sender<Event>) -> std::io::Result<()> {
+async fn hear(read: impl AsyncRead + Unpin, heard: Heard) -> std::io::Result<()> {
     let mut read = BufReader::new(read);
     while let Some(line) = tunnel::lines::next_line(&mut read).await? {
         let event = match serde_json::from_slice(&line)? {
@@ -63,8 +68,12 @@ async fn hear(read: impl AsyncRead + Unpin, events: mpsc::Sender<Event>) -> std:
             ToSupervisor::Stop { grace_ms } => {
                 Event::StopAsked { grace: Duration::from_millis(grace_ms) }
             }
+            ToSupervisor::Shut { addresses } => {
+                heard.shut.send_replace(addresses);
+                continue;
+            }
         };
-        if events.send(event).await.is_err() {
+        if heard.events.send(event).await.is_err() {
             return Ok(());
         }
     }
@@ -81,7 +90,12 @@ mod tests {
         let (near, far) = tokio::io::duplex(4096);
         let sender = watch::Sender::new(SupervisorState::default());
         let (events, mut heard) = mpsc::channel(4);
-        let serving = tokio::spawn(exchange(near, sender.subscribe(), events));
+        let shut = Arc::new(watch::Sender::new(Shut::new()));
+        let serving = tokio::spawn(exchange(
+            near,
+            sender.subscribe(),
+            Heard { events, shut: Arc::clone(&shut) },
+        ));
         let (read, mut write) = tokio::io::split(far);
         let mut lines = BufReader::new(read).lines();
         let mut next = async || {
@@ -94,6 +108,7 @@ mod tests {
         assert_eq!(next().await, Phase::Running);
         for order in [
             ToSupervisor::Ack { phase: Phase::Running },
+            ToSupervisor::Shut { addresses: ["127.1.0.1:80".parse().unwrap()].into() },
             ToSupervisor::Stop { grace_ms: 1500 },
             ToSupervisor::Ack { phase: Phase::Ended },
         ] {
@@ -103,6 +118,7 @@ mod tests {
         let grace = Duration::from_millis(1500);
         assert_eq!(heard.recv().await, Some(Event::StopAsked { grace }));
         assert_eq!(heard.recv().await, Some(Event::Acked));
+        assert_eq!(shut.borrow().len(), 1);
         write.write_all(b"not json\n").await.unwrap();
         assert!(serving.await.unwrap().is_err());
     }

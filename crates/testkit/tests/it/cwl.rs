@@ -327,3 +327,147 @@ fn validate_names_file_line_rule_and_what_to_write() {
         "{said}"
     );
 }
+
+/// Makes something large, which is read by the next step and looked at by an expression, and never comes here.
+#[test]
+fn what_steps_leave_for_each_other_stays_with_the_instance() {
+    let (wharf, dir) = site();
+    let workflow = "cwlVersion: v1.2
+class: Workflow
+requirements: {InlineJavascriptRequirement: {}, StepInputExpressionRequirement: {}}
+inputs: {}
+outputs:
+  length: {type: File, outputSource: count/length}
+  names: {type: string, outputSource: count/names}
+steps:
+  make:
+    run:
+      class: CommandLineTool
+      requirements: {DockerRequirement: {dockerPull: 'busybox:latest'}}
+      baseCommand: [sh, -c, 'mkdir -p d/e; dd if=/dev/zero of=d/big bs=1M count=8 2> d/e/said; echo small > note; : > empty']
+      inputs: {}
+      outputs:
+        dir: {type: Directory, outputBinding: {glob: d}}
+        big: {type: File, outputBinding: {glob: d/big}, secondaryFiles: [{pattern: '.no', required: false}]}
+        note: {type: File, outputBinding: {glob: note}}
+        empty: {type: File, outputBinding: {glob: empty}}
+    in: {}
+    out: [dir, big, note, empty]
+  count:
+    run:
+      class: CommandLineTool
+      requirements:
+        DockerRequirement: {dockerPull: 'busybox:latest'}
+        InlineJavascriptRequirement: {}
+        InitialWorkDirRequirement:
+          listing: [{entry: $(inputs.dir), entryname: mine, writable: true}, $(inputs.empty)]
+      baseCommand: [sh, -c]
+      arguments:
+        - 'wc -c < $0; cat $1; echo $2; ls mine; ls mine/e; wc -c < empty; echo more >> mine/big'
+        - $(inputs.big.path)
+        - $(inputs.note.path)
+        - $(inputs.big.size)
+      inputs:
+        dir: {type: Directory, loadListing: deep_listing}
+        big: File
+        note: File
+        empty: File
+        text: string
+      stdout: length
+      outputs:
+        length: stdout
+        names: {type: string, outputBinding: {outputEval: '$(inputs.text + inputs.dir.listing.length)'}}
+    in:
+      dir: make/dir
+      big: make/big
+      note: {source: make/note, loadContents: true}
+      empty: make/empty
+      text: {source: make/note, loadContents: true, valueFrom: $(self.contents)}
+    out: [length, names]
+";
+    write(dir.path(), "all.cwl", workflow);
+    let wharf_run = wharf.command();
+    // Files of more than half a MiB cannot be written by it.
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -f 1024; exec \"$0\" \"$@\""]).arg(wharf_run.get_program());
+    command.args(wharf_run.get_args()).args(["cwl", "run", "--outdir=out", "all.cwl"]);
+    for (name, value) in wharf_run.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    let output = command.current_dir(dir.path()).output().expect("wharf runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let object: Value = serde_json::from_slice(&output.stdout).expect("an object");
+    let text = std::fs::read_to_string(dir.path().join("out/length")).expect("an output");
+    assert_eq!(text, "8388608\nsmall\n8388608\nbig\ne\nsaid\n0\n");
+    assert_eq!(object["names"], "small\n2", "{object}");
+    let sha1 = object["length"]["checksum"].as_str().expect("a checksum");
+    assert!(sha1.starts_with("sha1$"), "{object}");
+    wharf.finish();
+}
+
+#[test]
+fn files_of_the_instance_are_inputs_by_their_keep_locations() {
+    let (wharf, dir) = site();
+    write(dir.path(), "upper.cwl", UPPER);
+    write(dir.path(), "in.txt", "hello\n");
+    let words = ["--outdir=out", "upper.cwl", "--text", "in.txt"];
+    let (code, _, said) = run(&wharf, dir.path(), &words);
+    assert_eq!(code, 0, "{said}");
+    let listed = wharf.api("GET", "/arvados/v1/container_requests", None).expect(200).json();
+    let output = listed["items"][0]["output_uuid"].as_str().expect("an output").to_owned();
+    let path = format!("/arvados/v1/collections/{output}");
+    let hash = wharf.api("GET", &path, None).expect(200).json();
+    let hash = hash["portable_data_hash"].as_str().expect("a hash").to_owned();
+    for id in [output, hash] {
+        let job = serde_json::json!({"text": {"class": "File", "location": format!("keep:{id}/upper.txt")}});
+        write(dir.path(), "job.json", &job.to_string());
+        let (code, object, said) =
+            run(&wharf, dir.path(), &["--outdir=again", "upper.cwl", "job.json"]);
+        assert_eq!(code, 0, "{said}");
+        let path = object["upper"]["path"].as_str().expect("a path");
+        assert_eq!(std::fs::read_to_string(path).expect("a file"), "HELLO\n");
+    }
+    write(
+        dir.path(),
+        "job.json",
+        r#"{"text": {"class": "File", "location": "keep:d41d8cd98f00b204e9800998ecf8427e+0/no"}}"#,
+    );
+    let (code, _, said) = run(&wharf, dir.path(), &["upper.cwl", "job.json"]);
+    assert!(code == 1 && said.contains("there is no such file"), "{said}");
+    wharf.finish();
+}
+
+#[test]
+fn a_secret_goes_to_the_program_alone() {
+    let (wharf, dir) = site();
+    let tool = "cwlVersion: v1.2
+class: CommandLineTool
+$namespaces: {cwltool: 'http://commonwl.org/cwltool#'}
+hints: {cwltool:Secrets: {secrets: [pw]}}
+requirements:
+  DockerRequirement: {dockerPull: 'busybox:latest'}
+  InitialWorkDirRequirement: {listing: [{entryname: conf, entry: 'password=$(inputs.pw)'}]}
+baseCommand: [sh, -c, 'md5sum < conf; ls']
+inputs: {pw: string}
+stdout: said
+outputs: {said: stdout, all: {type: 'File[]', outputBinding: {glob: '*'}}}
+";
+    write(dir.path(), "secret.cwl", tool);
+    write(dir.path(), "job.yml", "pw: opensesame\n");
+    let (code, object, said) = run(&wharf, dir.path(), &["--outdir=out", "secret.cwl", "job.yml"]);
+    assert_eq!(code, 0, "{said}");
+    let text = std::fs::read_to_string(dir.path().join("out/said")).expect("an output");
+    assert_eq!(text, "d378907a59f603873bab7f89027f2829  -\nconf\nsaid\n");
+    let mut records = format!("{object}{said}{}", wharf.output());
+    for kind in ["container_requests", "containers", "collections", "logs"] {
+        let path = format!("/arvados/v1/{kind}?limit=1000");
+        records.push_str(&wharf.api("GET", &path, None).expect(200).text());
+    }
+    assert!(!records.contains("opensesame"), "in no record, log or output");
+    assert_eq!(object["all"].as_array().map(Vec::len), Some(1), "it is no output: {object}");
+    wharf.finish();
+}

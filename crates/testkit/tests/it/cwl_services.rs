@@ -387,3 +387,175 @@ fn other_runners_load_the_same_file() {
     }
     site.wharf.finish();
 }
+
+#[test]
+fn a_service_is_ready_when_a_command_or_its_log_says_so() {
+    let site = Site::new();
+    site.write("all.cwl", WORKFLOW);
+    let plain = SERVE.replace("    LIFETIME\n", "");
+    let late = plain.replace("& wait", "& sleep 1; touch up; echo it is up now; wait");
+    for (ready, flags) in [
+        ("exec: [test, -e, up]", &[][..]),
+        ("logLine: '^it is (up|there) now$'", &[][..]),
+        ("exec: [test, -e, up], logLine: 'up now'", &["--local"][..]),
+    ] {
+        // Who came before would not find the file.
+        site.write("serve.cwl", &late.replace("port: \"8080\", httpGet: /word", ready));
+        site.write("fetch.cwl", &FETCH.replace("-O - $0", "-O - ${0%/word}/up && echo served"));
+        let words: Vec<&str> = flags.iter().copied().chain(["all.cwl"]).collect();
+        let (code, object, said) = site.run(&words);
+        assert_eq!(code, 0, "{ready}: {said}");
+        assert_eq!(site.read(&object["got"]), "served\n", "{ready}");
+    }
+    site.write(
+        "serve.cwl",
+        &plain.replace("port: \"8080\", httpGet: /word", "exec: [\"false\"], timeout: 1"),
+    );
+    for flags in [&["all.cwl"][..], &["--local", "all.cwl"][..]] {
+        let (code, _, said) = site.run(flags);
+        assert!(code == 1 && said.contains("not ready within 1 s"), "{code} {said}");
+    }
+    site.wharf.finish();
+}
+
+#[test]
+fn a_service_that_ends_is_started_again_as_often_as_it_says() {
+    let site = Site::new();
+    site.write("all.cwl", WORKFLOW);
+    // It ends after it served the first half.
+    let dying = "trap 'echo left > dump.txt; exit 0' TERM; echo hello $0 > word; httpd -f -p 8080 -h . & n=0; while [ ! -e again ]; do sleep 0.1; n=$((n+1)); if [ $n -gt 10 ]; then touch again; exit 7; fi; done; wait";
+    let serve = SERVE
+        .replace("LIFETIME", "onExit: {restart: {max: 1}}")
+        .replace("trap 'echo left > dump.txt; exit 0' TERM; echo hello $0 > word; httpd -f -p 8080 -h . & wait", dying);
+    assert!(serve.contains("touch again"));
+    site.write("serve.cwl", &serve);
+    let slow = "n=0; until wget -q -O got $0 && [ $n -gt 30 ]; do sleep 0.1; n=$((n+1)); [ $n -lt 300 ] || exit 1; done; cat got #";
+    site.write("fetch.cwl", &FETCH.replace("wget", slow));
+    let (code, object, said) = site.run(&["--local", "all.cwl"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("started again"), "{said}");
+    assert_eq!(site.read(&object["got"]), "hello you\n");
+    site.write("serve.cwl", &serve.replace("max: 1", "max: 0"));
+    let (code, _, said) = site.run(&["--local", "all.cwl"]);
+    assert!(code == 1 && said.contains("ended by itself with exit code 7"), "{code} {said}");
+    site.wharf.finish();
+}
+
+/// One that holds connections open and says nothing.
+const HOLD: &str = "nc -ll -p 8080 -e sleep 1000";
+
+#[test]
+fn t37_a_program_is_cut_off_when_the_right_to_open_its_service_is_taken_back() {
+    let site = Site::new();
+    let wharf = &site.wharf;
+    let (user, token) = wharf.new_user("owner");
+    let (other, _) = wharf.new_user("other");
+    let submit = |more: Value| {
+        let mut request = json!({
+            "state": "Committed", "priority": 1, "container_image": "busybox:latest", "cwd": "/out",
+            "output_path": "/out", "mounts": {"/out": {"kind": "tmp", "capacity": 1_000_000}},
+            "use_existing": false,
+        });
+        for (key, value) in more.as_object().expect("fields") {
+            request[key] = value.clone();
+        }
+        let body = json!({ "container_request": request });
+        let path = "/arvados/v1/container_requests";
+        wharf.api_as(&token, "POST", path, Some(&body)).expect(200).json()
+    };
+    let state = |request: &Value| site.container(request)["state"].clone();
+    let service = submit(json!({
+        "command": ["sh", "-c", HOLD], "service": true,
+        "published_ports": {"8080": {"access": "private", "label": "Hold", "initial_path": ""}},
+        "runtime_constraints": {"ram": 67_108_864, "vcpus": 1},
+    }));
+    let to = json!({"container": service["container_uuid"], "port": 8080});
+    // It ends when its connection does, and then finds the way shut.
+    let user_of = || {
+        let script = "mkfifo /tmp/f; sleep 1000 > /tmp/f & touch ready; nc 127.1.0.1 80 < /tmp/f; nc 127.1.0.1 80 < /dev/null && echo cut > end";
+        submit(json!({
+            "command": ["sh", "-c", script],
+            "runtime_constraints": {"ram": 67_108_864, "vcpus": 1, "connect": {"127.1.0.1:80": to}},
+        }))
+    };
+    wait_for("the service to be ready", BOUND, || {
+        site.container(&service)["published_ports"]["8080"]["ready"] == true
+    });
+    let give = |owner: &str| {
+        let uuid = service["uuid"].as_str().expect("a uuid");
+        let body = json!({"container_request": {"owner_uuid": owner}});
+        let path = format!("/arvados/v1/container_requests/{uuid}");
+        let _given = wharf.api("PATCH", &path, Some(&body)).expect(200);
+    };
+    let activate = |is_active: bool| {
+        let body = json!({"user": {"is_active": is_active}});
+        let _user =
+            wharf.api("PATCH", &format!("/arvados/v1/users/{user}"), Some(&body)).expect(200);
+    };
+    let ways: [(&dyn Fn(), &dyn Fn()); 2] =
+        [(&|| give(&other), &|| give(&user)), (&|| activate(false), &|| activate(true))];
+    for (take, give_back) in ways {
+        let program = user_of();
+        wait_for("the program to run", BOUND, || {
+            let folder =
+                site.container(&program)["uuid"].as_str().map(|it| wharf.container_folder(it));
+            state(&program) == "Running" && folder.is_some_and(|it| it.join("tmp/0/ready").exists())
+        });
+        // Connected, it stays while nothing changes.
+        let begun = Instant::now();
+        wait_for("some time", BOUND, || {
+            assert_eq!(state(&program), "Running");
+            begun.elapsed() > Duration::from_millis(700)
+        });
+        let begun = Instant::now();
+        take();
+        wait_for("the program to be cut off", BOUND, || state(&program) == "Complete");
+        let late = begun.elapsed();
+        // With its end and what it left to be saved.
+        assert!(late < Duration::from_secs(3), "{late:?}");
+        give_back();
+    }
+    let uuid = service["uuid"].as_str().expect("a uuid");
+    let _stopped = wharf.cli(&["stop", uuid]).expect(0);
+    site.wharf.finish();
+}
+
+#[test]
+fn steps_that_start_after_a_restart_use_the_new_container() {
+    let site = Site::new();
+    // It ends when it is asked to; each container has files of its own.
+    let script = "mkdir cgi-bin; echo '#!/bin/sh' > cgi-bin/die; echo 'touch $(dirname $0)/../die; echo; echo bye' >> cgi-bin/die; chmod +x cgi-bin/die; echo hello $0 > word; httpd -p 8080 -h .; while [ ! -e die ]; do sleep 0.1; done; exit 7";
+    let serve = SERVE
+        .replace("LIFETIME", "onExit: restart")
+        .replace("path: /word", "path: ''")
+        .replace("trap 'echo left > dump.txt; exit 0' TERM; echo hello $0 > word; httpd -f -p 8080 -h . & wait", &script.replace('"', "\\\""));
+    assert!(serve.contains("cgi-bin"));
+    site.write(
+        "serve.cwl",
+        &serve.replace("  dump: {type: File?, outputBinding: {glob: dump.txt}}\n", ""),
+    );
+    let step = |command: &str| {
+        let inputs = "inputs: {url: {type: string, inputBinding: {position: 1}}, after: File?}";
+        let tool = FETCH.replace("wget -q -O - $0", command);
+        tool.replace("inputs: {url: {type: string, inputBinding: {position: 1}}}", inputs)
+    };
+    site.write("end.cwl", &step("wget -q -O - $0/cgi-bin/die; sleep 3"));
+    site.write("use.cwl", &step("wget -q -O - $0/word"));
+    let workflow = "cwlVersion: v1.2
+class: Workflow
+inputs: {}
+outputs: {got: {type: File, outputSource: two/got}}
+steps:
+  serve: {run: serve.cwl, in: {}, out: [url]}
+  one: {run: end.cwl, in: {url: serve/url}, out: [got]}
+  two: {run: use.cwl, in: {url: serve/url, after: one/got}, out: [got]}
+";
+    site.write("all.cwl", workflow);
+    let (code, object, said) = site.run(&["all.cwl"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("it is started again"), "{said}");
+    assert_eq!(site.read(&object["got"]), "hello you\n");
+    let services = site.requests().into_iter().filter(|request| request["name"] == "serve.cwl");
+    assert_eq!(services.count(), 2, "{said}");
+    site.wharf.finish();
+}

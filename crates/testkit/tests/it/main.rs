@@ -16,6 +16,7 @@ mod controllers;
 mod crashes;
 mod credentials;
 mod cwl;
+mod cwl_live;
 mod cwl_services;
 mod failures;
 mod forward;
