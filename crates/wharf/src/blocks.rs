@@ -101,7 +101,7 @@ pub(crate) fn start_sweeps(config: &Config, store: &Store, keep: &Keep, scope: &
                 Ok(None) => Ok(None),
                 Ok(Some(turn)) => {
                     let swept = sweep_blocks(&store, &keep, lifetimes).await;
-                    swept.and_then(|swept| turn.is_done().map(|()| Some(swept)).map_err(Into::into))
+                    swept.and_then(|swept| turn.finish().map(|()| Some(swept)).map_err(Into::into))
                 }
                 Err(error) => Err(error).with_context(|| format!("lock {}", lock.display())),
             };
@@ -129,7 +129,7 @@ pub(crate) fn start_sweeps(config: &Config, store: &Store, keep: &Keep, scope: &
 struct SweepTurn(File);
 
 impl SweepTurn {
-    fn is_done(mut self) -> std::io::Result<()> {
+    fn finish(mut self) -> std::io::Result<()> {
         use std::io::Write as _;
         self.0.set_len(0)?;
         writeln!(self.0, "swept")
@@ -245,7 +245,7 @@ mod tests {
         assert!(try_turn(&lock, Duration::ZERO).unwrap().is_none());
         drop(first);
         let again = try_turn(&lock, DAY).unwrap().expect("the first one did not get to its end");
-        again.is_done().unwrap();
+        again.finish().unwrap();
         assert!(try_turn(&lock, DAY).unwrap().is_none());
         assert!(try_turn(&lock, Duration::ZERO).unwrap().is_some());
         let ago = SystemTime::now() - 2 * DAY;

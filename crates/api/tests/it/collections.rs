@@ -237,7 +237,7 @@ async fn files_of_a_manifest_are_put_beside_those_that_are_there() {
     // One that nothing is taken from was sent by mistake.
     let unused = of(&locator, json!({"/x": "current/file.txt"}));
     let words = fixture.put(&fixture.ada, &path(&one), unused).await.refused(422);
-    assert!(words.starts_with("manifest_text:"), "{words}");
+    assert!(words.starts_with("manifest_text "), "{words}");
     // Its blocks have to be theirs in any case.
     let foreign = of(&fixture.stored(&fixture.bob, b"his").await, json!({"/x": "manifest_text/"}));
     fixture.put(&fixture.ada, &path(&one), foreign).await.refused(403);
@@ -301,7 +301,7 @@ async fn small_blocks_are_replaced_by_one_that_the_caller_wrote() {
         json!({ format!("{bare} 0 2"): format!("{large} 4 2") }),
     ] {
         let words = fixture.put(&fixture.ada, &path(&made), repack(wrong)).await.refused(422);
-        assert!(words.starts_with("replace_segments:"), "{words}");
+        assert!(words.starts_with("replace_segments "), "{words}");
     }
 }
 
