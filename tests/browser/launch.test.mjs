@@ -213,7 +213,7 @@ test("checks 10 and 11: a restart keeps host name and limits and shows the new s
   assert.equal((await record(service.uuid)).priority, 0);
   const before = await record(uuid);
   for (const [name, value] of Object.entries(limits)) assert.equal(before.scheduling_parameters[name], value, name);
-  await page.getByText("when nobody has used it for 2 h, or when it has run for 1 day").or(page.getByText("when nobody has used it for 2 h, or when it has run for 24 h")).waitFor();
+  await page.getByText("when nobody has used it for 2 h, or when it has run for 1 d").waitFor();
   await page.locator(".timeline").getByText(/Port 8080 answered .* later/).waitFor();
   const requested = page.locator(".timeline time").first();
   assert.ok(Date.now() - Date.parse(await requested.getAttribute("datetime")) < 60_000, "the time line is of the new start");
