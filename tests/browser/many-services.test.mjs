@@ -92,37 +92,6 @@ test("checks 33 and 35: one of five hundred is found by a word, and the address 
   await page.getByText(`1 to 50 of ${N}`).waitFor();
 });
 
-test("check 33: while five hundred change the page stays smooth and shows each once", async (t) => {
-  const page = await open("/?sort=name");
-  await page.getByRole("heading", { name: "service 000" }).waitFor();
-  await page.evaluate(() => {
-    window.tasks = [];
-    new PerformanceObserver((list) => window.tasks.push(...list.getEntries().map(({ duration }) => duration))).observe({ type: "longtask" });
-  });
-  const all = [];
-  for (let offset = 0; offset < N; offset += 100) {
-    const { items } = await wharf.api("GET", `/arvados/v1/container_requests?limit=100&offset=${offset}&order=${encodeURIComponent('["name"]')}`);
-    all.push(...items);
-  }
-  assert.equal(all.length, N);
-  for (let from = 0; from < N; from += 20) {
-    await Promise.all(all.slice(from, from + 20).map(({ uuid, name }) =>
-      wharf.api("PUT", `/arvados/v1/container_requests/${uuid}`, { container_request: { name: name.replace("service", "changed") } })));
-  }
-  await page.getByRole("heading", { name: "changed 000" }).waitFor({ timeout: 20_000 });
-  await page.getByRole("heading", { name: "changed 049" }).waitFor({ timeout: 20_000 });
-  const names = await page.locator("li[data-key] h2").allInnerTexts();
-  assert.deepEqual(names, Array.from({ length: 50 }, (_, index) => `changed ${String(index).padStart(3, "0")}`));
-  const tasks = (await page.evaluate(() => window.tasks)).sort((a, b) => b - a);
-  t.diagnostic(`${tasks.length} tasks of more than 50 ms, the longest ${Math.round(tasks[0] ?? 0)} ms`);
-  // A person notices from 200 ms on; what a busy machine adds to a single one is not the page's.
-  assert.ok((tasks[1] ?? 0) < 200, `${tasks.slice(0, 5).map(Math.round)}`);
-  for (let from = 0; from < N; from += 20) {
-    await Promise.all(all.slice(from, from + 20).map(({ uuid, name }) =>
-      wharf.api("PUT", `/arvados/v1/container_requests/${uuid}`, { container_request: { name } })));
-  }
-});
-
 test("check 31: changes come live while the stream is there, and by asking while it is cut, and no row twice", async () => {
   const page = await open("/?sort=name");
   await page.getByRole("heading", { name: "service 000" }).waitFor();
@@ -144,4 +113,31 @@ test("check 31: changes come live while the stream is there, and by asking while
   const keys = await page.locator("li[data-key]").evaluateAll((rows) => rows.map((row) => row.dataset.key));
   assert.equal(new Set(keys).size, keys.length);
   await waitFor("the banner to go", () => page.locator("#connection").isHidden());
+});
+
+test("check 33: while five hundred change the page stays smooth and shows each once", async (t) => {
+  const page = await open("/?sort=name");
+  await page.getByRole("heading", { name: "service 049" }).waitFor();
+  await page.evaluate(() => {
+    window.tasks = [];
+    new PerformanceObserver((list) => window.tasks.push(...list.getEntries().map(({ duration }) => duration))).observe({ type: "longtask" });
+  });
+  const all = [];
+  for (let offset = 0; offset < N; offset += 100) {
+    const { items } = await wharf.api("GET", `/arvados/v1/container_requests?limit=100&offset=${offset}&order=${encodeURIComponent('["name"]')}`);
+    all.push(...items);
+  }
+  assert.equal(all.length, N);
+  for (let from = 0; from < N; from += 20) {
+    await Promise.all(all.slice(from, from + 20).map(({ uuid }, index) =>
+      wharf.api("PUT", `/arvados/v1/container_requests/${uuid}`, { container_request: { name: `changed ${String(from + index).padStart(3, "0")}` } })));
+  }
+  await page.getByRole("heading", { name: "changed 000" }).waitFor({ timeout: 20_000 });
+  await page.getByRole("heading", { name: "changed 049" }).waitFor({ timeout: 20_000 });
+  const names = await page.locator("li[data-key] h2").allInnerTexts();
+  assert.deepEqual(names, Array.from({ length: 50 }, (_, index) => `changed ${String(index).padStart(3, "0")}`));
+  const tasks = (await page.evaluate(() => window.tasks)).sort((a, b) => b - a);
+  t.diagnostic(`${tasks.length} tasks of more than 50 ms, the longest ${Math.round(tasks[0] ?? 0)} ms`);
+  // A person notices from 200 ms on; what a busy machine adds to a single one is not the page's.
+  assert.ok((tasks[1] ?? 0) < 200, `${tasks.slice(0, 5).map(Math.round)}`);
 });

@@ -7,7 +7,7 @@
     reason = "an example prints its address and may fall over"
 )]
 
-#[expect(dead_code, reason = "shared with the tests, which use all of it")]
+#[expect(dead_code, unused_imports, reason = "shared with the tests, which use all of it")]
 #[path = "../tests/it/fake_api.rs"]
 mod fake_api;
 

@@ -62,9 +62,12 @@ function followLog(log) {
     if (find.value) say();
     if (waiting.length) frame = requestAnimationFrame(show);
   };
-  // To the line that stood at the top when the page was left; lines come in order, so what is missing is still to come.
+  // To the line that stood at the top when the page was left: its time, and which of those with the same. Lines of several
+  // streams come one after the other, so what is missing may still be on its way; where all is there, the next one serves.
   const seek = () => {
-    const line = [...log.children].find((line) => line.dataset.t >= sought);
+    const [time, nth = "0"] = sought.split("~");
+    const alike = [...log.children].filter((line) => line.dataset.t === time);
+    const line = alike[Math.min(Number(nth), alike.length - 1)] || (waiting.length ? null : [...log.children].find((line) => line.dataset.t >= time));
     if (!line) return;
     log.scrollTop = line.offsetTop - log.offsetTop;
     sought = "";
@@ -74,7 +77,9 @@ function followLog(log) {
   const place = () => {
     const isTop = (line) => !line.hidden && line.offsetTop - log.offsetTop >= log.scrollTop - 2;
     const top = isAtEnd() ? null : [...log.children].find(isTop);
-    return (top && top.dataset.t) || "";
+    if (!top || !top.dataset.t) return "";
+    const nth = [...log.children].filter((line) => line.dataset.t === top.dataset.t).indexOf(top);
+    return nth ? `${top.dataset.t}~${nth}` : top.dataset.t;
   };
   let noting = 0;
   const note = () => {

@@ -20,8 +20,8 @@ function length(seconds) {
   return hours < 48 ? "1 day" : `${Math.floor(hours / 24)} days`;
 }
 
-// The server's clock counts, not this machine's: it is read off each answer.
-let clockAhead = 0;
+// The server's clock counts, not this machine's: it stands in the page, and is read off each answer.
+let clockAhead = document.body.dataset.now ? Date.parse(document.body.dataset.now) - Date.now() : 0;
 function tick() {
   for (const element of document.querySelectorAll("time[data-ago], time[data-for], time[data-until]")) {
     const passed = Math.floor((Date.now() + clockAhead - Date.parse(element.dateTime)) / 1000);

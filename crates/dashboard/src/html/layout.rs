@@ -4,7 +4,9 @@ use axum::response::{Html, IntoResponse as _, Response};
 use maud::{DOCTYPE, Markup, html};
 
 use super::icons;
+use crate::app::App;
 use crate::assets;
+use crate::view::time;
 
 /// Where a page stands in the navigation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +55,8 @@ impl Page<'_> {
     pub(crate) fn render(self) -> Markup {
         let beat = (self.live == Live::EventsAndBeat).then_some("4");
         let live = (self.live != Live::No).then_some("/events");
+        // The browser's clock may be wrong. Pages for strangers are the same at any time.
+        let now = self.person.map(|_signed_in| time::machine(&App::now()));
         html! {
             (DOCTYPE)
             html lang="en" {
@@ -69,7 +73,7 @@ impl Page<'_> {
                         noscript { meta http-equiv="refresh" content="15"; }
                     }
                 }
-                body data-events=[live] data-beat=[beat] {
+                body data-events=[live] data-beat=[beat] data-now=[now] {
                     a.skip href="#main" { "Skip to the content" }
                     (header(self.place, self.person))
                     main #main tabindex="-1" { (self.body) }

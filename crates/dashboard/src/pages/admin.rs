@@ -49,7 +49,7 @@ pub(crate) async fn page(me: SignedIn) -> Result<Response, NoPage> {
     let body = html! {
         div.title { h1 { "Admin" } p.counts { "Wharf " (status.version) ", cluster " (status.cluster_id) } }
         div #admin data-live {
-            (figures(&status, &live.items, usage.values()))
+            (figures(&status, usage.values()))
             (machine::nodes(&site, &now))
             (queue(&status.queue, &live.items))
             (machine::storage(&site, &now))
@@ -63,17 +63,8 @@ pub(crate) async fn page(me: SignedIn) -> Result<Response, NoPage> {
     Ok(me.page("Admin", Place::Admin, Live::Events, body))
 }
 
-/// What runs now, what it was promised, and what it uses.
-fn figures<'u>(
-    status: &ServerStatus,
-    live: &[ContainerRequest],
-    usage: impl Iterator<Item = &'u RecentUsage>,
-) -> Markup {
-    let running = live.iter().filter(|request| request.priority > 0);
-    let (ram, vcpus) = running.fold((0_u64, 0_u64), |(ram, vcpus), request| {
-        let asked = &request.runtime_constraints;
-        (ram.saturating_add(asked.ram), vcpus + u64::from(asked.vcpus))
-    });
+/// What runs now and what it uses; what it was promised stands with the machines.
+fn figures<'u>(status: &ServerStatus, usage: impl Iterator<Item = &'u RecentUsage>) -> Markup {
     let count = |state: &str| status.containers.get(state).copied().unwrap_or(0);
     let (cores, bytes) = usage.fold((0.0, 0_u64), |(cores, bytes), of| {
         let used = of.cpu_cores.last().copied().flatten().unwrap_or_default();
@@ -84,10 +75,8 @@ fn figures<'u>(
         ("Running", count("Running").to_string()),
         ("Starting", count("Locked").to_string()),
         ("Queued", count("Queued").to_string()),
-        ("Memory asked for", size::words(ram)),
-        ("Memory used", size::words(bytes)),
-        ("CPUs asked for", vcpus.to_string()),
         ("CPUs used", format!("{cores:.1}")),
+        ("Memory used", size::words(bytes)),
     ];
     html! {
         dl.figures { @for (word, figure) in figures { div { dt { (word) } dd { (figure) } } } }

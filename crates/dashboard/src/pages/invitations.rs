@@ -170,7 +170,7 @@ fn label_of(service: &Service, number: u16) -> String {
 
 fn new_form(service: &Service, form_token: &str) -> Markup {
     html! {
-        form.inline method="post" action=(format!("/services/{}/access/invite", service.request.uuid)) {
+        form.inline.many method="post" action=(format!("/services/{}/access/invite", service.request.uuid)) {
             (parts::form_token(form_token))
             label { span { "Port" }
                 select name="port" {

@@ -26,7 +26,7 @@ use model::{Container, ContainerRequest, Link};
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
 
-pub(crate) use records::{collection, container, link, request, user};
+pub(crate) use records::{collection, container, link, request};
 
 /// What the fake knows.
 #[derive(Clone)]

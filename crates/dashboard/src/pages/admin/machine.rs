@@ -156,8 +156,7 @@ pub(super) fn entries(entries: &[LogEntry], users: &[User], now: &Timestamp) -> 
             @if entries.is_empty() { p.note { "Nothing yet." } }
             @else { ol.rows { @for entry in entries {
                 li.row {
-                    span.row-name { (what_happened(entry)) }
-                    @if let Some(uuid) = &entry.object_uuid { code { (uuid) } }
+                    span.row-name { (what_happened(entry)) ": " (object(entry)) }
                     span.since {
                         @if let Some(by) = entry.modified_by_user_uuid.as_deref().and_then(name_of) { "by " (by) ", " }
                         (parts::ago(&entry.created_at, now))
@@ -166,6 +165,19 @@ pub(super) fn entries(entries: &[LogEntry], users: &[User], now: &Timestamp) -> 
             } } }
         }
     }
+}
+
+/// By its name, or the identifier of what has none; a link where there is a page of it.
+fn object(entry: &LogEntry) -> Markup {
+    let uuid = entry.object_uuid.as_deref().unwrap_or_default();
+    let name = entry.properties["new_attributes"]["name"].as_str().filter(|it| !it.is_empty());
+    let words = html! { @match name { Some(name) => (name), None => code { (uuid) } } };
+    let place = match uuid.get(6..11) {
+        Some("xvhdp") => "services",
+        Some("4zz18") => "data",
+        _ => return words,
+    };
+    html! { a href=(format!("/{place}/{uuid}")) { (words) } }
 }
 
 /// As it was understood; there is no secret in it.
