@@ -16,6 +16,7 @@ pub mod length;
 pub mod request;
 pub mod response;
 
+mod lines;
 mod problem;
 
 use http::header::{HeaderMap, HeaderName};

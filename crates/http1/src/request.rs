@@ -4,12 +4,12 @@
 //! [`Problem`], and stays where it was: whoever reads more forms than these may have it.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use http::header::{CONNECTION, HOST, HeaderName, HeaderValue};
+use http::header::{CONNECTION, HOST, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method};
 
 use crate::length::{self, BodyLength};
-use crate::{Problem, has_token};
+use crate::{Problem, has_token, lines};
 
 /// Fields of one head; nobody honest sends half as many.
 pub const FIELDS_MAX: usize = 100;
@@ -57,10 +57,12 @@ impl Head {
 /// # Errors
 /// When the bytes are no head that is read here, or have more than `bytes_max` before its end. The buffer is as it was.
 pub fn read_head(buffer: &mut BytesMut, bytes_max: usize) -> Result<Option<Head>, Problem> {
-    let (length, n_lines) = match end_of_head(buffer)? {
-        Some(end) if end.0 <= bytes_max => end,
-        None if buffer.len() < bytes_max => return Ok(None),
-        Some(_) | None => return Err(Problem::HeadTooLong),
+    if buffer.starts_with(b"\r\n") {
+        // RFC 9112 section 2.2 has servers skip an empty line in front; some see a request in it.
+        return Err(Problem::OtherForm);
+    }
+    let Some((length, n_lines)) = lines::end_of_head(buffer, FIELDS_MAX, bytes_max)? else {
+        return Ok(None);
     };
     let raw = buffer.split_to(length).freeze();
     match parse(raw, n_lines) {
@@ -80,29 +82,6 @@ pub fn put_back(buffer: &mut BytesMut, raw: &[u8]) {
     *buffer = whole;
 }
 
-/// How many bytes and lines the head has, the empty line not counted. Each of its lines ends in CR LF.
-fn end_of_head(bytes: &[u8]) -> Result<Option<(usize, usize)>, Problem> {
-    let (mut begin, mut n_lines) = (0, 0);
-    for at in memchr::memchr_iter(b'\n', bytes) {
-        match at.checked_sub(begin) {
-            Some(1..) if bytes[at - 1] == b'\r' => {}
-            _ => return Err(Problem::MalformedHead),
-        }
-        let is_empty = at - begin == 1;
-        begin = at + 1;
-        match (is_empty, n_lines) {
-            // RFC 9112 section 2.2 has servers skip an empty line in front; some see a request in it.
-            (true, 0) => return Err(Problem::OtherForm),
-            (true, _) => return Ok(Some((begin, n_lines))),
-            (false, _) => n_lines += 1,
-        }
-        if n_lines > FIELDS_MAX + 1 {
-            return Err(Problem::TooManyFields);
-        }
-    }
-    Ok(None)
-}
-
 /// `raw` is a whole head, the empty line with it.
 fn parse(raw: Bytes, n_lines: usize) -> Result<Head, (Problem, Bytes)> {
     match parse_lines(&raw, n_lines) {
@@ -114,17 +93,8 @@ fn parse(raw: Bytes, n_lines: usize) -> Result<Head, (Problem, Bytes)> {
 type Parsed = (Method, PathAndQuery, HeaderMap, BodyLength);
 
 fn parse_lines(raw: &Bytes, n_lines: usize) -> Result<Parsed, Problem> {
-    // Behind the last line there is the empty one.
-    let mut ends = memchr::memchr_iter(b'\n', raw).take(n_lines);
-    let first = ends.next().ok_or(Problem::MalformedHead)?;
-    let (method, target) = request_line(raw, &raw[..first - 1])?;
-    let mut headers = HeaderMap::with_capacity(n_lines + FIELDS_SPARE);
-    let mut begin = first + 1;
-    for end in ends {
-        let (name, value) = field(raw, &raw[begin..end - 1])?;
-        headers.append(name, value);
-        begin = end + 1;
-    }
+    let (method, target) = request_line(raw, lines::first(raw))?;
+    let headers = lines::fields(raw, n_lines, FIELDS_SPARE)?;
     let mut hosts = headers.get_all(HOST).iter();
     if hosts.next().is_none() || hosts.next().is_some() {
         return Err(Problem::OtherForm);
@@ -147,27 +117,6 @@ fn request_line(raw: &Bytes, line: &[u8]) -> Result<(Method, PathAndQuery), Prob
     }
     let target = PathAndQuery::from_maybe_shared(raw.slice_ref(target));
     Ok((method, target.map_err(|_not_valid| Problem::MalformedHead)?))
-}
-
-/// `Name: value`, with no space before the colon and none that counts around the value. A folded line begins with a
-/// space, and so with no name.
-fn field(raw: &Bytes, line: &[u8]) -> Result<(HeaderName, HeaderValue), Problem> {
-    let colon = memchr::memchr(b':', line).ok_or(Problem::MalformedHead)?;
-    let name = HeaderName::from_bytes(&line[..colon]);
-    let value = HeaderValue::from_maybe_shared(raw.slice_ref(trim(&line[colon + 1..])));
-    match (name, value) {
-        (Ok(name), Ok(value)) => Ok((name, value)),
-        _ => Err(Problem::MalformedHead),
-    }
-}
-
-/// Spaces and tabs alone: other white space is no part of the grammar, and some readers keep it.
-fn trim(value: &[u8]) -> &[u8] {
-    let is_kept = |byte: &u8| !matches!(byte, b' ' | b'\t');
-    match (value.iter().position(is_kept), value.iter().rposition(is_kept)) {
-        (Some(first), Some(last)) => &value[first..=last],
-        _ => &[],
-    }
 }
 
 /// Appends `METHOD target HTTP/1.1`, every field, and the empty line (RFC 9112 section 3).

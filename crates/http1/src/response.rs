@@ -1,21 +1,20 @@
 //! The head of an answer: read from apps, written for clients.
 
-use std::mem::MaybeUninit;
-
-use bytes::{BufMut, Bytes, BytesMut};
-use http::header::{
-    CONNECTION, CONTENT_LENGTH, DATE, HeaderName, HeaderValue, TRAILER, TRANSFER_ENCODING,
-};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRAILER, TRANSFER_ENCODING};
 use http::{HeaderMap, StatusCode};
 
 use crate::length::Framing;
-use crate::{Problem, has_bare_line_feed, has_token};
+use crate::{Problem, has_token, lines};
 
 /// Fields of one head; nobody honest sends half as many.
 pub const FIELDS_MAX: usize = 128;
 
-/// Fields of nearly all heads: what room is made for first, on the stack.
-const FIELDS_USUAL: usize = 32;
+/// Fields that whoever passes a head on may add without its map having to grow.
+const FIELDS_SPARE: usize = 4;
+
+/// `HTTP/1.1` and a space.
+const VERSION_BYTES: usize = 9;
 
 /// The head of an answer (RFC 9112 section 4).
 #[derive(Debug)]
@@ -121,65 +120,66 @@ fn write_length(out: &mut BytesMut, length: u64) {
 /// # Errors
 /// When the bytes are no head, or have more than `bytes_max` before its end.
 pub fn read_head(buffer: &mut BytesMut, bytes_max: usize) -> Result<Option<Head>, Problem> {
-    match read_head_of::<FIELDS_USUAL>(buffer, bytes_max) {
-        Err(Problem::TooManyFields) => read_head_of::<FIELDS_MAX>(buffer, bytes_max),
-        read => read,
+    // Some servers of old send one behind the answer before.
+    while buffer.starts_with(b"\r\n") {
+        buffer.advance(2);
     }
+    let Some((length, n_lines)) = lines::end_of_head(buffer, FIELDS_MAX, bytes_max)? else {
+        return if may_become_one(buffer) { Ok(None) } else { Err(Problem::MalformedHead) };
+    };
+    let head = buffer.split_to(length).freeze();
+    let StatusLine { is_http10, status, reason } = status_line(lines::first(&head))?;
+    let reason = head.slice_ref(reason);
+    let headers = lines::fields(&head, n_lines, FIELDS_SPARE)?;
+    Ok(Some(Head { status, reason, is_http10, headers }))
 }
 
-fn read_head_of<const N: usize>(
-    buffer: &mut BytesMut,
-    bytes_max: usize,
-) -> Result<Option<Head>, Problem> {
-    let mut fields = [MaybeUninit::uninit(); N];
-    let mut response = httparse::Response::new(&mut []);
-    let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(
-        &mut response,
-        &buffer[..],
-        &mut fields,
-    );
-    let length = match parsed {
-        Ok(httparse::Status::Complete(length)) if length <= bytes_max => length,
-        Ok(httparse::Status::Complete(_)) => return Err(Problem::HeadTooLong),
-        Ok(httparse::Status::Partial) if buffer.len() < bytes_max => return Ok(None),
-        Ok(httparse::Status::Partial) => return Err(Problem::HeadTooLong),
-        Err(httparse::Error::TooManyHeaders) => return Err(Problem::TooManyFields),
-        Err(_malformed) => return Err(Problem::MalformedHead),
+struct StatusLine<'h> {
+    is_http10: bool,
+    status: StatusCode,
+    reason: &'h [u8],
+}
+
+/// `HTTP/1.1 200 OK`; the words may be missing, and the space in front of them.
+fn status_line(line: &[u8]) -> Result<StatusLine<'_>, Problem> {
+    let (version, rest) = line.split_at_checked(VERSION_BYTES).ok_or(Problem::MalformedHead)?;
+    let is_http10 = match version {
+        b"HTTP/1.1 " => false,
+        b"HTTP/1.0 " => true,
+        _ => return Err(Problem::MalformedHead),
     };
-    if has_bare_line_feed(&buffer[..length]) {
+    let (digits, rest) = rest.split_at_checked(3).ok_or(Problem::MalformedHead)?;
+    let status = StatusCode::from_bytes(digits).map_err(|_none| Problem::MalformedHead)?;
+    let reason = match rest {
+        [] => rest,
+        [b' ', words @ ..] => words,
+        _ => return Err(Problem::MalformedHead),
+    };
+    let is_word = |byte: &u8| matches!(byte, b'\t' | b' '..=b'~' | 0x80..);
+    if !reason.iter().all(is_word) {
         return Err(Problem::MalformedHead);
     }
-    let status = response.code.and_then(|code| StatusCode::from_u16(code).ok());
-    let status = status.ok_or(Problem::MalformedHead)?;
-    let is_http10 = response.version == Some(0);
-    // The places of all parts, so that the values can share the buffer's memory once it is split.
-    let base = buffer.as_ptr() as usize;
-    let place = |part: &[u8]| {
-        let start = part.as_ptr() as usize - base;
-        (start, start + part.len())
-    };
-    // An empty reason is a static text and not a part of the buffer.
-    let reason = response.reason.filter(|text| !text.is_empty());
-    let (from, to) = reason.map_or((0, 0), |text| place(text.as_bytes()));
-    let n_fields = response.headers.len();
-    let mut places = [((0, 0), (0, 0)); N];
-    for (slot, field) in places.iter_mut().zip(response.headers.iter()) {
-        *slot = (place(field.name.as_bytes()), place(field.value));
+    // Words of another alphabet say nothing to whoever cannot read it.
+    let reason = if reason.is_ascii() { reason } else { &reason[..0] };
+    Ok(StatusLine { is_http10, status, reason })
+}
+
+/// Whether what has come so far may be the beginning of a head: something that speaks no HTTP is not waited for.
+fn may_become_one(bytes: &[u8]) -> bool {
+    const BEGIN: &[u8] = b"HTTP/1.";
+    match memchr::memchr(b'\n', bytes) {
+        Some(end) => status_line(&bytes[..end - 1]).is_ok(),
+        None => {
+            let n = bytes.len().min(BEGIN.len());
+            bytes[..n] == BEGIN[..n] || bytes == b"\r"
+        }
     }
-    let head = buffer.split_to(length).freeze();
-    let mut headers = HeaderMap::with_capacity(n_fields);
-    for ((name_from, name_to), (from, to)) in &places[..n_fields] {
-        let name = HeaderName::from_bytes(&head[*name_from..*name_to]);
-        let value = HeaderValue::from_maybe_shared(head.slice(*from..*to));
-        let (Ok(name), Ok(value)) = (name, value) else { return Err(Problem::MalformedHead) };
-        headers.append(name, value);
-    }
-    Ok(Some(Head { status, reason: head.slice(from..to), is_http10, headers }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderValue;
 
     fn read(text: &[u8]) -> Result<Option<Head>, Problem> {
         read_head(&mut BytesMut::from(text), 4096)
@@ -200,6 +200,11 @@ mod tests {
         assert!(head.keeps_alive() && !head.is_http10);
         assert_eq!(&read(b"HTTP/1.1 200\r\n\r\n").unwrap().unwrap().reason[..], b"");
         assert_eq!(&read(b"HTTP/1.1 200 \r\n\r\n").unwrap().unwrap().reason[..], b"");
+        assert_eq!(&read(b"HTTP/1.1 200 \xe9\r\n\r\n").unwrap().unwrap().reason[..], b"");
+        assert!(
+            read(b"\r\n\r\nHTTP/1.1 200 OK\r\n\r\n").unwrap().is_some(),
+            "empty lines in front"
+        );
     }
 
     #[test]
@@ -241,6 +246,12 @@ mod tests {
             "HTTP/1.1 200 OK\r\na: b\0\r\n\r\n",
             "HTTP/1.1 200 OK\r\na: b\rc: d\r\n\r\n",
             "HTTP/1.1 200 OK\r\n: b\r\n\r\n",
+            "HTTP/1.1 200 O\rK\r\n\r\n",
+            "HTTP/1.1 200 O\0K\r\n\r\n",
+            "HTTP/1.1  200 OK\r\n\r\n",
+            "HTTP/1.1 200OK\r\n\r\n",
+            "HTTP/1.1 099 OK\r\n\r\n",
+            "HTTP/1.1 20x OK\r\n\r\n",
             "HTTP/1.1 20 OK\r\n\r\n",
             "HTTP/1.1 2000 OK\r\n\r\n",
             "HTTP/2.0 200 OK\r\n\r\n",
