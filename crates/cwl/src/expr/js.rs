@@ -28,8 +28,11 @@ pub(super) fn run(code: &str, scope: &Scope<'_>, script: &Arc<Script>) -> Result
         globals.push(("runtime", scope.runtime));
     }
     let globals = globals.into_iter().map(|(name, it)| (name, json::write(it, Layout::Compact)));
-    let evaluation =
-        Evaluation { code: code.to_owned(), globals: globals.collect(), script: Arc::clone(script) };
+    let evaluation = Evaluation {
+        code: code.to_owned(),
+        globals: globals.collect(),
+        script: Arc::clone(script),
+    };
     let (sender, receiver) = sync_channel(1);
     let thread = std::thread::Builder::new().name("expression".to_owned());
     let thread = thread.stack_size(THREAD_STACK_BYTES).spawn(move || {
