@@ -492,9 +492,7 @@ fn t37_a_program_is_cut_off_when_the_right_to_open_its_service_is_taken_back() {
         let _user =
             wharf.api("PATCH", &format!("/arvados/v1/users/{user}"), Some(&body)).expect(200);
     };
-    let ways: [(&dyn Fn(), &dyn Fn()); 2] =
-        [(&|| give(&other), &|| give(&user)), (&|| activate(false), &|| activate(true))];
-    for (take, give_back) in ways {
+    for is_given_away in [true, false] {
         let program = user_of();
         wait_for("the program to run", BOUND, || {
             let folder =
@@ -508,15 +506,18 @@ fn t37_a_program_is_cut_off_when_the_right_to_open_its_service_is_taken_back() {
             begun.elapsed() > Duration::from_millis(700)
         });
         let begun = Instant::now();
-        take();
+        if is_given_away {
+            give(&other)
+        } else {
+            activate(false)
+        }
         wait_for("the program to be cut off", BOUND, || state(&program) == "Complete");
         let late = begun.elapsed();
         // With its end and what it left to be saved.
         assert!(late < Duration::from_secs(3), "{late:?}");
-        give_back();
+        if is_given_away { give(&user) } else { activate(true) }
     }
-    let uuid = service["uuid"].as_str().expect("a uuid");
-    let _stopped = wharf.cli(&["stop", uuid]).expect(0);
+    let _stopped = wharf.cli(&["stop", service["uuid"].as_str().expect("a uuid")]).expect(0);
     site.wharf.finish();
 }
 
