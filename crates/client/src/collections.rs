@@ -45,6 +45,17 @@ pub struct CollectionSummary {
     pub manifest_text: String,
 }
 
+/// What is in a collection.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct CollectionContent {
+    /// Digest of its manifest.
+    #[serde(default)]
+    pub portable_data_hash: String,
+    /// Which files, with permissions on their blocks.
+    #[serde(default)]
+    pub manifest_text: String,
+}
+
 impl Client {
     /// Collections that the token may read.
     pub async fn list_collections(
@@ -54,7 +65,12 @@ impl Client {
         self.get(&query.path(COLLECTIONS)).await
     }
 
-    /// One collection, by its identifier or the hash of its content, with its manifest.
+    /// What is in a collection, by its identifier or the hash of that.
+    pub async fn get_content(&self, id: &str) -> Result<CollectionContent, ClientError> {
+        self.get(&format!("{COLLECTIONS}/{}", encoded(id))).await
+    }
+
+    /// One collection, by its identifier, with its manifest.
     pub async fn get_collection(&self, uuid: &str) -> Result<CollectionSummary, ClientError> {
         self.get(&format!("{COLLECTIONS}/{}", encoded(uuid))).await
     }

@@ -39,7 +39,7 @@ mod visitors;
 pub use access::{Holder, MayOpen, OpenedPorts};
 pub use body::{BodyStream, Pieces, RequestBody};
 pub use call::{Client, Deadlines};
-pub use collections::{CollectionSummary, LogEntry};
+pub use collections::{CollectionContent, CollectionSummary, LogEntry};
 pub use error::{ClientError, ErrorKind};
 pub use events::{ApiEvent, EventStream};
 pub use handoff::{LoginLink, LoginSession};

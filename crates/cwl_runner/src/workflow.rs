@@ -6,9 +6,9 @@ mod step;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use cwl::CwlError;
 use cwl::document::Step;
 use cwl::inputs::Discovery;
+use cwl::{CwlError, Object};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
@@ -26,8 +26,7 @@ pub(crate) async fn run(
     steps: &[Step],
     tags: TagsByName,
 ) -> Result<Tagged, CwlError> {
-    let given = call.given.clone();
-    let inputs = engine.evaluator.work(move |evaluator| evaluator.prepare(&given)).await?;
+    let inputs = prepare(engine, call).await?;
     let mut state = State::new(call.process(), steps, inputs, tags);
     let paths = announce(engine, call, &state, steps);
     let (early, mut heard) = mpsc::unbounded_channel::<(usize, Tagged)>();
@@ -98,6 +97,11 @@ pub(crate) async fn run(
         ))),
         (None, None) => state.outputs(engine),
     }
+}
+
+async fn prepare(engine: &Engine<'_>, call: &Call<'_>) -> Result<Object, CwlError> {
+    let given = call.given.clone();
+    engine.evaluator.work(move |evaluator| evaluator.prepare(&given)).await
 }
 
 /// Tells what each step waits for; gives their paths.

@@ -67,7 +67,7 @@ impl Kept {
 
     /// The hash of a collection's content, and its files.
     pub(super) async fn fetch(&self, id: &str) -> Result<(String, Arc<Tree>), String> {
-        let asked = patiently(async || self.client.get_collection(id).await).await;
+        let asked = patiently(async || self.client.get_content(id).await).await;
         let collection = asked.map_err(|error| format!("the collection {id}: {error}"))?;
         let text = &collection.manifest_text;
         let manifest = Manifest::parse(text).map_err(|error| format!("{id}: {error}"))?;

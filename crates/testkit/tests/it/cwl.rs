@@ -329,10 +329,7 @@ fn validate_names_file_line_rule_and_what_to_write() {
 }
 
 /// Makes something large, which is read by the next step and looked at by an expression, and never comes here.
-#[test]
-fn what_steps_leave_for_each_other_stays_with_the_instance() {
-    let (wharf, dir) = site();
-    let workflow = "cwlVersion: v1.2
+const LARGE: &str = "cwlVersion: v1.2
 class: Workflow
 requirements: {InlineJavascriptRequirement: {}, StepInputExpressionRequirement: {}}
 inputs: {}
@@ -385,7 +382,11 @@ steps:
       text: {source: make/note, loadContents: true, valueFrom: $(self.contents)}
     out: [length, names]
 ";
-    write(dir.path(), "all.cwl", workflow);
+
+#[test]
+fn what_steps_leave_for_each_other_stays_with_the_instance() {
+    let (wharf, dir) = site();
+    write(dir.path(), "all.cwl", LARGE);
     let wharf_run = wharf.command();
     // Files of more than half a MiB cannot be written by it.
     let mut command = Command::new("sh");

@@ -423,13 +423,13 @@ fn a_service_that_ends_is_started_again_as_often_as_it_says() {
     let site = Site::new();
     site.write("all.cwl", WORKFLOW);
     // It ends after it served the first half.
-    let dying = "trap 'echo left > dump.txt; exit 0' TERM; echo hello $0 > word; httpd -f -p 8080 -h . & n=0; while [ ! -e again ]; do sleep 0.1; n=$((n+1)); if [ $n -gt 10 ]; then touch again; exit 7; fi; done; wait";
+    let dying = "trap 'echo left > dump.txt; exit 0' TERM; echo hello $0 > word; httpd -f -p 8080 -h . & n=0; while [ ! -e again ]; do sleep 0.1; n=`expr $n + 1`; if [ $n -gt 10 ]; then touch again; exit 7; fi; done; wait";
     let serve = SERVE
         .replace("LIFETIME", "onExit: {restart: {max: 1}}")
         .replace("trap 'echo left > dump.txt; exit 0' TERM; echo hello $0 > word; httpd -f -p 8080 -h . & wait", dying);
     assert!(serve.contains("touch again"));
     site.write("serve.cwl", &serve);
-    let slow = "n=0; until wget -q -O got $0 && [ $n -gt 30 ]; do sleep 0.1; n=$((n+1)); [ $n -lt 300 ] || exit 1; done; cat got #";
+    let slow = "n=0; until wget -q -O got $0 && [ $n -gt 30 ]; do sleep 0.1; n=`expr $n + 1`; [ $n -lt 300 ] || exit 1; done; cat got #";
     site.write("fetch.cwl", &FETCH.replace("wget", slow));
     let (code, object, said) = site.run(&["--local", "all.cwl"]);
     assert_eq!(code, 0, "{said}");
@@ -492,9 +492,7 @@ fn t37_a_program_is_cut_off_when_the_right_to_open_its_service_is_taken_back() {
         let _user =
             wharf.api("PATCH", &format!("/arvados/v1/users/{user}"), Some(&body)).expect(200);
     };
-    let ways: [(&dyn Fn(), &dyn Fn()); 2] =
-        [(&|| give(&other), &|| give(&user)), (&|| activate(false), &|| activate(true))];
-    for (take, give_back) in ways {
+    for is_given_away in [true, false] {
         let program = user_of();
         wait_for("the program to run", BOUND, || {
             let folder =
@@ -508,15 +506,18 @@ fn t37_a_program_is_cut_off_when_the_right_to_open_its_service_is_taken_back() {
             begun.elapsed() > Duration::from_millis(700)
         });
         let begun = Instant::now();
-        take();
+        if is_given_away {
+            give(&other)
+        } else {
+            activate(false)
+        }
         wait_for("the program to be cut off", BOUND, || state(&program) == "Complete");
         let late = begun.elapsed();
         // With its end and what it left to be saved.
         assert!(late < Duration::from_secs(3), "{late:?}");
-        give_back();
+        if is_given_away { give(&user) } else { activate(true) }
     }
-    let uuid = service["uuid"].as_str().expect("a uuid");
-    let _stopped = wharf.cli(&["stop", uuid]).expect(0);
+    let _stopped = wharf.cli(&["stop", service["uuid"].as_str().expect("a uuid")]).expect(0);
     site.wharf.finish();
 }
 
@@ -524,7 +525,7 @@ fn t37_a_program_is_cut_off_when_the_right_to_open_its_service_is_taken_back() {
 fn steps_that_start_after_a_restart_use_the_new_container() {
     let site = Site::new();
     // It ends when it is asked to; each container has files of its own.
-    let script = "mkdir cgi-bin; echo '#!/bin/sh' > cgi-bin/die; echo 'touch $(dirname $0)/../die; echo; echo bye' >> cgi-bin/die; chmod +x cgi-bin/die; echo hello $0 > word; httpd -p 8080 -h .; while [ ! -e die ]; do sleep 0.1; done; exit 7";
+    let script = "mkdir cgi-bin; echo '#!/bin/sh' > cgi-bin/die; echo 'touch ../die; echo; echo bye' >> cgi-bin/die; chmod +x cgi-bin/die; echo hello $0 > word; httpd -p 8080 -h .; while [ ! -e die ]; do sleep 0.1; done; exit 7";
     let serve = SERVE
         .replace("LIFETIME", "onExit: restart")
         .replace("path: /word", "path: ''")
