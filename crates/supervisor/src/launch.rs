@@ -17,7 +17,7 @@ use crate::logs::journal::Journal;
 use crate::output;
 
 /// Blocks that one supervisor reads and writes at a time.
-const BUFFERS: u32 = 4;
+pub(crate) const BUFFERS: u32 = 4;
 
 /// The log files that are kept for good, in the order of a manifest.
 const LOG_FILES: [&str; 6] =

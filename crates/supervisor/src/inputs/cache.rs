@@ -9,7 +9,6 @@
 //! is emptied, which the boot's identifier in it tells. A file that some container has a link to stays; others go,
 //! longest unused first, when there is more than was allowed.
 
-use std::collections::VecDeque;
 use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
@@ -30,8 +29,6 @@ use super::{InputError, disk};
 
 /// Blocks that are being checked while the one before them is copied.
 const BLOCKS_AHEAD: usize = 2;
-/// Blocks that stay open when they were checked: small files lie in one behind each other.
-const BLOCKS_OPEN: usize = 4;
 /// Between looks whether somebody else has made a file.
 const LOCK_POLL: Duration = Duration::from_millis(20);
 /// The part of the cache's size after which it is looked through again while files are being made.
@@ -43,8 +40,8 @@ pub(crate) struct FileCache {
     dir: PathBuf,
     bytes_max: u64,
     keep: Keep,
-    /// Checked a moment ago.
-    blocks: Arc<Mutex<VecDeque<Arc<OpenBlock>>>>,
+    /// Those opened last, which stay open until another one is: small files lie in one behind each other.
+    blocks: Arc<Mutex<Vec<Arc<OpenBlock>>>>,
     /// Bytes that were made since the cache was looked through last.
     bytes_made: Arc<AtomicU64>,
 }
@@ -159,17 +156,18 @@ impl FileCache {
 
     /// A block whose bytes were compared with its hash.
     async fn block(&self, hash: BlockHash) -> Result<Arc<OpenBlock>, KeepError> {
-        let open = || self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(block) = open().iter().find(|block| block.hash() == hash) {
-            return Ok(Arc::clone(block));
+        {
+            let mut last = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(block) = last.iter().find(|block| block.hash() == hash) {
+                return Ok(Arc::clone(block));
+            }
+            // Given back first: each open block holds one of few buffers, and who waits for another one while holding them
+            // all waits for ever.
+            last.clear();
         }
-        let block = self.keep.open(hash).await?.ok_or(KeepError::Missing(hash))?;
-        let block = Arc::new(block);
-        let mut open = open();
-        if open.len() == BLOCKS_OPEN {
-            open.pop_front();
-        }
-        open.push_back(Arc::clone(&block));
+        let block = Arc::new(self.keep.open(hash).await?.ok_or(KeepError::Missing(hash))?);
+        let mut last = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
+        last.push(Arc::clone(&block));
         Ok(block)
     }
 
@@ -337,8 +335,13 @@ mod tests {
         async fn new() -> Self {
             let dir = tempfile::tempdir().unwrap();
             let volume = FileVolume::open(&dir.path().join("blocks")).await.unwrap();
-            let keep =
-                Keep::new(vec![Mount::new("near", Arc::new(volume))], KeepOptions::default());
+            // As few buffers as a supervisor has.
+            let options = KeepOptions {
+                buffers: crate::launch::BUFFERS,
+                buffer_timeout: Duration::from_secs(5),
+                ..KeepOptions::default()
+            };
+            let keep = Keep::new(vec![Mount::new("near", Arc::new(volume))], options);
             Self { dir, keep }
         }
 
@@ -386,6 +389,39 @@ mod tests {
         fs::write(&own, "changed").unwrap();
         assert_eq!(fs::read(&first).unwrap(), b"hello world ");
         assert_eq!(fs::metadata(&first).unwrap().mode() & 0o777, 0o555);
+    }
+
+    #[tokio::test]
+    async fn files_of_more_blocks_than_there_are_buffers_are_made() {
+        let site = Site::new().await;
+        let cache = site.cache(1 << 20);
+        let mut segments = Vec::new();
+        for digit in &b"0123456789".map(|digit| [digit]) {
+            segments.push(segment(&site.keep.put(digit.to_vec().into()).await.unwrap(), 0, 1));
+        }
+        for (name, expected) in [("there", "0123456789"), ("back", "9876543210")] {
+            let place = site.show(&cache, &segments, name, false).await;
+            assert_eq!(fs::read_to_string(place).unwrap(), expected);
+            segments.reverse();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_block_is_opened_once_for_all_files_in_it() {
+        let site = Site::new().await;
+        let cache = site.cache(1 << 20);
+        let block = site.put(b"0123456789").await;
+        site.show(&cache, &[segment(&block, 0, 3)], "a", false).await;
+        let name = block.hash().to_string();
+        fs::remove_file(site.dir.path().join("blocks").join(&name[..3]).join(&name)).unwrap();
+        let second = site.show(&cache, &[segment(&block, 3, 3)], "b", false).await;
+        assert_eq!(fs::read(second).unwrap(), b"345");
+        // Once all files are there it is let go.
+        cache.settle();
+        let place = site.dir.path().join("c");
+        let stop = CancellationToken::new();
+        let put = cache.put_at(&[segment(&block, 6, 3)], &place, false, "c", &stop).await;
+        assert!(put.unwrap_err().to_string().contains("is not stored here"));
     }
 
     #[tokio::test]
