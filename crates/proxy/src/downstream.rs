@@ -20,6 +20,7 @@ mod reading;
 mod rewound;
 mod wire;
 
+use std::pin::pin;
 use std::task::Context;
 use std::time::Duration;
 
@@ -89,7 +90,11 @@ impl Proxy {
             };
             let mut asked = Asked::by(&head);
             let (request, handover) = begin(&mut wire, head);
-            let response = wire.serve(self.serve(request, peer.clone())).await?;
+            let response = {
+                // Pinned where it is made: it is large.
+                let serving = pin!(self.serve(request, peer.clone()));
+                wire.serve(serving).await?
+            };
             asked.closes |=
                 leaving.is_cancelled() || closing.is_cancelled() || peer.farewell().is_some();
             match wire.answer(response, asked).await {

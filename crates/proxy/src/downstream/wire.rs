@@ -1,7 +1,7 @@
 //! The bytes of one client: heads and bodies as they come, until one is whole or somebody has waited too long.
 
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -177,9 +177,8 @@ impl<IO: Io> Wire<IO> {
     /// Drives a request until its answer begins, and passes its body on meanwhile; `None` where the client has ended.
     pub(super) async fn serve(
         &mut self,
-        serving: impl Future<Output = Response<ProxyBody>>,
+        mut serving: Pin<&mut impl Future<Output = Response<ProxyBody>>>,
     ) -> Option<Response<ProxyBody>> {
-        let mut serving = pin!(serving);
         std::future::poll_fn(|cx| {
             for _turn in 0..TURNS_MAX {
                 if let Poll::Ready(response) = serving.as_mut().poll(cx) {
