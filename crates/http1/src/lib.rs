@@ -19,17 +19,20 @@ pub mod response;
 mod lines;
 mod problem;
 
-use http::header::{HeaderMap, HeaderName};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 pub use problem::Problem;
 
 /// Whether a list-valued field has a token, in any case.
 #[must_use]
 pub fn has_token(headers: &HeaderMap, name: &HeaderName, token: &[u8]) -> bool {
-    headers.get_all(name).iter().any(|value| {
-        let mut tokens = value.as_bytes().split(|byte| *byte == b',');
-        tokens.any(|found| found.trim_ascii().eq_ignore_ascii_case(token))
-    })
+    headers.get_all(name).iter().any(|value| is_among(value, token))
+}
+
+/// Whether a token is among those of a value, in any case.
+fn is_among(value: &HeaderValue, token: &[u8]) -> bool {
+    let mut tokens = value.as_bytes().split(|byte| *byte == b',');
+    tokens.any(|found| found.trim_ascii().eq_ignore_ascii_case(token))
 }
 
 /// `httparse` takes a line feed alone for a line's end; another reader on the way may not (RFC 9112 section 2.2).

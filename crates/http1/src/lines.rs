@@ -1,81 +1,101 @@
 //! The lines of a head: where they end, and what stands in those of fields. Requests and answers have the same.
 
 use bytes::Bytes;
-use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
 
 use crate::Problem;
 
-/// How many bytes and lines a head has, the empty line at its end not among the lines; `None` where it is not complete
-/// yet. Each line ends in CR LF, and there is at least one.
-///
-/// # Errors
-/// A line that ends in LF alone, or nothing in front of the end, and what is over one of the limits, also where the head
-/// is not complete.
-pub(crate) fn end_of_head(
-    bytes: &[u8],
-    fields_max: usize,
-    bytes_max: usize,
-) -> Result<Option<(usize, usize)>, Problem> {
-    let (mut begin, mut n_lines) = (0, 0);
-    for at in memchr::memchr_iter(b'\n', bytes) {
-        if at == begin || bytes[at - 1] != b'\r' {
-            return Err(Problem::MalformedHead);
-        }
-        let is_empty = at - begin == 1;
-        begin = at + 1;
-        if is_empty {
-            return match n_lines {
-                0 => Err(Problem::MalformedHead),
-                _ if begin > bytes_max => Err(Problem::HeadTooLong),
-                _ => Ok(Some((begin, n_lines))),
-            };
-        }
-        n_lines += 1;
-        if n_lines > fields_max + 1 {
-            return Err(Problem::TooManyFields);
-        }
-    }
-    if bytes.len() < bytes_max { Ok(None) } else { Err(Problem::HeadTooLong) }
+/// Most fields that anybody here reads of one head.
+pub(crate) const FIELDS_MAX: usize = 128;
+
+/// Where the lines of a whole head end.
+pub(crate) struct Outline {
+    /// Bytes of the head, its empty line with it.
+    pub(crate) length: usize,
+    /// Lines without the empty one, the first one with them.
+    pub(crate) n_lines: usize,
+    /// The line feed of each.
+    ends: [u32; FIELDS_MAX + 1],
 }
 
-/// The first line of a whole head, without its end.
-pub(crate) fn first(head: &[u8]) -> &[u8] {
-    let end = memchr::memchr(b'\n', head).unwrap_or(head.len());
-    &head[..end.saturating_sub(1)]
-}
-
-/// The fields of a whole head of so many lines, in a map with room for some more.
-pub(crate) fn fields(head: &Bytes, n_lines: usize, n_spare: usize) -> Result<HeaderMap, Problem> {
-    let mut headers = HeaderMap::with_capacity(n_lines + n_spare);
-    let mut begin = 0;
-    for end in memchr::memchr_iter(b'\n', head).take(n_lines) {
-        if begin > 0 {
-            let (name, value) = field(head, &head[begin..end - 1])?;
-            headers.append(name, value);
+impl Outline {
+    /// Of the head that `bytes` begin with; `None` where it is not complete yet. Each line ends in CR LF, and there is at
+    /// least one.
+    ///
+    /// # Errors
+    /// A line that ends in LF alone, or nothing in front of the end, and what is over one of the limits, also where the
+    /// head is not complete.
+    pub(crate) fn of(
+        bytes: &[u8],
+        fields_max: usize,
+        bytes_max: usize,
+    ) -> Result<Option<Self>, Problem> {
+        let mut outline = Self { length: 0, n_lines: 0, ends: [0; FIELDS_MAX + 1] };
+        for at in memchr::memchr_iter(b'\n', &bytes[..bytes.len().min(bytes_max)]) {
+            if at == outline.length || bytes[at - 1] != b'\r' {
+                return Err(Problem::MalformedHead);
+            }
+            let is_empty = at - outline.length == 1;
+            outline.length = at + 1;
+            if is_empty {
+                let is_head = outline.n_lines > 0;
+                return if is_head { Ok(Some(outline)) } else { Err(Problem::MalformedHead) };
+            }
+            if outline.n_lines > fields_max {
+                return Err(Problem::TooManyFields);
+            }
+            let end = outline.ends.get_mut(outline.n_lines).ok_or(Problem::TooManyFields)?;
+            *end = u32::try_from(at).map_err(|_huge| Problem::HeadTooLong)?;
+            outline.n_lines += 1;
         }
-        begin = end + 1;
+        if bytes.len() < bytes_max { Ok(None) } else { Err(Problem::HeadTooLong) }
     }
-    Ok(headers)
+
+    /// The first line of the head, without its end.
+    pub(crate) fn first<'h>(&self, head: &'h [u8]) -> &'h [u8] {
+        &head[..self.ends[0] as usize - 1]
+    }
+
+    /// Takes the fields of the head apart, in the order of the wire.
+    pub(crate) fn fields(
+        &self,
+        head: &Bytes,
+        mut take: impl FnMut(HeaderName, HeaderValue),
+    ) -> Result<(), Problem> {
+        for ends in self.ends[..self.n_lines].windows(2) {
+            let (begin, end) = (ends[0] as usize + 1, ends[1] as usize - 1);
+            let (name, value) = field(head, begin, end)?;
+            take(name, value);
+        }
+        Ok(())
+    }
 }
 
 /// `Name: value`, with no space before the colon and none that counts around the value. A folded line begins with a
 /// space, and so with no name.
-fn field(raw: &Bytes, line: &[u8]) -> Result<(HeaderName, HeaderValue), Problem> {
-    let colon = memchr::memchr(b':', line).ok_or(Problem::MalformedHead)?;
+fn field(head: &Bytes, begin: usize, end: usize) -> Result<(HeaderName, HeaderValue), Problem> {
+    let line = &head[begin..end];
+    // Names are short.
+    let colon = line.iter().position(|byte| *byte == b':').ok_or(Problem::MalformedHead)?;
     let name = HeaderName::from_bytes(&line[..colon]);
-    let value = HeaderValue::from_maybe_shared(raw.slice_ref(trim(&line[colon + 1..])));
+    let (from, to) = trimmed(line, colon + 1);
+    let value = HeaderValue::from_maybe_shared(head.slice(begin + from..begin + to));
     match (name, value) {
         (Ok(name), Ok(value)) => Ok((name, value)),
         _ => Err(Problem::MalformedHead),
     }
 }
 
-/// Spaces and tabs alone: other white space is no part of the grammar, and some readers keep it.
-fn trim(value: &[u8]) -> &[u8] {
-    let is_kept = |byte: &u8| !matches!(byte, b' ' | b'\t');
-    match (value.iter().position(is_kept), value.iter().rposition(is_kept)) {
-        (Some(first), Some(last)) => &value[first..=last],
-        _ => &[],
+/// Where the value begins and ends in a line. Spaces and tabs around it alone are none of it: other white space is no
+/// part of the grammar, and some readers keep it.
+fn trimmed(line: &[u8], mut from: usize) -> (usize, usize) {
+    let is_space = |byte: u8| matches!(byte, b' ' | b'\t');
+    let mut to = line.len();
+    while from < to && is_space(line[from]) {
+        from += 1;
     }
+    while from < to && is_space(line[to - 1]) {
+        to -= 1;
+    }
+    (from, to)
 }

@@ -4,12 +4,15 @@
 //! [`Problem`], and stays where it was: whoever reads more forms than these may have it.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use http::header::{CONNECTION, HOST, HeaderValue};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE,
+};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method};
 
 use crate::length::{self, BodyLength};
-use crate::{Problem, has_token, lines};
+use crate::lines::Outline;
+use crate::{Problem, is_among};
 
 /// Fields of one head; nobody honest sends half as many.
 pub const FIELDS_MAX: usize = 100;
@@ -34,8 +37,23 @@ pub struct Head {
     pub headers: HeaderMap,
     /// How long the body is.
     pub length: BodyLength,
+    /// What it says about the connection.
+    pub wishes: Wishes,
     /// The head as it was sent.
     pub raw: Bytes,
+}
+
+/// What a client wishes of whoever serves its connection.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Wishes {
+    /// It sends no other request over it (RFC 9112 section 9.3).
+    pub closes: bool,
+    /// It waits for `100 Continue` before it sends the body (RFC 9110 section 10.1.1).
+    pub awaits_continue: bool,
+    /// It would speak another protocol.
+    pub switches: bool,
+    /// It takes trailers.
+    pub takes_trailers: bool,
 }
 
 impl Head {
@@ -44,30 +62,31 @@ impl Head {
     pub fn host(&self) -> &[u8] {
         self.headers.get(HOST).map_or(b"", HeaderValue::as_bytes)
     }
-
-    /// Whether the client may send another request over the connection (RFC 9112 section 9.3).
-    #[must_use]
-    pub fn keeps_alive(&self) -> bool {
-        !has_token(&self.headers, &CONNECTION, b"close")
-    }
 }
 
-/// Takes a head from the front of `buffer`; `None` where it is not complete yet.
+/// Takes a head from the front of `buffer`; `None` where it is not complete yet. `spare`: an empty map, whose room is
+/// used.
 ///
 /// # Errors
 /// When the bytes are no head that is read here, or have more than `bytes_max` before its end. The buffer is as it was.
-pub fn read_head(buffer: &mut BytesMut, bytes_max: usize) -> Result<Option<Head>, Problem> {
+pub fn read_head(
+    buffer: &mut BytesMut,
+    bytes_max: usize,
+    spare: &mut HeaderMap,
+) -> Result<Option<Head>, Problem> {
     if buffer.starts_with(b"\r\n") {
         // RFC 9112 section 2.2 has servers skip an empty line in front; some see a request in it.
         return Err(Problem::OtherForm);
     }
-    let Some((length, n_lines)) = lines::end_of_head(buffer, FIELDS_MAX, bytes_max)? else {
-        return Ok(None);
-    };
-    let raw = buffer.split_to(length).freeze();
-    match parse(raw, n_lines) {
-        Ok(head) => Ok(Some(head)),
-        Err((problem, raw)) => {
+    let Some(outline) = Outline::of(buffer, FIELDS_MAX, bytes_max)? else { return Ok(None) };
+    let raw = buffer.split_to(outline.length).freeze();
+    match parse(&raw, &outline, std::mem::take(spare)) {
+        Ok((line, fields)) => {
+            let (method, target) = line;
+            let Fields { headers, length, wishes } = fields;
+            Ok(Some(Head { method, target, headers, length, wishes, raw }))
+        }
+        Err(problem) => {
             put_back(buffer, &raw);
             Err(problem)
         }
@@ -82,25 +101,43 @@ pub fn put_back(buffer: &mut BytesMut, raw: &[u8]) {
     *buffer = whole;
 }
 
-/// `raw` is a whole head, the empty line with it.
-fn parse(raw: Bytes, n_lines: usize) -> Result<Head, (Problem, Bytes)> {
-    match parse_lines(&raw, n_lines) {
-        Ok((method, target, headers, length)) => Ok(Head { method, target, headers, length, raw }),
-        Err(problem) => Err((problem, raw)),
-    }
+type Line = (Method, PathAndQuery);
+
+struct Fields {
+    headers: HeaderMap,
+    length: BodyLength,
+    wishes: Wishes,
 }
 
-type Parsed = (Method, PathAndQuery, HeaderMap, BodyLength);
+/// `raw` is a whole head, the empty line with it.
+fn parse(raw: &Bytes, outline: &Outline, headers: HeaderMap) -> Result<(Line, Fields), Problem> {
+    let line = request_line(raw, outline.first(raw))?;
+    Ok((line, fields(raw, outline, headers)?))
+}
 
-fn parse_lines(raw: &Bytes, n_lines: usize) -> Result<Parsed, Problem> {
-    let (method, target) = request_line(raw, lines::first(raw))?;
-    let headers = lines::fields(raw, n_lines, FIELDS_SPARE)?;
-    let mut hosts = headers.get_all(HOST).iter();
-    if hosts.next().is_none() || hosts.next().is_some() {
+/// What the fields say of the message itself is looked for while they are taken apart.
+fn fields(raw: &Bytes, outline: &Outline, mut headers: HeaderMap) -> Result<Fields, Problem> {
+    headers.reserve(outline.n_lines + FIELDS_SPARE);
+    let (mut n_hosts, mut is_framed, mut wishes) = (0_usize, false, Wishes::default());
+    outline.fields(raw, |name, value| {
+        match name {
+            HOST => n_hosts += 1,
+            CONTENT_LENGTH | TRANSFER_ENCODING => is_framed = true,
+            CONNECTION => wishes.closes |= is_among(&value, b"close"),
+            TE => wishes.takes_trailers |= is_among(&value, b"trailers"),
+            UPGRADE => wishes.switches = true,
+            EXPECT => {
+                wishes.awaits_continue |= value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+            }
+            _ => {}
+        }
+        headers.append(name, value);
+    })?;
+    if n_hosts != 1 {
         return Err(Problem::OtherForm);
     }
-    let length = length::of_request(&headers)?;
-    Ok((method, target, headers, length))
+    let length = if is_framed { length::of_request(&headers)? } else { BodyLength::Exact(0) };
+    Ok(Fields { headers, length, wishes })
 }
 
 /// `METHOD target HTTP/1.1`, with one space each and a target that begins with a slash, or is an asterisk.

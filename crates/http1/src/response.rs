@@ -5,10 +5,11 @@ use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRAILER, TRANSFER_ENCODING}
 use http::{HeaderMap, StatusCode};
 
 use crate::length::Framing;
-use crate::{Problem, has_token, lines};
+use crate::lines::{self, Outline};
+use crate::{Problem, has_token};
 
 /// Fields of one head; nobody honest sends half as many.
-pub const FIELDS_MAX: usize = 128;
+pub const FIELDS_MAX: usize = lines::FIELDS_MAX;
 
 /// Fields that whoever passes a head on may add without its map having to grow.
 const FIELDS_SPARE: usize = 4;
@@ -124,13 +125,16 @@ pub fn read_head(buffer: &mut BytesMut, bytes_max: usize) -> Result<Option<Head>
     while buffer.starts_with(b"\r\n") {
         buffer.advance(2);
     }
-    let Some((length, n_lines)) = lines::end_of_head(buffer, FIELDS_MAX, bytes_max)? else {
+    let Some(outline) = Outline::of(buffer, FIELDS_MAX, bytes_max)? else {
         return if may_become_one(buffer) { Ok(None) } else { Err(Problem::MalformedHead) };
     };
-    let head = buffer.split_to(length).freeze();
-    let StatusLine { is_http10, status, reason } = status_line(lines::first(&head))?;
+    let head = buffer.split_to(outline.length).freeze();
+    let StatusLine { is_http10, status, reason } = status_line(outline.first(&head))?;
     let reason = head.slice_ref(reason);
-    let headers = lines::fields(&head, n_lines, FIELDS_SPARE)?;
+    let mut headers = HeaderMap::with_capacity(outline.n_lines + FIELDS_SPARE);
+    outline.fields(&head, |name, value| {
+        headers.append(name, value);
+    })?;
     Ok(Some(Head { status, reason, is_http10, headers }))
 }
 

@@ -3,7 +3,7 @@
 //! ```text
 //! cargo run --release -p proxy --example hop -- 127.0.0.1:8100 127.0.0.1:8101      (listen, upstream)
 //! cargo run --release -p proxy --example hop -- 127.0.0.1:8100 127.0.0.1:8101 hyper      (not by our own server)
-//! wrk -c 64 -H 'Host: public.test.localhost' http://127.0.0.1:8100/
+//! wrk -c 64 -H 'Host: public.test.localhost' http://127.0.0.1:8100/                (or wharf-dz642-0123456789abcde.…)
 //! wrk -c 64 -H 'Host: private.test.localhost' -H 'Authorization: Bearer v2/…' …    (the token is printed)
 //! ```
 
@@ -16,7 +16,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use model::{
     Access, ApiToken, ClusterId, ContainerPort, ContainerUuid, PublishedPort, PublishedPorts,
@@ -29,6 +29,8 @@ use proxy::{
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+
+const MINUTE: Duration = Duration::from_secs(60);
 
 type Problem = Box<dyn std::error::Error>;
 
@@ -48,6 +50,7 @@ impl Directory for Fixed {
         let found = match target {
             HostTarget::Name(name) if name == "public" => Some(Arc::clone(&self.public)),
             HostTarget::Name(name) if name == "private" => Some(Arc::clone(&self.private)),
+            HostTarget::Container { .. } => Some(Arc::clone(&self.public)),
             _ => None,
         };
         async move { Ok(found) }.boxed()
@@ -126,12 +129,11 @@ fn fixed() -> Result<Fixed, Problem> {
 
 /// A connection with limits that nobody reaches.
 fn downstream(io: TcpStream, peer: Peer) -> Downstream<TcpStream> {
-    let minute = Duration::from_secs(60);
     let limits = DownstreamLimits {
         head_bytes_max: 64 * 1024,
-        head_timeout: minute,
-        idle_timeout: minute,
-        stall_timeout: minute,
+        head_timeout: MINUTE,
+        idle_timeout: MINUTE,
+        stall_timeout: MINUTE,
     };
     let (leaving, closing) = Default::default();
     Downstream { io, peer, limits, leaving, closing }
@@ -174,7 +176,9 @@ async fn main() -> Result<(), Problem> {
                 let (proxy, peer) = (proxy.clone(), peer.clone());
                 async move { Ok::<_, std::convert::Infallible>(proxy.serve(request, peer).await) }
             });
-            let server = auto::Builder::new(TokioExecutor::new());
+            let mut server = auto::Builder::new(TokioExecutor::new());
+            // As the edge has it, whose clients are strangers.
+            server.http1().timer(TokioTimer::new()).header_read_timeout(MINUTE);
             let io = TokioIo::new(stream);
             let _ended = server.serve_connection_with_upgrades(io, service).await;
         });

@@ -20,12 +20,12 @@ mod reading;
 mod rewound;
 mod wire;
 
+use std::pin::pin;
 use std::task::Context;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use http::header::{EXPECT, UPGRADE};
 use http::uri::Uri;
 use http::{Request, Version};
 use http1::request::Head;
@@ -81,15 +81,27 @@ impl Proxy {
         // A set of one: it is looked at when it was woken, and not whenever a request moves.
         let mut ending = FuturesUnordered::from_iter([closing.clone().cancelled_owned()]);
         let mut is_ending = |cx: &mut Context<'_>| ending.poll_next_unpin(cx).is_ready();
+        // Nearly all requests of a connection are for one host.
+        let mut known: Option<Vec<u8>> = None;
+        let mut is_ours = |host: &[u8]| {
+            if known.as_deref() != Some(host) && self.is_ours(host) {
+                known = Some(host.to_vec());
+            }
+            known.as_deref() == Some(host)
+        };
         loop {
-            let head = match wire.next_head(|host| self.is_ours(host), &mut is_ending).await {
+            let head = match wire.next_head(&mut is_ours, &mut is_ending).await {
                 Next::Head(head) => head,
                 Next::Foreign => return Some(wire.into_unread()),
                 Next::End => break,
             };
             let mut asked = Asked::by(&head);
             let (request, handover) = begin(&mut wire, head);
-            let response = wire.serve(self.serve(request, peer.clone())).await?;
+            let response = {
+                // Pinned where it is made: it is large.
+                let serving = pin!(self.serve(request, peer.clone()));
+                wire.serve(serving).await?
+            };
             asked.closes |=
                 leaving.is_cancelled() || closing.is_cancelled() || peer.farewell().is_some();
             match wire.answer(response, asked).await {
@@ -116,13 +128,9 @@ impl Proxy {
 
 /// The request of a head, and where its connection goes if it comes to a switch of protocols.
 fn begin<IO: Io>(wire: &mut Wire<IO>, head: Head) -> (Request<ClientBody>, Option<Handover>) {
-    let Head { method, target, headers, length, raw: _ } = head;
-    let expects = headers
-        .get(EXPECT)
-        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
-    let mut request = Request::new(wire.begin_body(length, expects));
-    let handover =
-        headers.contains_key(UPGRADE).then(|| client_stream::promise(request.extensions_mut()));
+    let Head { method, target, headers, length, wishes, raw: _ } = head;
+    let mut request = Request::new(wire.begin_body(length, wishes.awaits_continue));
+    let handover = wishes.switches.then(|| client_stream::promise(request.extensions_mut()));
     *request.method_mut() = method;
     *request.uri_mut() = Uri::from(target);
     *request.version_mut() = Version::HTTP_11;

@@ -14,7 +14,7 @@ fn a_head_is_its_line_its_fields_and_an_empty_line() {
 }
 
 fn read(text: &[u8]) -> Result<Option<Head>, Problem> {
-    read_head(&mut BytesMut::from(text), 4096)
+    read_head(&mut BytesMut::from(text), 4096, &mut HeaderMap::new())
 }
 
 /// Every field of a head in front of these lines is sound.
@@ -27,17 +27,26 @@ fn a_head_is_taken_and_what_follows_stays() {
     let text =
         b"PATCH /a%2f/..//b?c=d&e HTTP/1.1\r\nHost: A.test:8000\r\nX-A: \tb c \t\r\nx-a:\r\nContent-Length: 4\r\n\r\nbody";
     let mut buffer = BytesMut::from(&text[..]);
-    let head = read_head(&mut buffer, 4096).unwrap().unwrap();
+    let head = read_head(&mut buffer, 4096, &mut HeaderMap::new()).unwrap().unwrap();
     assert_eq!((head.method.as_str(), head.target.as_str()), ("PATCH", "/a%2f/..//b?c=d&e"));
     assert_eq!(head.host(), b"A.test:8000");
     let values: Vec<_> = head.headers.get_all("x-a").iter().collect();
     assert_eq!(values, ["b c", ""]);
-    assert_eq!((head.length, head.keeps_alive()), (BodyLength::Exact(4), true));
+    assert_eq!((head.length, head.wishes), (BodyLength::Exact(4), Wishes::default()));
     assert_eq!(&buffer[..], b"body");
     put_back(&mut buffer, &head.raw);
     assert_eq!(&buffer[..], text);
     assert_eq!(read(b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n").unwrap().unwrap().target, "*");
-    assert!(!with("Connection: x, Close\r\n").unwrap().unwrap().keeps_alive());
+}
+
+#[test]
+fn wishes_are_read_off_the_fields() {
+    let wishes = |lines: &str| with(lines).unwrap().unwrap().wishes;
+    assert_eq!(wishes("Connection: keep-alive\r\nTE: gzip\r\nExpect: x\r\n"), Wishes::default());
+    let all = "Connection: x\r\nConnection: y, Close\r\nExpect: 100-Continue\r\nUpgrade: h2c\r\nTE: a, Trailers\r\n";
+    let expected =
+        Wishes { closes: true, awaits_continue: true, switches: true, takes_trailers: true };
+    assert_eq!(wishes(all), expected);
 }
 
 #[test]
@@ -56,6 +65,7 @@ fn a_head_is_waited_for_until_it_is_too_long() {
                 format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "a: b\r\n".repeat(n)).as_str(),
             ),
             9999,
+            &mut HeaderMap::new(),
         )
     };
     assert_eq!(many(FIELDS_MAX - 1).unwrap().unwrap().headers.len(), FIELDS_MAX);
@@ -120,7 +130,7 @@ fn t19_what_two_readers_could_read_differently_is_not_read_and_stays() {
     for text in heads {
         let whole = format!("{text}behind");
         let mut buffer = BytesMut::from(whole.as_str());
-        assert!(read_head(&mut buffer, 4096).is_err(), "{text:?}");
+        assert!(read_head(&mut buffer, 4096, &mut HeaderMap::new()).is_err(), "{text:?}");
         assert_eq!(&buffer[..], whole.as_bytes(), "it is there for whoever reads more");
     }
 }

@@ -104,7 +104,7 @@ impl Reader {
     }
 
     fn take_head(&mut self) -> bool {
-        let head = match read_head(&mut self.buffer, HEAD_BYTES_MAX) {
+        let head = match read_head(&mut self.buffer, HEAD_BYTES_MAX, &mut HeaderMap::new()) {
             Ok(Some(head)) => head,
             Ok(None) => return false,
             Err(_problem) => {

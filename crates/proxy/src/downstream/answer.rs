@@ -5,13 +5,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{self, TE, TRAILER};
+use http::header::{self, TRAILER};
 use http::{HeaderMap, HeaderName, Method, Response, StatusCode};
 use http_body::{Body, Frame};
+use http1::chunked;
 use http1::length::Framing;
 use http1::request::Head;
 use http1::response::{self, Terms};
-use http1::{chunked, has_token};
 use hyper::ext::ReasonPhrase;
 
 use super::date;
@@ -24,6 +24,9 @@ use crate::outgoing::Outgoing;
 const COPIED_BYTES_MAX: usize = 4 * 1024;
 /// As much is gathered of small pieces before it is written.
 const GATHERED_BYTES_MAX: usize = 16 * 1024;
+
+/// A map of an answer's fields with room for more than this is not kept for the next request.
+const SPARE_FIELDS_MAX: usize = 64;
 
 /// What the request says about its answer.
 #[derive(Debug, Clone, Copy)]
@@ -39,8 +42,8 @@ impl Asked {
     pub(super) fn by(head: &Head) -> Self {
         Self {
             is_head: head.method == Method::HEAD,
-            takes_trailers: has_token(&head.headers, &TE, b"trailers"),
-            closes: !head.keeps_alive(),
+            takes_trailers: head.wishes.takes_trailers,
+            closes: head.wishes.closes,
         }
     }
 }
@@ -101,17 +104,23 @@ impl<IO: Io> Wire<IO> {
 
     /// Writes the head.
     fn begin_answer(&mut self, response: Response<ProxyBody>, asked: Asked) -> State {
-        let (head, body) = response.into_parts();
+        let (mut head, body) = response.into_parts();
         let exact = if body.is_end_stream() { Some(0) } else { body.size_hint().exact() };
         let framing = Framing::of(asked.is_head, head.status, exact, &head.headers);
         let reason = head.extensions.get::<ReasonPhrase>().map(ReasonPhrase::as_bytes);
         let terms = Terms { reason, framing, closes: asked.closes, date: &date::now() };
         response::write_head(&mut self.outgoing.out, head.status, &head.headers, terms);
         let trailers = match framing {
-            Framing::Exact(0) | Framing::Absent(_) => return State::Over,
             Framing::Chunked if asked.takes_trailers => announced(&head.headers),
-            Framing::Chunked | Framing::Exact(_) => Vec::new(),
+            _ => Vec::new(),
         };
+        if head.headers.capacity() <= SPARE_FIELDS_MAX {
+            head.headers.clear();
+            self.spare = head.headers;
+        }
+        if matches!(framing, Framing::Exact(0) | Framing::Absent(_)) {
+            return State::Over;
+        }
         State::Body(Sending { body, framing, trailers })
     }
 

@@ -1,12 +1,12 @@
 //! The bytes of one client: heads and bodies as they come, until one is whole or somebody has waited too long.
 
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use http::Response;
+use http::{HeaderMap, Response};
 use http_body::Frame;
 use http1::length::BodyLength;
 use http1::request::{self, Head};
@@ -45,6 +45,8 @@ pub(super) struct Wire<IO> {
     pub(super) reading: Reading,
     /// Whether there was a request.
     is_used: bool,
+    /// An empty map with room for the fields of a head.
+    pub(super) spare: HeaderMap,
     read_size: usize,
     limits: DownstreamLimits,
     idle: Stall,
@@ -85,6 +87,7 @@ impl<IO: Io> Wire<IO> {
             outgoing: Outgoing::default(),
             reading: Reading::Over,
             is_used: false,
+            spare: HeaderMap::new(),
             read_size: READ_BYTES_MIN,
             limits,
             idle: Stall::default(),
@@ -102,23 +105,27 @@ impl<IO: Io> Wire<IO> {
     /// is to end; it is asked when nothing has come, and wakes the task.
     pub(super) async fn next_head(
         &mut self,
-        is_ours: impl Fn(&[u8]) -> bool,
+        mut is_ours: impl FnMut(&[u8]) -> bool,
         mut is_ending: impl FnMut(&mut Context<'_>) -> bool,
     ) -> Next {
         self.idle.clear();
         self.head.clear();
-        std::future::poll_fn(|cx| self.poll_head(cx, &is_ours, &mut is_ending)).await
+        std::future::poll_fn(|cx| self.poll_head(cx, &mut is_ours, &mut is_ending)).await
     }
 
     fn poll_head(
         &mut self,
         cx: &mut Context<'_>,
-        is_ours: &impl Fn(&[u8]) -> bool,
+        is_ours: &mut impl FnMut(&[u8]) -> bool,
         is_ending: &mut impl FnMut(&mut Context<'_>) -> bool,
     ) -> Poll<Next> {
         loop {
             if !self.input.is_empty() {
-                match request::read_head(&mut self.input, self.limits.head_bytes_max) {
+                match request::read_head(
+                    &mut self.input,
+                    self.limits.head_bytes_max,
+                    &mut self.spare,
+                ) {
                     Ok(Some(head)) if is_ours(head.host()) => {
                         self.is_used = true;
                         return Poll::Ready(Next::Head(head));
@@ -177,9 +184,8 @@ impl<IO: Io> Wire<IO> {
     /// Drives a request until its answer begins, and passes its body on meanwhile; `None` where the client has ended.
     pub(super) async fn serve(
         &mut self,
-        serving: impl Future<Output = Response<ProxyBody>>,
+        mut serving: Pin<&mut impl Future<Output = Response<ProxyBody>>>,
     ) -> Option<Response<ProxyBody>> {
-        let mut serving = pin!(serving);
         std::future::poll_fn(|cx| {
             for _turn in 0..TURNS_MAX {
                 if let Poll::Ready(response) = serving.as_mut().poll(cx) {
