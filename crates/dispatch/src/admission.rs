@@ -11,19 +11,19 @@ pub struct Capacity {
     pub ram_bytes: u64,
     /// CPUs, the sum of all wishes (`Containers.VCPUOvercommit` times the CPUs).
     pub vcpus: u32,
-    /// The disk that `tmp` mounts are on.
+    /// The disk that `tmp` mounts are on, both of its numbers `Containers.ScratchOvercommit` times what they are.
     pub disk: Disk,
     /// Bytes of memory that programs which only submit others may have together
     /// (`Containers.SupervisorFraction` of all): what they submit needs some, too.
     pub runner_ram_bytes: u64,
 }
 
-/// A disk, both of its numbers `Containers.ScratchOvercommit` times what they are.
+/// A disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Disk {
     /// All of it.
     pub size_bytes: u64,
-    /// What is free now.
+    /// What others than root may still have.
     pub free_bytes: u64,
 }
 

@@ -94,19 +94,24 @@ impl DispatchConfig {
     }
 }
 
+impl Disk {
+    /// The disk that a directory is on.
+    ///
+    /// # Errors
+    /// When it does not tell.
+    pub fn at(path: &Path) -> std::io::Result<Self> {
+        let about = rustix::fs::statvfs(path)?;
+        let bytes = |blocks: u64| blocks.saturating_mul(about.f_frsize);
+        Ok(Self { size_bytes: bytes(about.f_blocks), free_bytes: bytes(about.f_bavail) })
+    }
+}
+
 /// The disk that a directory is on; one that does not tell is taken for endless.
 fn disk_of(path: &Path) -> Disk {
-    match rustix::fs::statvfs(path) {
-        Ok(disk) => Disk {
-            size_bytes: disk.f_blocks.saturating_mul(disk.f_frsize),
-            // What others than root may have.
-            free_bytes: disk.f_bavail.saturating_mul(disk.f_frsize),
-        },
-        Err(error) => {
-            tracing::warn!(%error, path = %path.display(), "cannot see how much of the disk is free");
-            Disk { size_bytes: u64::MAX, free_bytes: u64::MAX }
-        }
-    }
+    Disk::at(path).unwrap_or_else(|error| {
+        tracing::warn!(%error, path = %path.display(), "cannot see how much of the disk is free");
+        Disk { size_bytes: u64::MAX, free_bytes: u64::MAX }
+    })
 }
 
 /// `amount * factor`, rounded down to thousandths of the factor; nonsense factors count as 1.

@@ -21,7 +21,6 @@ use crate::backend::{Backend, Found};
 use crate::config::DispatchConfig;
 use crate::images::ImageResolver;
 use crate::lives;
-use crate::orders::container_changed;
 use crate::queue::QueueReport;
 use crate::reconcile::{self, Action, Actual, Life, Plan, Wanted, World};
 use crate::recorder::Recorder;
@@ -29,6 +28,7 @@ use crate::silence;
 use crate::starts::Starts;
 use crate::stops::Stops;
 use crate::turn::Turn;
+use crate::wakes;
 
 mod work;
 
@@ -144,7 +144,7 @@ impl Dispatcher {
             let pause = self.pause();
             tokio::select! {
                 () = cancel.cancelled() => break,
-                () = container_changed(&mut changes) => {}
+                () = wakes::changed(&mut changes, wakes::of_containers) => {}
                 // The backend outlives us, so an error cannot be; the period covers it.
                 _ = deaths.changed() => {}
                 _ = tunnels.next() => {}
@@ -153,7 +153,7 @@ impl Dispatcher {
             }
             let _cancelled = cancel.run_until_cancelled(rest.over()).await;
             // One look for all that came meanwhile; those told by a flag and a number keep no backlog.
-            while container_changed(&mut changes).now_or_never().is_some() {}
+            while wakes::changed(&mut changes, wakes::of_containers).now_or_never().is_some() {}
             while tunnels.next().now_or_never().is_some() {}
         }
         self.scope.shutdown(WORK_TIMEOUT).await;

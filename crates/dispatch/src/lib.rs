@@ -38,6 +38,7 @@ mod silence;
 mod starts;
 mod stops;
 mod turn;
+mod wakes;
 mod ways;
 
 pub use acceptor::{AdmitError, Admitted, TunnelAcceptor};

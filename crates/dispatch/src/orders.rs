@@ -8,12 +8,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use lifecycle::Pace;
 use model::ContainerUuid;
-use store::{ChangeKind, Changes, Notice, Store, StoreError};
+use store::{Store, StoreError};
 use tokio::sync::watch;
 use tunnel::Registry;
+
+use crate::wakes::{self, Wakes};
 
 /// Clones share the same set.
 #[derive(Clone, Debug)]
@@ -33,23 +34,13 @@ impl Orders {
     /// Keeps the set in line with the records, for as long as it is polled. Looks after each change and each new
     /// tunnel, and every `period`.
     pub(crate) async fn follow(&self, store: &Store, registry: &Registry, period: Duration) {
-        let mut changes = store.changes();
-        let mut tunnels = registry.events();
+        let mut wakes = Wakes::new(store, registry, period, wakes::of_containers);
         loop {
             let pace = Pace::begin();
             if let Err(error) = self.look(store, registry).await {
                 tracing::warn!(%error, "cannot see now which containers are to be stopped");
             }
-            let rest = pace.rest();
-            tokio::select! {
-                () = container_changed(&mut changes) => {}
-                _ = tunnels.next() => {}
-                () = tokio::time::sleep(period) => {}
-            }
-            rest.over().await;
-            // One look for all that came meanwhile.
-            while container_changed(&mut changes).now_or_never().is_some() {}
-            while tunnels.next().now_or_never().is_some() {}
+            wakes.next(pace).await;
         }
     }
 
@@ -72,17 +63,5 @@ impl Orders {
             *now = stop;
             changed
         });
-    }
-}
-
-/// Waits until a container may have changed; other records do not matter here.
-pub(crate) async fn container_changed(changes: &mut Changes) {
-    loop {
-        match changes.next().await {
-            Some(Notice::Changed(change)) if change.kind != ChangeKind::Container => {}
-            Some(_) => return,
-            // The store is going down, and we with it.
-            None => std::future::pending().await,
-        }
     }
 }

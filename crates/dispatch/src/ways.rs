@@ -11,12 +11,13 @@ use std::net::SocketAddrV4;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use lifecycle::Pace;
 use model::{ContainerUuid, ServicePort};
-use store::{Changes, Store, StoreError};
+use store::{Store, StoreError};
 use tokio::sync::watch;
 use tunnel::Registry;
+
+use crate::wakes::Wakes;
 
 /// Addresses at which a program finds services that it may not use now.
 pub(crate) type Shut = BTreeSet<SocketAddrV4>;
@@ -42,8 +43,7 @@ impl Ways {
     /// Keeps the sets in line with the records, for as long as it is polled. Looks after each change of any record and each
     /// new tunnel, and every `period`; without containers that have ways, a look costs nothing.
     pub(crate) async fn follow(&self, store: &Store, registry: &Registry, period: Duration) {
-        let mut changes = store.changes();
-        let mut tunnels = registry.events();
+        let mut wakes = Wakes::new(store, registry, period, |_any| true);
         // What a container connects to never changes.
         let mut known = BTreeMap::new();
         loop {
@@ -51,16 +51,7 @@ impl Ways {
             if let Err(error) = self.look(store, registry, &mut known).await {
                 tracing::warn!(%error, "cannot see now which ways between containers are shut");
             }
-            let rest = pace.rest();
-            tokio::select! {
-                () = changed(&mut changes) => {}
-                _ = tunnels.next() => {}
-                () = tokio::time::sleep(period) => {}
-            }
-            rest.over().await;
-            // One look for all that came meanwhile.
-            while changed(&mut changes).now_or_never().is_some() {}
-            while tunnels.next().now_or_never().is_some() {}
+            wakes.next(pace).await;
         }
     }
 
@@ -98,12 +89,5 @@ impl Ways {
             changed
         });
         Ok(())
-    }
-}
-
-async fn changed(changes: &mut Changes) {
-    if changes.next().await.is_none() {
-        // The store is going down, and we with it.
-        std::future::pending().await
     }
 }

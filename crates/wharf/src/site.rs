@@ -2,13 +2,14 @@
 
 use crate::blocks;
 use crate::data_dir::DataDir;
+use dispatch::admission::Disk;
 use dispatch::{DispatchConfig, Heartbeat};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use model::site::{Blocks, Capacity, Node, ProxyFigures, Share, Site, Volume};
 use model::{BlockVolume, ContainerState, Timestamp, VolumePlace};
 use proxy::Proxy;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 use store::{Store, StoreError};
@@ -127,7 +128,7 @@ fn time(at: SystemTime) -> Option<Timestamp> {
 
 fn volume(volume: &BlockVolume) -> Volume {
     let (place, space) = match &volume.place {
-        VolumePlace::Directory { root } => (root.display().to_string(), Some(space_at(root))),
+        VolumePlace::Directory { root } => (root.display().to_string(), Some(Disk::at(root))),
         VolumePlace::S3(bucket) => {
             let server = bucket.endpoint.as_deref().unwrap_or("Amazon S3");
             (format!("bucket {} of {server}", bucket.bucket), None)
@@ -142,15 +143,8 @@ fn volume(volume: &BlockVolume) -> Volume {
         name: volume.name.clone(),
         place,
         is_read_only: volume.read_only,
-        free_bytes: space.map(|(free, _)| free),
-        size_bytes: space.map(|(_, size)| size),
+        free_bytes: space.map(|disk| disk.free_bytes),
+        size_bytes: space.map(|disk| disk.size_bytes),
         trouble,
     }
-}
-
-/// Bytes that we may still write, and all.
-fn space_at(path: &Path) -> std::io::Result<(u64, u64)> {
-    let about = rustix::fs::statvfs(path)?;
-    let bytes = |blocks: u64| blocks.saturating_mul(about.f_frsize);
-    Ok((bytes(about.f_bavail), bytes(about.f_blocks)))
 }
