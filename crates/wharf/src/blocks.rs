@@ -18,6 +18,8 @@ use store::Store;
 
 /// What the last sweep found, below the data directory.
 const SWEPT: &str = "run/sweep.json";
+/// Whose turn it is to sweep, below the data directory.
+const SWEEP_LOCK: &str = "run/sweep.lock";
 /// From a start to the first sweep: whoever starts again and again still sweeps.
 const FIRST_SWEEP_MAX: Duration = Duration::from_secs(60);
 /// A block that nobody has written to for so long has lost its writer.
@@ -93,17 +95,18 @@ pub(crate) fn start_sweeps(config: &Config, store: &Store, keep: &Keep, scope: &
     };
     let (store, keep, period) = (store.clone(), keep.clone(), collections.blob_sweep_interval);
     let data_dir = config.data_dir.clone();
-    let lock = data_dir.join("run/sweep.lock");
     scope.spawn_cancellable("sweep of blocks", async move {
         tokio::time::sleep(period.min(FIRST_SWEEP_MAX)).await;
         loop {
-            let swept = match try_turn(&lock, period / 2) {
+            let swept = match try_turn(&data_dir, period / 2) {
                 Ok(None) => Ok(None),
-                Ok(Some(turn)) => {
+                Ok(Some(_turn)) => {
                     let swept = sweep_blocks(&store, &keep, lifetimes).await;
-                    swept.and_then(|swept| turn.finish().map(|()| Some(swept)).map_err(Into::into))
+                    // Before the turn is another's.
+                    swept.inspect(|swept| note_sweep(&data_dir, swept, store.now())).map(Some)
                 }
-                Err(error) => Err(error).with_context(|| format!("lock {}", lock.display())),
+                Err(error) => Err(error)
+                    .with_context(|| format!("lock {}", data_dir.join(SWEEP_LOCK).display())),
             };
             match swept {
                 Ok(None) => {
@@ -111,7 +114,6 @@ pub(crate) fn start_sweeps(config: &Config, store: &Store, keep: &Keep, scope: &
                 }
                 Ok(Some(swept)) => {
                     tracing::info!(?swept, "blocks swept");
-                    note_sweep(&data_dir, &swept, store.now());
                     if swept.n_missing > 0 {
                         let n = swept.n_missing;
                         tracing::error!(n, "blocks that collections refer to are on no volume");
@@ -122,18 +124,6 @@ pub(crate) fn start_sweeps(config: &Config, store: &Store, keep: &Keep, scope: &
             tokio::time::sleep(period).await;
         }
     });
-}
-
-/// The right to sweep, until it is dropped; its file tells when the last sweep ended.
-#[derive(Debug)]
-struct SweepTurn(File);
-
-impl SweepTurn {
-    fn finish(mut self) -> std::io::Result<()> {
-        use std::io::Write as _;
-        self.0.set_len(0)?;
-        writeln!(self.0, "swept")
-    }
 }
 
 /// Keeps what a sweep found where every process finds it: `run/sweep.json`.
@@ -157,18 +147,23 @@ pub(crate) fn last_sweep(data_dir: &Path) -> Option<SweptBlocks> {
 }
 
 /// One process sweeps at a time: in a bucket there are no locks by which two could keep out of each
-/// other's way. None where another one does, or did a moment ago (`rest`), as several controllers may.
-fn try_turn(path: &Path, rest: Duration) -> std::io::Result<Option<SweepTurn>> {
+/// other's way. None where another one does, or did a moment ago (`rest`), as several controllers may. Given up when
+/// dropped.
+fn try_turn(data_dir: &Path, rest: Duration) -> std::io::Result<Option<File>> {
+    let path = data_dir.join(SWEEP_LOCK);
     let file = File::options().create(true).truncate(false).write(true).open(path)?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {}
         Err(Errno::WOULDBLOCK) => return Ok(None),
         Err(errno) => return Err(errno.into()),
     }
-    let about = file.metadata()?;
-    // A clock that was set back must not keep everybody from sweeping.
-    let is_recent = about.modified()?.elapsed().is_ok_and(|age| age < rest);
-    Ok((about.len() == 0 || !is_recent).then_some(SweepTurn(file)))
+    let age = last_sweep(data_dir).map(|found| {
+        let age = jiff::Timestamp::now().duration_since(found.swept_at.as_jiff());
+        // A clock that was set back must not keep everybody from sweeping.
+        Duration::try_from(age).unwrap_or(Duration::MAX)
+    });
+    let is_recent = age.is_some_and(|age| age < rest);
+    Ok((!is_recent).then_some(file))
 }
 
 /// Sweeps once. The order matters: the times are taken before the records are read, so that what
@@ -240,17 +235,22 @@ mod tests {
     #[test]
     fn one_sweeps_at_a_time_and_nobody_right_after_another() {
         let dir = tempfile::tempdir().unwrap();
-        let lock = dir.path().join("sweep.lock");
-        let first = try_turn(&lock, DAY).unwrap().expect("nobody ever swept");
-        assert!(try_turn(&lock, Duration::ZERO).unwrap().is_none());
+        let dir = dir.path();
+        std::fs::create_dir(dir.join("run")).unwrap();
+        let note = |at: SystemTime| {
+            let at = Timestamp::from_jiff(at.try_into().unwrap());
+            note_sweep(dir, &Swept::default(), at);
+        };
+        let first = try_turn(dir, DAY).unwrap().expect("nobody ever swept");
+        assert!(try_turn(dir, Duration::ZERO).unwrap().is_none());
         drop(first);
-        let again = try_turn(&lock, DAY).unwrap().expect("the first one did not get to its end");
-        again.finish().unwrap();
-        assert!(try_turn(&lock, DAY).unwrap().is_none());
-        assert!(try_turn(&lock, Duration::ZERO).unwrap().is_some());
-        let ago = SystemTime::now() - 2 * DAY;
-        File::options().write(true).open(&lock).unwrap().set_modified(ago).unwrap();
-        assert!(try_turn(&lock, DAY).unwrap().is_some());
+        let again = try_turn(dir, DAY).unwrap().expect("the first one did not get to its end");
+        note(SystemTime::now());
+        drop(again);
+        assert!(try_turn(dir, DAY).unwrap().is_none());
+        assert!(try_turn(dir, Duration::ZERO).unwrap().is_some());
+        note(SystemTime::now() - 2 * DAY);
+        assert!(try_turn(dir, DAY).unwrap().is_some());
     }
 
     #[tokio::test]
