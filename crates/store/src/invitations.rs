@@ -199,11 +199,13 @@ impl Store {
             .bind(request.to_string())
             .fetch_all(&mut reader)
             .await?;
-        let mut all = Vec::with_capacity(rows.len());
-        for row in &rows {
-            all.push(ports::whole(&mut reader, row).await?);
-        }
-        Ok(all)
+        let mut further = ports::of_request(&mut reader, request).await?;
+        let whole = |row: &Row| {
+            let found = invitation(row)?;
+            let further_ports = further.remove(&found.uuid.to_string()).unwrap_or_default();
+            Ok(Invitation { further_ports, ..found })
+        };
+        rows.iter().map(whole).collect()
     }
 
     /// One invitation.

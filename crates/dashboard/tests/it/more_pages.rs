@@ -5,7 +5,7 @@ use model::ApiToken;
 use serde_json::json;
 
 use crate::fake_api::{CONTAINER, REQUEST, TIME, USER, collection, container, request};
-use crate::site::{Site, one_service};
+use crate::site::{Answer, Site, one_service};
 
 #[tokio::test]
 async fn each_tab_shows_its_part_under_the_same_head() {
@@ -241,20 +241,26 @@ async fn a_port_is_opened_to_somebody_and_taken_back_from_its_page() {
     asked.has("is refused with 403");
 }
 
+/// Invites to a port from its page; an empty one is every private port.
+async fn invite(site: &Site, cookie: &str, port: &str, note: &str) -> Answer {
+    let path = format!("/services/{REQUEST}/access");
+    let token = site.get(&path).cookie(cookie).send().await.form_token().to_owned();
+    let fields = [
+        ("form_token", token.as_str()),
+        ("port", port),
+        ("hours", "24"),
+        ("uses", "2"),
+        ("note", note),
+    ];
+    site.post(&format!("{path}/invite"), &fields).cookie(cookie).send().await
+}
+
 #[tokio::test]
 async fn an_invitation_is_shown_once_and_then_by_its_note() {
     let site = one_service();
     let cookie = site.sign_in().await;
     let path = format!("/services/{REQUEST}/access");
-    let token = site.get(&path).cookie(&cookie).send().await.form_token().to_owned();
-    let fields = [
-        ("form_token", token.as_str()),
-        ("port", "8888"),
-        ("hours", "24"),
-        ("uses", "2"),
-        ("note", "<b>"),
-    ];
-    let made = site.post(&format!("{path}/invite"), &fields).cookie(&cookie).send().await;
+    let made = invite(&site, &cookie, "8888", "<b>").await;
     assert_eq!(made.status, StatusCode::OK);
     made.has("?code=wc1_secret");
     let page = site.get(&path).cookie(&cookie).send().await;
@@ -358,15 +364,7 @@ async fn an_invitation_to_every_port_has_a_link_for_each() {
     let site = one_service();
     let cookie = site.sign_in().await;
     let path = format!("/services/{REQUEST}/access");
-    let token = site.get(&path).cookie(&cookie).send().await.form_token().to_owned();
-    let fields = [
-        ("form_token", token.as_str()),
-        ("port", ""),
-        ("hours", "24"),
-        ("uses", "2"),
-        ("note", ""),
-    ];
-    let made = site.post(&format!("{path}/invite"), &fields).cookie(&cookie).send().await;
+    let made = invite(&site, &cookie, "", "").await;
     made.has("http://8888.localhost/.wharf/invitation?code=wc1_secret");
     made.has("http://9000.localhost/.wharf/invitation?code=wc1_secret");
     made.has("Send these links");

@@ -1,6 +1,8 @@
 //! The ports of an invitation beside its first, and how often each was used.
 
-use model::{ContainerPort, InvitationUuid};
+use std::collections::HashMap;
+
+use model::{ContainerPort, InvitationUuid, RequestUuid};
 use serde::Serialize;
 
 use super::{Invitation, invitation, port_of};
@@ -50,11 +52,32 @@ pub(super) async fn whole(conn: &mut Connection, row: &Row) -> Result<Invitation
             .bind(found.uuid.to_string())
             .fetch_all(conn)
             .await?;
-    let further_ports = rows
-        .iter()
-        .map(|row| Ok(InvitedPort { port: port_of(row)?, n_used: row.try_get("n_used")? }))
-        .collect::<Result<_, StoreError>>()?;
+    let further_ports = rows.iter().map(invited_port).collect::<Result<_, _>>()?;
     Ok(Invitation { further_ports, ..found })
+}
+
+/// The ports beside the first of each invitation to a request, by the invitation.
+pub(super) async fn of_request(
+    conn: &mut Connection,
+    request: RequestUuid,
+) -> Result<HashMap<String, Vec<InvitedPort>>, StoreError> {
+    let rows = query(
+        "SELECT invitation_ports.invitation_uuid, invitation_ports.port, invitation_ports.n_used \
+         FROM invitation_ports JOIN invitations ON invitations.uuid = invitation_ports.invitation_uuid \
+         WHERE invitations.request_uuid = $1 ORDER BY invitation_ports.port",
+    )
+    .bind(request.to_string())
+    .fetch_all(conn)
+    .await?;
+    let mut all = HashMap::<String, Vec<InvitedPort>>::new();
+    for row in &rows {
+        all.entry(row.try_get("invitation_uuid")?).or_default().push(invited_port(row)?);
+    }
+    Ok(all)
+}
+
+fn invited_port(row: &Row) -> Result<InvitedPort, StoreError> {
+    Ok(InvitedPort { port: port_of(row)?, n_used: row.try_get("n_used")? })
 }
 
 /// Counts a use of one of its ports.
