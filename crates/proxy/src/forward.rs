@@ -23,7 +23,7 @@ use crate::proxy::Shared;
 use crate::pump::Lease;
 use crate::refusal::{GatewayProblem, Refusal};
 use crate::relay::{self, RelayError, SocketAnswer, Way};
-use crate::route::Protocol;
+use crate::route::{self, Protocol, Reach};
 use crate::socket::{Client, Handshake};
 use crate::tcp;
 use crate::upstream::{self, Owner, PoolKey};
@@ -235,6 +235,17 @@ impl Shared {
         }
     }
 
+    /// What to tell who was let in and lost the grant before the app answered: that the service is over, if it is that.
+    async fn why_it_ended(&self, grant: &Grant) -> Refusal {
+        match self.directory.find(&grant.host).await {
+            Ok(Some(target)) if route::reach(&target, true) == Reach::Over => {
+                Refusal::Stopped(target)
+            }
+            Ok(_) => Refusal::Denied(Denied::NotAllowed),
+            Err(unknown) => Refusal::NoRecords(unknown),
+        }
+    }
+
     /// What a failed try at the app means, by what the records say of the port.
     async fn refusal_of(&self, error: RelayError, grant: &Grant, exchange: &Exchange) -> Refusal {
         let target = &grant.target;
@@ -245,7 +256,7 @@ impl Shared {
             RelayError::Stalled => Refusal::StalledBody,
             RelayError::TooSlow => Refusal::TooSlow,
             RelayError::Full => Refusal::Full,
-            RelayError::Revoked => Refusal::Denied(Denied::NotAllowed),
+            RelayError::Revoked => self.why_it_ended(grant).await,
             RelayError::Dial(DialError::Refused | DialError::Other(_)) if may_still_start => {
                 self.starting(target, exchange).await
             }

@@ -418,8 +418,12 @@ impl Wharf {
             let body = json!({"container_request": {"priority": 0}});
             let _was_cancelled = self.api("PUT", &path, Some(&body));
         }
+        // One that is just being launched has no process yet.
+        let busy = json!([["state", "in", ["Locked", "Running"]]]).to_string();
+        let path = format!("/arvados/v1/containers?limit=0&filters={}", encode(&busy));
         wait_for("all containers to be over", BOUND, || {
-            leaks::processes_of(&self.data().join("containers")).is_empty()
+            self.api("GET", &path, None).expect(200).json()["items_available"] == 0
+                && leaks::processes_of(&self.data().join("containers")).is_empty()
         });
     }
 }

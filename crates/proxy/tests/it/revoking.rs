@@ -88,8 +88,8 @@ async fn a_change_of_something_else_ends_nothing() {
     }
 }
 
-#[tokio::test]
-async fn a_request_that_still_waits_for_its_answer_ends_too() {
+/// What a request is answered that waited for the app when something changed.
+async fn answered_after(change: impl FnOnce(&World)) -> u16 {
     let world = World::start().await;
     let app = app().await;
     world.serve_everywhere(&app);
@@ -103,6 +103,17 @@ async fn a_request_that_still_waits_for_its_answer_ends_too() {
     while app.seen().is_empty() {
         tokio::task::yield_now().await;
     }
-    world.records.revoke("alice");
-    assert_eq!(client.answer(false).await.status, 403);
+    change(&world);
+    client.answer(false).await.status
+}
+
+#[tokio::test]
+async fn a_request_that_still_waits_for_its_answer_ends_too() {
+    assert_eq!(answered_after(|world| world.records.revoke("alice")).await, 403);
+}
+
+#[tokio::test]
+async fn a_request_that_waits_while_its_service_ends_is_told_so() {
+    let stop = |world: &World| world.records.change(|it| it.state = TargetState::Cancelled);
+    assert_eq!(answered_after(stop).await, 410);
 }
