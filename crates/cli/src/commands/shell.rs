@@ -155,8 +155,8 @@ impl Session<'_> {
             is_told: false,
         };
         let Local { keys, screen, .. } = self.local;
-        // What was shown before, on another connection, counts for that.
-        screen.forget_taken();
+        // What came before, on another connection, counts for that.
+        screen.forget_given();
         loop {
             let frame = tokio::select! {
                 frame = receiver.next(), if talk.end.is_none() => {
@@ -164,7 +164,7 @@ impl Session<'_> {
                         let refused = receiver.farewell().map(|words| Over::Refused(words.to_owned()));
                         return refused.unwrap_or(Over::Lost);
                     };
-                    match talk.heard(frame, screen).await {
+                    match talk.heard(frame, screen) {
                         Some(over) => return over,
                         None => continue,
                     }
@@ -203,14 +203,18 @@ impl Session<'_> {
 
 impl Talk {
     /// Takes a frame of the command's.
-    async fn heard(&mut self, frame: FromShell, screen: &mut Screen) -> Option<Over> {
-        match frame {
-            FromShell::Output(bytes) => screen.show(bytes, false).await,
-            FromShell::ErrorOutput(bytes) => screen.show(bytes, true).await,
-            FromShell::Taken(n) => self.room = self.room.saturating_add(n),
+    fn heard(&mut self, frame: FromShell, screen: &mut Screen) -> Option<Over> {
+        let has_room = match frame {
+            FromShell::Output(bytes) => screen.show(bytes, false),
+            FromShell::ErrorOutput(bytes) => screen.show(bytes, true),
+            FromShell::Taken(n) => {
+                self.room = self.room.saturating_add(n);
+                true
+            }
             FromShell::Ended(end) => {
                 self.end = Some(end);
                 screen.no_more();
+                true
             }
             FromShell::Refused(refusal) => {
                 return Some(match refusal.reason {
@@ -218,9 +222,10 @@ impl Talk {
                     _ => Over::Refused(refusal.message),
                 });
             }
-            FromShell::Opened(_) => {}
-        }
-        None
+            FromShell::Opened(_) => true,
+        };
+        let words = "the server sends more output than it may: is it of another version?";
+        (!has_room).then(|| Over::Refused(words.to_owned()))
     }
 
     /// What is to be sent of what was typed; none where it leads out.

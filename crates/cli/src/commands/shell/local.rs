@@ -1,18 +1,20 @@
 //! This side of a shell: what is typed, what is shown, the terminal's settings, signals.
 //!
-//! Reading and writing block, so each has a thread. A reader may be left waiting for a key when the command ends.
+//! Reading and writing block, so each has a thread. A reader may be left waiting for a key when the command ends. Nobody
+//! waits for the thread that shows, so that a key is heard however slow the terminal is.
 
 use std::io::{self, IsTerminal, Read as _, Write as _};
 use std::thread;
 
 use config::Environment;
-use model::shell::TerminalSize;
+use model::shell::{OUTPUT_WINDOW_BYTES, TerminalSize};
 use rustix::termios::{self, OptionalActions, Termios};
 use tokio::signal::unix::{Signal as Listener, SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
-/// Pieces on their way between a thread and us.
-const PIECES_MAX: usize = 64;
+/// Output that may wait to be shown. One connection may be a window ahead, and what others sent before it broke may wait
+/// as well.
+const UNSHOWN_BYTES_MAX: u64 = 4 * OUTPUT_WINDOW_BYTES as u64;
 /// Read at a time.
 const PIECE_BYTES: usize = 4096;
 /// Where the terminal does not say how large it is.
@@ -38,10 +40,17 @@ pub(super) struct Keys {
     rest: Vec<u8>,
 }
 
-/// Where output goes.
+/// Output, and whether it is an error's.
+type Piece = (Vec<u8>, bool);
+
+/// Where output goes. Bytes are counted from the beginning of all.
 pub(super) struct Screen {
-    to_show: Option<mpsc::Sender<(Vec<u8>, bool)>>,
-    shown: mpsc::Receiver<u32>,
+    to_show: Option<mpsc::UnboundedSender<Piece>>,
+    n_given: u64,
+    /// Ends with the last one, or where nobody looks any more.
+    n_shown: watch::Receiver<u64>,
+    /// The part of those that was told.
+    n_told: u64,
 }
 
 /// Whether a person sits at both ends.
@@ -79,11 +88,11 @@ impl Local {
         };
         let (keys, typed) = mpsc::channel(1);
         thread::Builder::new().name("input".to_owned()).spawn(move || read(&keys))?;
-        let (to_show, showing) = mpsc::channel(PIECES_MAX);
-        let (taken, shown) = mpsc::channel(PIECES_MAX);
-        thread::Builder::new().name("output".to_owned()).spawn(move || show(showing, &taken))?;
+        let (to_show, showing) = mpsc::unbounded_channel();
+        let (shown, n_shown) = watch::channel(0);
+        thread::Builder::new().name("output".to_owned()).spawn(move || show(showing, &shown))?;
         let keys = Keys { typed, rest: Vec::new() };
-        let screen = Screen { to_show: Some(to_show), shown };
+        let screen = Screen { to_show: Some(to_show), n_given: 0, n_shown, n_told: 0 };
         Ok(Self { keys, screen, _raw: raw })
     }
 }
@@ -103,17 +112,30 @@ impl Keys {
 }
 
 impl Screen {
-    /// Shows output, or an error's.
-    pub(super) async fn show(&self, bytes: Vec<u8>, is_error: bool) {
+    /// Shows output, or an error's, when its turn comes. False where more waits than a server may have sent.
+    #[must_use]
+    pub(super) fn show(&mut self, bytes: Vec<u8>, is_error: bool) -> bool {
+        self.n_given += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        if self.n_given - *self.n_shown.borrow() > UNSHOWN_BYTES_MAX && !self.is_over() {
+            return false;
+        }
         if let Some(to_show) = &self.to_show {
             // The thread ends only where there is nobody to show anything to.
-            let _closed = to_show.send((bytes, is_error)).await;
+            let _closed = to_show.send((bytes, is_error));
         }
+        true
+    }
+
+    fn is_over(&self) -> bool {
+        self.n_shown.has_changed().is_err()
     }
 
     /// So many more bytes were shown; none once all are, or nobody looks any more. Cancel-safe.
     pub(super) async fn taken(&mut self) -> Option<u32> {
-        self.shown.recv().await
+        let n_told = self.n_told;
+        let n_shown = *self.n_shown.wait_for(|n_shown| *n_shown > n_told).await.ok()?;
+        self.n_told = n_shown;
+        Some(u32::try_from(n_shown - n_told).unwrap_or(u32::MAX))
     }
 
     /// Nothing comes after what was given to be shown.
@@ -121,9 +143,9 @@ impl Screen {
         self.to_show = None;
     }
 
-    /// What was shown until now is no more to be told.
-    pub(super) fn forget_taken(&mut self) {
-        while self.shown.try_recv().is_ok() {}
+    /// What was given until now is no more to be told.
+    pub(super) fn forget_given(&mut self) {
+        self.n_told = self.n_given;
     }
 }
 
@@ -142,7 +164,7 @@ fn read(keys: &mpsc::Sender<Vec<u8>>) {
     }
 }
 
-fn show(mut showing: mpsc::Receiver<(Vec<u8>, bool)>, taken: &mpsc::Sender<u32>) {
+fn show(mut showing: mpsc::UnboundedReceiver<Piece>, shown: &watch::Sender<u64>) {
     while let Some((bytes, is_error)) = showing.blocking_recv() {
         let written = if is_error {
             io::stderr().write_all(&bytes)
@@ -150,10 +172,10 @@ fn show(mut showing: mpsc::Receiver<(Vec<u8>, bool)>, taken: &mpsc::Sender<u32>)
             let mut stdout = io::stdout().lock();
             stdout.write_all(&bytes).and_then(|()| stdout.flush())
         };
-        let n = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        if written.is_err() || taken.blocking_send(n).is_err() {
+        if written.is_err() {
             return;
         }
+        shown.send_modify(|n_shown| *n_shown += u64::try_from(bytes.len()).unwrap_or(u64::MAX));
     }
 }
 
@@ -216,5 +238,50 @@ impl Signals {
             _ = self.quit.recv() => Signal::Number(3),
             _ = self.terminate.recv() => Signal::Number(15),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn screen() -> (Screen, mpsc::UnboundedReceiver<Piece>, watch::Sender<u64>) {
+        let (to_show, showing) = mpsc::unbounded_channel();
+        let (shown, n_shown) = watch::channel(0);
+        (Screen { to_show: Some(to_show), n_given: 0, n_shown, n_told: 0 }, showing, shown)
+    }
+
+    #[tokio::test]
+    async fn many_small_pieces_wait_for_a_slow_terminal_and_hold_nobody_up() {
+        let (mut screen, mut showing, shown) = screen();
+        for _piece in 0..10_000 {
+            assert!(screen.show(b"y\r\n".to_vec(), false));
+        }
+        screen.no_more();
+        while let Some((bytes, _)) = showing.recv().await {
+            shown.send_modify(|n| *n += u64::try_from(bytes.len()).unwrap());
+        }
+        drop(shown);
+        assert_eq!((screen.taken().await, screen.taken().await), (Some(30_000), None));
+    }
+
+    #[tokio::test]
+    async fn what_came_before_on_another_connection_is_not_told() {
+        let (mut screen, _showing, shown) = screen();
+        assert!(screen.show(vec![0; 100], false));
+        shown.send_replace(40);
+        assert_eq!(screen.taken().await, Some(40));
+        screen.forget_given();
+        assert!(screen.show(vec![0; 10], false));
+        shown.send_replace(107);
+        assert_eq!(screen.taken().await, Some(7));
+    }
+
+    #[test]
+    fn a_server_that_sends_on_and_on_is_noticed() {
+        let (mut screen, _showing, _shown) = screen();
+        let window = usize::try_from(OUTPUT_WINDOW_BYTES).unwrap();
+        assert!((0..4).all(|_| screen.show(vec![0; window], false)));
+        assert!(!screen.show(vec![0; 1], false));
     }
 }
