@@ -19,7 +19,7 @@ use crate::client_body::ClientBody;
 use crate::cors;
 use crate::directory::{DirectoryError, Target};
 use crate::exchange::Exchange;
-use crate::grants::{Counted, Grant, GrantKey, Rule, Site};
+use crate::grants::{Counted, Grant, GrantKey, Presented, Rule, Site};
 use crate::host::{self, Authority, HostError};
 use crate::origin::{self, Origin};
 use crate::peer::Farewell;
@@ -156,10 +156,13 @@ impl Shared {
             Protocol::Tcp => Rule::BearerAlone,
             _ => Rule::Usual,
         };
-        let named = host::named_host(&parts.uri, &parts.headers)?;
-        let session = cookies.session.as_deref().unwrap_or_default();
-        let bearer = bearer.as_ref().map_or(&b""[..], |bearer| bearer.as_bytes());
-        Ok(Some(GrantKey::of(rule, asking.https, named, session.as_bytes(), bearer)))
+        Ok(self.grants.key_of(Presented {
+            rule,
+            https: asking.https,
+            host: host::named_host(&parts.uri, &parts.headers)?,
+            session: cookies.session.as_deref().unwrap_or_default().as_bytes(),
+            bearer: bearer.as_ref().map_or(&b""[..], |bearer| bearer.as_bytes()),
+        }))
     }
 
     /// Asks the records. Whoever is told nothing of a service does not learn it from the time that takes either, and
