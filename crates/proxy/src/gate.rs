@@ -64,7 +64,7 @@ impl Shared {
     /// What few requests need is boxed: the future of a plain one stays small, and it is moved several times.
     pub(crate) async fn answer(
         &self,
-        mut parts: Parts,
+        parts: &mut Parts,
         body: ClientBody,
         exchange: &Exchange,
         asked: &mut AskedAt,
@@ -72,24 +72,24 @@ impl Shared {
         let mut open = self.admit(exchange)?;
         let counted = self.budgets.take_request(exchange.address(), exchange.tick());
         self.take_turn(counted).await?;
-        let mut asking = self.read(&mut parts, exchange)?;
+        let mut asking = self.read(parts, exchange)?;
         asked.path = parts.uri.clone();
         asked.https = asking.https;
         asked.cors_origin = self.cors_origins.named_in(&parts.headers);
-        let key = self.key_of(&parts, &asking)?;
+        let key = self.key_of(parts, &asking)?;
         let known = key.and_then(|key| self.grants.find(&key, authorize::now_s()));
         let grant = match known {
             Some(grant) => {
-                ensure_own(&grant.caller, &parts, &grant.origin, &asking.protocol)?;
+                ensure_own(&grant.caller, parts, &grant.origin, &asking.protocol)?;
                 grant
             }
             None => {
-                let deciding = self.decide(&mut parts, &mut asking, key, exchange, asked);
+                let deciding = self.decide(parts, &mut asking, key, exchange, asked);
                 match Box::pin(deciding).await {
                     Ok(Passed::Grant(grant)) => grant,
                     Ok(Passed::Answer(answer)) => return Ok(*answer),
-                    Err(refusal) if refusal.tells_of_existence() && cors::is_preflight(&parts) => {
-                        return preflight(&parts, asked);
+                    Err(refusal) if refusal.tells_of_existence() && cors::is_preflight(parts) => {
+                        return preflight(parts, asked);
                     }
                     Err(refusal) => return Err(refusal),
                 }
