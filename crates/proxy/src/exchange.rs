@@ -116,14 +116,15 @@ impl RequestIds {
     }
 
     fn next(&self) -> RequestId {
-        const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+        // Of the 36, as many as a number can be cut into without dividing it.
+        const DIGITS: &[u8; 32] = b"0123456789abcdefghijklmnopqrstuv";
         let number = self.n_made.fetch_add(1, Ordering::Relaxed);
         let mut text = *b"req-00000000000000000000";
         for (half, slots) in text[4..].chunks_mut(10).enumerate() {
             let mut rest = mix(self.seed ^ mix(number.wrapping_mul(2) + half as u64));
             for slot in slots {
-                *slot = DIGITS[(rest % 36) as usize];
-                rest /= 36;
+                *slot = DIGITS[(rest % 32) as usize];
+                rest /= 32;
             }
         }
         RequestId(text)
