@@ -183,6 +183,7 @@ impl Shared {
             https: grant.origin.https,
             authority: uri.authority.as_ref(),
             request_id: exchange.request_id.header(),
+            seen: exchange.seen,
         };
         headers::prepare_request(&mut parts.headers, forwarded)
             .ok_or(Refusal::Malformed("the request has no host"))

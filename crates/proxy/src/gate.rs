@@ -134,12 +134,16 @@ impl Shared {
 
     /// Reads what the gate goes by, and takes what is ours out of the head.
     fn read(&self, parts: &mut Parts, exchange: &Exchange) -> Result<Asking, Refusal> {
-        let named = host::named_host(&parts.uri, &parts.headers)?;
-        let external_port = self.rules.external_port_of(named);
+        let external_port = if self.rules.has_external_ports() {
+            self.rules.external_port_of(host::named_host(&parts.uri, &parts.headers)?)
+        } else {
+            None
+        };
         let https = origin::is_https(&exchange.peer, &parts.headers);
         let names = CookieNames::new(https, external_port);
-        let credentials = Credentials::take_from(parts, &self.config.cluster, &names);
-        let protocol = route::protocol_of(parts);
+        let seen = exchange.seen;
+        let credentials = Credentials::take_from(parts, &self.config.cluster, &names, seen);
+        let protocol = route::protocol_of(parts, seen);
         Ok(Asking { https, names, credentials, protocol })
     }
 

@@ -10,6 +10,7 @@ use model::ContainerUuid;
 
 use crate::directory::{Target, TargetState};
 use crate::grpc;
+use crate::headers::Seen;
 
 /// Paths under this are ours on every service host; everything else is the app's.
 const RESERVED_PREFIX: &str = "/.wharf/";
@@ -57,7 +58,7 @@ impl Protocol {
 ///
 /// An app is only ever switched to `websocket`. Another upgrade (`h2c`, …) is an offer that an HTTP server may ignore,
 /// so the request stays plain HTTP.
-pub(crate) fn protocol_of(parts: &Parts) -> Protocol {
+pub(crate) fn protocol_of(parts: &Parts, seen: Seen) -> Protocol {
     if parts.method == Method::CONNECT {
         let asked = parts.extensions.get::<hyper::ext::Protocol>();
         return match asked {
@@ -71,7 +72,7 @@ pub(crate) fn protocol_of(parts: &Parts) -> Protocol {
     if grpc::is_call(parts.version, &parts.method, &parts.headers) {
         return Protocol::Call;
     }
-    match websocket_key(parts) {
+    match seen.may_have(&UPGRADE).then(|| websocket_key(parts)).flatten() {
         Some(key) => Protocol::WebSocket(key),
         None => Protocol::Http,
     }
@@ -164,7 +165,8 @@ mod tests {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        protocol_of(&request.body(()).unwrap().into_parts().0)
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        protocol_of(&parts, Seen::in_head(&parts.headers))
     }
 
     const UPGRADE: (&str, &str) = ("upgrade", "WebSocket");
