@@ -11,11 +11,11 @@ use http::header::{
 };
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue};
+use http1::has_token;
 
 pub(crate) use caching::Kept;
 pub(crate) use seen::Seen;
 
-use crate::route::has_token;
 use crate::session::cookie;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -49,7 +49,7 @@ pub(crate) fn prepare_request(
     forwarded: Forwarded<'_>,
 ) -> Option<HeaderValue> {
     let seen = forwarded.seen;
-    let wants_trailers = seen.may_have(&TE) && has_token(headers, TE, b"trailers");
+    let wants_trailers = seen.may_have(&TE) && has_token(headers, &TE, b"trailers");
     remove_named_by_connection(headers, seen);
     let before = forwarded.peer_is_front.then(|| headers.remove(X_FORWARDED_FOR)).flatten();
     remove_where(headers, |name| is_hop_by_hop(name) || is_alias(name.as_bytes()));

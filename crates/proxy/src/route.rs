@@ -6,6 +6,7 @@ use http::header::{
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Version};
+use http1::has_token;
 use model::ContainerUuid;
 
 use crate::directory::{Target, TargetState};
@@ -95,7 +96,7 @@ fn asks_for_tcp(parts: &Parts) -> bool {
     let upgrade = only(headers, UPGRADE).map(|value| value.as_bytes().trim_ascii());
     parts.version == Version::HTTP_11
         && upgrade.is_some_and(|protocol| protocol.eq_ignore_ascii_case(b"tcp"))
-        && has_token(headers, CONNECTION, b"upgrade")
+        && has_token(headers, &CONNECTION, b"upgrade")
         && !headers.contains_key(CONTENT_LENGTH)
         && !headers.contains_key(TRANSFER_ENCODING)
 }
@@ -110,7 +111,7 @@ fn websocket_key(parts: &Parts) -> Option<HeaderValue> {
     let _version = only(&parts.headers, SEC_WEBSOCKET_VERSION)?;
     let key = only(&parts.headers, SEC_WEBSOCKET_KEY)?;
     let asks = upgrade.as_bytes().trim_ascii().eq_ignore_ascii_case(b"websocket")
-        && has_token(&parts.headers, CONNECTION, b"upgrade");
+        && has_token(&parts.headers, &CONNECTION, b"upgrade");
     asks.then(|| key.clone())
 }
 
@@ -119,14 +120,6 @@ fn only(headers: &HeaderMap, name: http::HeaderName) -> Option<&HeaderValue> {
     let mut values = headers.get_all(name).iter();
     let first = values.next()?;
     values.next().is_none().then_some(first)
-}
-
-/// Whether a list-valued header has a token, in any case.
-pub(crate) fn has_token(headers: &HeaderMap, name: http::HeaderName, token: &[u8]) -> bool {
-    headers.get_all(name).iter().any(|value| {
-        let mut tokens = value.as_bytes().split(|byte| *byte == b',');
-        tokens.any(|found| found.trim_ascii().eq_ignore_ascii_case(token))
-    })
 }
 
 /// Whether the app behind a target can be asked.
