@@ -2,11 +2,11 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRAILER, TRANSFER_ENCODING};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::length::Framing;
 use crate::lines::{self, Outline};
-use crate::{Problem, has_token};
+use crate::{Problem, is_among};
 
 /// Fields of one head; nobody honest sends half as many.
 pub const FIELDS_MAX: usize = lines::FIELDS_MAX;
@@ -28,6 +28,24 @@ pub struct Head {
     pub is_http10: bool,
     /// All fields, in the order of the wire.
     pub headers: HeaderMap,
+    /// What it says of its connection.
+    stays: Option<Stays>,
+}
+
+/// The word of an answer about its connection; where there are two, that it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stays {
+    KeepAlive,
+    Close,
+}
+
+impl Stays {
+    fn said_in(value: &HeaderValue, before: Option<Self>) -> Option<Self> {
+        if before == Some(Self::Close) || is_among(value, b"close") {
+            return Some(Self::Close);
+        }
+        if is_among(value, b"keep-alive") { Some(Self::KeepAlive) } else { before }
+    }
 }
 
 impl Head {
@@ -35,10 +53,9 @@ impl Head {
     /// (RFC 9112 section 9.3).
     #[must_use]
     pub fn keeps_alive(&self) -> bool {
-        if self.is_http10 {
-            has_token(&self.headers, &CONNECTION, b"keep-alive")
-        } else {
-            !has_token(&self.headers, &CONNECTION, b"close")
+        match self.stays {
+            Some(stays) => stays == Stays::KeepAlive,
+            None => !self.is_http10,
         }
     }
 }
@@ -132,10 +149,14 @@ pub fn read_head(buffer: &mut BytesMut, bytes_max: usize) -> Result<Option<Head>
     let StatusLine { is_http10, status, reason } = status_line(outline.first(&head))?;
     let reason = head.slice_ref(reason);
     let mut headers = HeaderMap::with_capacity(outline.n_lines + FIELDS_SPARE);
+    let mut stays = None;
     outline.fields(&head, |name, value| {
+        if name == CONNECTION {
+            stays = Stays::said_in(&value, stays);
+        }
         headers.append(name, value);
     })?;
-    Ok(Some(Head { status, reason, is_http10, headers }))
+    Ok(Some(Head { status, reason, is_http10, headers, stays }))
 }
 
 struct StatusLine<'h> {
@@ -183,7 +204,6 @@ fn may_become_one(bytes: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
 
     fn read(text: &[u8]) -> Result<Option<Head>, Problem> {
         read_head(&mut BytesMut::from(text), 4096)
@@ -235,6 +255,9 @@ mod tests {
         assert!(keeps("HTTP/1.1 200 OK\r\nconnection: keep-alive"));
         assert!(!keeps("HTTP/1.1 200 OK\r\nConnection: x, CLOSE"));
         assert!(!keeps("HTTP/1.1 200 OK\r\nconnection: x\r\nconnection: close"));
+        assert!(!keeps("HTTP/1.1 200 OK\r\nconnection: close\r\nconnection: keep-alive"));
+        assert!(!keeps("HTTP/1.0 200 OK\r\nconnection: keep-alive, close"));
+        assert!(!keeps("HTTP/1.0 200 OK\r\nconnection: x"));
         assert!(!keeps("HTTP/1.0 200 OK"));
         assert!(keeps("HTTP/1.0 200 OK\r\nconnection: Keep-Alive"));
     }

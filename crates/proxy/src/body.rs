@@ -87,15 +87,13 @@ impl ProxyBody {
     }
 
     /// Keeps the request's place among the open ones until the body ends.
-    pub(crate) fn holding(mut self, open: Open) -> Self {
+    pub(crate) fn hold(&mut self, open: Open) {
         self.open = Some(open);
-        self
     }
 
     /// Has the access line written when the body ends.
-    pub(crate) fn logged(mut self, line: Option<Box<AccessLine>>) -> Self {
+    pub(crate) fn log(&mut self, line: Option<Box<AccessLine>>) {
         self.line = line;
-        self
     }
 }
 

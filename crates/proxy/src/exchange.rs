@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use http::header::ACCEPT;
-use http::{HeaderMap, HeaderValue, Method, Request, Uri};
+use http::{HeaderValue, Method, Request, Uri};
 use limits::Tick;
 use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::budgets::Address;
 use crate::grpc;
+use crate::headers::Seen;
 use crate::peer::Peer;
 
 /// What pages, logs and forwarded headers need to know of a request once its head has been changed.
@@ -26,6 +27,8 @@ pub(crate) struct Exchange {
     /// Who asks through the peer, where that is a listed proxy.
     behind: Option<Box<Client>>,
     pub(crate) wants_html: bool,
+    /// What its head had when it came.
+    pub(crate) seen: Seen,
     /// Whether our own answers must be those of gRPC.
     pub(crate) is_call: bool,
 }
@@ -45,6 +48,7 @@ impl Exchange {
         behind: Option<Box<Client>>,
         ids: &RequestIds,
     ) -> Self {
+        let seen = Seen::in_head(request.headers());
         Self {
             request_id: ids.next(),
             begun: Instant::now(),
@@ -52,7 +56,8 @@ impl Exchange {
             uri: request.uri().clone(),
             peer,
             behind,
-            wants_html: wants_html(request.headers()),
+            wants_html: seen.all(request.headers(), &ACCEPT).any(names_html),
+            seen,
             is_call: grpc::is_call(request.version(), request.method(), request.headers()),
         }
     }
@@ -79,10 +84,8 @@ impl Exchange {
 }
 
 /// Browsers name `text/html` when they navigate; programs and scripts do not.
-fn wants_html(headers: &HeaderMap) -> bool {
-    headers.get_all(ACCEPT).iter().any(|value| {
-        value.as_bytes().windows(9).any(|window| window.eq_ignore_ascii_case(b"text/html"))
-    })
+fn names_html(accepted: &HeaderValue) -> bool {
+    accepted.as_bytes().windows(9).any(|window| window.eq_ignore_ascii_case(b"text/html"))
 }
 
 /// `req-` and 20 characters of `0-9a-z`, as Arvados names requests.
@@ -116,14 +119,15 @@ impl RequestIds {
     }
 
     fn next(&self) -> RequestId {
-        const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+        // Of the 36, as many as a number can be cut into without dividing it.
+        const DIGITS: &[u8; 32] = b"0123456789abcdefghijklmnopqrstuv";
         let number = self.n_made.fetch_add(1, Ordering::Relaxed);
         let mut text = *b"req-00000000000000000000";
         for (half, slots) in text[4..].chunks_mut(10).enumerate() {
             let mut rest = mix(self.seed ^ mix(number.wrapping_mul(2) + half as u64));
             for slot in slots {
-                *slot = DIGITS[(rest % 36) as usize];
-                rest /= 36;
+                *slot = DIGITS[(rest % 32) as usize];
+                rest /= 32;
             }
         }
         RequestId(text)
@@ -154,8 +158,8 @@ mod tests {
 
     #[test]
     fn only_a_client_that_names_html_gets_pages() {
-        let accept = |text| HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(text))]);
-        assert!(wants_html(&accept("application/xml,Text/HTML;q=0.9")));
-        assert!(!wants_html(&accept("*/*")) && !wants_html(&HeaderMap::new()));
+        let accepts = |text| names_html(&HeaderValue::from_static(text));
+        assert!(accepts("application/xml,Text/HTML;q=0.9"));
+        assert!(!accepts("*/*") && !accepts(""));
     }
 }

@@ -33,7 +33,7 @@ impl Shared {
     /// Carries a granted request to its app. Its place among the open ones goes with the answer.
     pub(crate) async fn carry(
         &self,
-        parts: Parts,
+        parts: &mut Parts,
         body: ClientBody,
         protocol: Protocol,
         grant: &Arc<Grant>,
@@ -66,19 +66,22 @@ impl Shared {
     /// One request and one answer.
     async fn forward(
         &self,
-        mut parts: Parts,
+        parts: &mut Parts,
         body: ClientBody,
         grant: &Arc<Grant>,
         exchange: &Exchange,
         open: Open,
     ) -> Result<Response<ProxyBody>, Refusal> {
         if parts.version == Version::HTTP_2 && body.is_end_stream() {
-            say_that_there_is_no_body(&mut parts);
+            say_that_there_is_no_body(parts);
         }
-        self.prepare(&mut parts, grant, exchange)?;
+        self.prepare(parts, grant, exchange)?;
         let way = self.way(grant, exchange);
         match relay::relay(way, parts, body, Revoked::of(grant)).await {
-            Ok(response) => Ok(response.map(|body| body.holding(open))),
+            Ok(mut response) => {
+                response.body_mut().hold(open);
+                Ok(response)
+            }
             Err(error) => Err(Box::pin(self.refusal_of(error, grant, exchange)).await),
         }
     }
@@ -86,18 +89,21 @@ impl Shared {
     /// One gRPC call and its answer.
     async fn forward_call(
         &self,
-        mut parts: Parts,
+        parts: &mut Parts,
         body: ClientBody,
         grant: &Arc<Grant>,
         exchange: &Exchange,
         open: Open,
     ) -> Result<Response<ProxyBody>, Refusal> {
-        let authority = self.prepare(&mut parts, grant, exchange)?;
-        grpc::prepare_call(&mut parts, &authority)
+        let authority = self.prepare(parts, grant, exchange)?;
+        grpc::prepare_call(parts, &authority)
             .map_err(|_impossible| Refusal::Malformed("the address cannot be read"))?;
         let way = self.way(grant, exchange);
         match relay::call::relay(way, parts, body, Revoked::of(grant)).await {
-            Ok(response) => Ok(response.map(|body| body.holding(open))),
+            Ok(mut response) => {
+                response.body_mut().hold(open);
+                Ok(response)
+            }
             Err(error) => Err(self.refusal_of(error, grant, exchange).await),
         }
     }
@@ -105,21 +111,23 @@ impl Shared {
     /// A WebSocket, or whatever the app answers instead.
     async fn open_socket(
         &self,
-        mut parts: Parts,
+        parts: &mut Parts,
         client: Client,
         grant: &Arc<Grant>,
         exchange: &Exchange,
         open: Open,
     ) -> Result<Response<ProxyBody>, Refusal> {
         let stream = ClientStream::promised(&mut parts.extensions);
-        self.prepare(&mut parts, grant, exchange)?;
-        let handshake = Handshake::begin(&mut parts, stream, client)?;
+        self.prepare(parts, grant, exchange)?;
+        let handshake = Handshake::begin(parts, stream, client)?;
         let way = self.way(grant, exchange);
         let mut revoked = Revoked::of(grant);
         let (answer, app) = match relay::ask_for_socket(way, parts, &mut revoked).await {
             Ok(SocketAnswer::Switched(answer, app)) => (answer, app),
             Ok(SocketAnswer::Http(answer)) => {
-                return Ok(relay::stream(way, answer, revoked).map(|body| body.holding(open)));
+                let mut response = relay::stream(way, answer, revoked);
+                response.body_mut().hold(open);
+                return Ok(response);
             }
             Err(error) => return Err(self.refusal_of(error, grant, exchange).await),
         };
@@ -132,7 +140,7 @@ impl Shared {
     /// The app's port itself.
     async fn open_tcp(
         &self,
-        mut parts: Parts,
+        parts: &mut Parts,
         grant: &Arc<Grant>,
         exchange: &Exchange,
         open: Open,
@@ -175,6 +183,7 @@ impl Shared {
             https: grant.origin.https,
             authority: uri.authority.as_ref(),
             request_id: exchange.request_id.header(),
+            seen: exchange.seen,
         };
         headers::prepare_request(&mut parts.headers, forwarded)
             .ok_or(Refusal::Malformed("the request has no host"))

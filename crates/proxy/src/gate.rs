@@ -19,7 +19,7 @@ use crate::client_body::ClientBody;
 use crate::cors;
 use crate::directory::{DirectoryError, Target};
 use crate::exchange::Exchange;
-use crate::grants::{Counted, Grant, GrantKey, Rule, Site};
+use crate::grants::{Counted, Grant, GrantKey, Presented, Rule, Site};
 use crate::host::{self, Authority, HostError};
 use crate::origin::{self, Origin};
 use crate::peer::Farewell;
@@ -64,7 +64,7 @@ impl Shared {
     /// What few requests need is boxed: the future of a plain one stays small, and it is moved several times.
     pub(crate) async fn answer(
         &self,
-        mut parts: Parts,
+        parts: &mut Parts,
         body: ClientBody,
         exchange: &Exchange,
         asked: &mut AskedAt,
@@ -72,24 +72,24 @@ impl Shared {
         let mut open = self.admit(exchange)?;
         let counted = self.budgets.take_request(exchange.address(), exchange.tick());
         self.take_turn(counted).await?;
-        let mut asking = self.read(&mut parts, exchange)?;
+        let mut asking = self.read(parts, exchange)?;
         asked.path = parts.uri.clone();
         asked.https = asking.https;
         asked.cors_origin = self.cors_origins.named_in(&parts.headers);
-        let key = self.key_of(&parts, &asking)?;
+        let key = self.key_of(parts, &asking)?;
         let known = key.and_then(|key| self.grants.find(&key, authorize::now_s()));
         let grant = match known {
             Some(grant) => {
-                ensure_own(&grant.caller, &parts, &grant.origin, &asking.protocol)?;
+                ensure_own(&grant.caller, parts, &grant.origin, &asking.protocol)?;
                 grant
             }
             None => {
-                let deciding = self.decide(&mut parts, &mut asking, key, exchange, asked);
+                let deciding = self.decide(parts, &mut asking, key, exchange, asked);
                 match Box::pin(deciding).await {
                     Ok(Passed::Grant(grant)) => grant,
                     Ok(Passed::Answer(answer)) => return Ok(*answer),
-                    Err(refusal) if refusal.tells_of_existence() && cors::is_preflight(&parts) => {
-                        return preflight(&parts, asked);
+                    Err(refusal) if refusal.tells_of_existence() && cors::is_preflight(parts) => {
+                        return preflight(parts, asked);
                     }
                     Err(refusal) => return Err(refusal),
                 }
@@ -134,12 +134,16 @@ impl Shared {
 
     /// Reads what the gate goes by, and takes what is ours out of the head.
     fn read(&self, parts: &mut Parts, exchange: &Exchange) -> Result<Asking, Refusal> {
-        let named = host::named_host(&parts.uri, &parts.headers)?;
-        let external_port = self.rules.external_port_of(named);
+        let external_port = if self.rules.has_external_ports() {
+            self.rules.external_port_of(host::named_host(&parts.uri, &parts.headers)?)
+        } else {
+            None
+        };
         let https = origin::is_https(&exchange.peer, &parts.headers);
         let names = CookieNames::new(https, external_port);
-        let credentials = Credentials::take_from(parts, &self.config.cluster, &names);
-        let protocol = route::protocol_of(parts);
+        let seen = exchange.seen;
+        let credentials = Credentials::take_from(parts, &self.config.cluster, &names, seen);
+        let protocol = route::protocol_of(parts, seen);
         Ok(Asking { https, names, credentials, protocol })
     }
 
@@ -156,10 +160,13 @@ impl Shared {
             Protocol::Tcp => Rule::BearerAlone,
             _ => Rule::Usual,
         };
-        let named = host::named_host(&parts.uri, &parts.headers)?;
-        let session = cookies.session.as_deref().unwrap_or_default();
-        let bearer = bearer.as_ref().map_or(&b""[..], |bearer| bearer.as_bytes());
-        Ok(Some(GrantKey::of(rule, asking.https, named, session.as_bytes(), bearer)))
+        Ok(self.grants.key_of(Presented {
+            rule,
+            https: asking.https,
+            host: host::named_host(&parts.uri, &parts.headers)?,
+            session: cookies.session.as_deref().unwrap_or_default().as_bytes(),
+            bearer: bearer.as_ref().map_or(&b""[..], |bearer| bearer.as_bytes()),
+        }))
     }
 
     /// Asks the records. Whoever is told nothing of a service does not learn it from the time that takes either, and

@@ -12,6 +12,7 @@
 //! Owner of mutable state: [`Grants`], one short lock, never held across an await. [`Grants::keep`] is the keeper.
 
 mod end;
+mod key;
 mod table;
 
 use std::collections::VecDeque;
@@ -34,8 +35,9 @@ use crate::traffic::PortTraffic;
 use crate::visitors::Visitor;
 use end::End;
 pub(crate) use end::Revoked;
+use key::KeyMaker;
+pub(crate) use key::{GrantKey, Presented, Rule};
 use table::Table;
-pub(crate) use table::{GrantKey, Rule};
 
 /// Tokens and sessions end in whole seconds; looked at this often, a stream outlives its own by less than one.
 const EXPIRY_PERIOD: Duration = Duration::from_millis(500);
@@ -191,6 +193,7 @@ impl Grant {
 /// All grants of one proxy.
 #[derive(Debug)]
 pub(crate) struct Grants {
+    keys: KeyMaker,
     table: Mutex<Table>,
     /// Grants to be asked about again, though nothing is known to have changed.
     doubtful: Mutex<VecDeque<Arc<Grant>>>,
@@ -201,11 +204,17 @@ pub(crate) struct Grants {
 impl Grants {
     pub(crate) fn new(n_max: usize, allow_unpublished_ports: bool) -> Self {
         Self {
+            keys: KeyMaker::new(),
             table: Mutex::new(Table::new(n_max)),
             doubtful: Mutex::default(),
             doubt: Notify::new(),
             allow_unpublished_ports,
         }
+    }
+
+    /// Under what the grant of a request is kept; `None` where none can be.
+    pub(crate) fn key_of(&self, presented: Presented<'_>) -> Option<GrantKey> {
+        self.keys.key_of(presented)
     }
 
     /// The grant of a credential at a host, if there is one.

@@ -4,16 +4,18 @@
 //! then ours are added. Everything else stays as sent. Each head is looked through once; most have little to remove.
 
 mod caching;
+mod seen;
 
 use http::header::{
     CONNECTION, CONTENT_LENGTH, Entry, HOST, HeaderName, SET_COOKIE, TE, TRANSFER_ENCODING,
 };
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue};
+use http1::has_token;
 
 pub(crate) use caching::Kept;
+pub(crate) use seen::Seen;
 
-use crate::route::has_token;
 use crate::session::cookie;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -37,6 +39,8 @@ pub(crate) struct Forwarded<'r> {
     /// The host, where the target names it and no field does (HTTP/2).
     pub(crate) authority: Option<&'r Authority>,
     pub(crate) request_id: HeaderValue,
+    /// What the client's head has.
+    pub(crate) seen: Seen,
 }
 
 /// Makes a client's head the one that the app gets; answers its host, `None` where there is none.
@@ -44,10 +48,11 @@ pub(crate) fn prepare_request(
     headers: &mut HeaderMap,
     forwarded: Forwarded<'_>,
 ) -> Option<HeaderValue> {
-    let wants_trailers = has_token(headers, TE, b"trailers");
-    remove_hop_by_hop(headers);
+    let seen = forwarded.seen;
+    let wants_trailers = seen.may_have(&TE) && has_token(headers, &TE, b"trailers");
+    remove_named_by_connection(headers, seen);
     let before = forwarded.peer_is_front.then(|| headers.remove(X_FORWARDED_FOR)).flatten();
-    remove_aliases(headers);
+    remove_where(headers, |name| is_hop_by_hop(name) || is_alias(name.as_bytes()));
     headers.reserve(OURS);
     if wants_trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
@@ -88,15 +93,16 @@ pub(crate) fn prepare_response(headers: &mut HeaderMap, kept: Kept) {
 
 /// One look through the head; answers what was removed.
 fn remove_what_apps_may_not_say(headers: &mut HeaderMap, kept: Kept) -> Vec<HeaderName> {
-    if headers.contains_key(TRANSFER_ENCODING) {
+    let seen = Seen::in_head(headers);
+    if seen.may_have(&TRANSFER_ENCODING) {
         // The coding says where the body ends; a length beside it would be believed on the next hop (RFC 9112 §6.3).
         headers.remove(CONTENT_LENGTH);
     }
-    remove_named_by_connection(headers);
+    remove_named_by_connection(headers, seen);
     let removed = remove_where(headers, |name| {
         is_hop_by_hop(name) || is_beyond_the_service(name) || kept.forbids(name)
     });
-    if headers.contains_key(SET_COOKIE) {
+    if seen.may_have(&SET_COOKIE) {
         remove_foreign_cookies(headers);
     }
     removed
@@ -174,15 +180,14 @@ fn remove_where(headers: &mut HeaderMap, is_doomed: impl Fn(&str) -> bool) -> Ve
 }
 
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    remove_named_by_connection(headers);
+    remove_named_by_connection(headers, Seen::in_head(headers));
     remove_where(headers, is_hop_by_hop);
 }
 
 /// Removes what `Connection` says is for the next hop alone.
-fn remove_named_by_connection(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
-        .get_all(CONNECTION)
-        .iter()
+fn remove_named_by_connection(headers: &mut HeaderMap, seen: Seen) {
+    let named: Vec<HeaderName> = seen
+        .all(headers, &CONNECTION)
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
         .map(<[u8]>::trim_ascii)
         // The usual ones go anyway; these two say how long the message is and whom it is for.

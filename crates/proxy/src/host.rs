@@ -152,9 +152,14 @@ impl HostRules {
         port.is_some_and(|port| range.is_some_and(|range| range.contains(&port)))
     }
 
+    /// Whether it is the port that tells the service, and not the name.
+    pub fn has_external_ports(&self) -> bool {
+        !self.domain.is_wildcard()
+    }
+
     /// The port that tells the service, where ports do.
     pub fn external_port_of(&self, named: &str) -> Option<u16> {
-        if self.domain.is_wildcard() {
+        if !self.has_external_ports() {
             return None;
         }
         Authority::parse(named).ok().and_then(|authority| authority.port)

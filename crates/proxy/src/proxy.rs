@@ -207,9 +207,9 @@ impl Proxy {
         let shared = &self.shared;
         let behind = self.behind(&request, &peer);
         let exchange = Exchange::begin(&request, peer, behind, &shared.ids);
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let mut asked = AskedAt::default();
-        let answered = shared.answer(parts, body.into(), &exchange, &mut asked).await;
+        let answered = shared.answer(&mut parts, body.into(), &exchange, &mut asked).await;
         let is_apps = answered.is_ok();
         let (mut response, reason) = match answered {
             Ok(response) => (response, asked.grant.is_none().then_some(Reason::Own)),
@@ -228,7 +228,8 @@ impl Proxy {
         for gone in asked.cookies_to_clear {
             response.headers_mut().append(SET_COOKIE, gone);
         }
-        response.map(|body| body.logged(line))
+        response.body_mut().log(line);
+        response
     }
 
     /// Who asks through a listed proxy.

@@ -9,8 +9,8 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Response;
 use http::request::Parts;
-use http::{Request, Response};
 
 use crate::body::ProxyBody;
 use crate::client_body::ClientBody;
@@ -66,7 +66,7 @@ pub(crate) struct Way<'p> {
 /// Sends a prepared request to the app and streams its answer.
 pub(crate) async fn relay(
     way: Way<'_>,
-    parts: Parts,
+    parts: &mut Parts,
     body: ClientBody,
     mut revoked: Revoked,
 ) -> Result<Response<ProxyBody>, RelayError> {
@@ -98,14 +98,14 @@ pub(crate) enum SocketAnswer {
 /// Asks the app to switch to WebSocket, on a connection of its own.
 pub(crate) async fn ask_for_socket(
     way: Way<'_>,
-    parts: Parts,
+    parts: &mut Parts,
     revoked: &mut Revoked,
 ) -> Result<SocketAnswer, RelayError> {
     let asking = pin!(async {
         let connecting = upstream::connect(way.dial, &way.key, way.config.connect_timeout);
         let connection = connecting.await.map_err(RelayError::Dial)?;
-        let request = Request::from_parts(parts, RequestBody::empty());
-        let answering = pin!(connection.send(request, true, way.config.limits.head_timeout));
+        let (body, head_timeout) = (RequestBody::empty(), way.config.limits.head_timeout);
+        let answering = pin!(connection.send(parts, body, true, head_timeout));
         let answer = within(way.config.first_byte_timeout, answering).await?;
         match answer.map_err(|error| problem_of(&error))? {
             Outcome::Switched(head, switched) => Ok(SocketAnswer::Switched(head, switched)),
@@ -117,18 +117,17 @@ pub(crate) async fn ask_for_socket(
 
 async fn send(
     way: Way<'_>,
-    parts: Parts,
+    parts: &mut Parts,
     body: ClientBody,
 ) -> Result<Response<AnswerBody>, RelayError> {
     let (head_timeout, stall_timeout) =
         (way.config.limits.head_timeout, way.config.limits.stall_timeout);
-    let body = RequestBody::of(&parts.headers, body, stall_timeout, way.traffic);
+    let mut body = RequestBody::of(&parts.headers, body, stall_timeout, way.traffic);
     let can_repeat = body.is_empty() && parts.method.is_idempotent();
     let age_max = if can_repeat { way.config.pool_idle_timeout } else { TRUSTED_AGE };
-    let mut request = Request::from_parts(parts, body);
     if let Some(connection) = way.pool.take(&way.key, age_max) {
         let sent = {
-            let answering = pin!(connection.send(request, false, head_timeout));
+            let answering = pin!(connection.send(parts, body, false, head_timeout));
             within(way.config.first_byte_timeout, answering).await?
         };
         let mut error = match sent {
@@ -136,17 +135,17 @@ async fn send(
             Err(error) => error,
         };
         let may_repeat = error.is_unsent || can_repeat;
-        let Some(again) = error.request.take().filter(|_| may_repeat) else {
+        let Some(again) = error.body.take().filter(|_| may_repeat) else {
             return Err(problem_of(&error));
         };
-        request = again;
+        body = again;
     }
     // Boxed with all that follows: most requests find a connection, and carry no room for this.
     Box::pin(async move {
         let connecting = upstream::connect(way.dial, &way.key, way.config.connect_timeout);
         let connection = connecting.await.map_err(RelayError::Dial)?;
         let sent = {
-            let answering = pin!(connection.send(request, false, head_timeout));
+            let answering = pin!(connection.send(parts, body, false, head_timeout));
             within(way.config.first_byte_timeout, answering).await?
         };
         answer_in(sent.map_err(|error| problem_of(&error))?)

@@ -6,10 +6,12 @@ use http::header::{
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Version};
+use http1::has_token;
 use model::ContainerUuid;
 
 use crate::directory::{Target, TargetState};
 use crate::grpc;
+use crate::headers::Seen;
 
 /// Paths under this are ours on every service host; everything else is the app's.
 const RESERVED_PREFIX: &str = "/.wharf/";
@@ -57,7 +59,7 @@ impl Protocol {
 ///
 /// An app is only ever switched to `websocket`. Another upgrade (`h2c`, …) is an offer that an HTTP server may ignore,
 /// so the request stays plain HTTP.
-pub(crate) fn protocol_of(parts: &Parts) -> Protocol {
+pub(crate) fn protocol_of(parts: &Parts, seen: Seen) -> Protocol {
     if parts.method == Method::CONNECT {
         let asked = parts.extensions.get::<hyper::ext::Protocol>();
         return match asked {
@@ -71,7 +73,7 @@ pub(crate) fn protocol_of(parts: &Parts) -> Protocol {
     if grpc::is_call(parts.version, &parts.method, &parts.headers) {
         return Protocol::Call;
     }
-    match websocket_key(parts) {
+    match seen.may_have(&UPGRADE).then(|| websocket_key(parts)).flatten() {
         Some(key) => Protocol::WebSocket(key),
         None => Protocol::Http,
     }
@@ -94,7 +96,7 @@ fn asks_for_tcp(parts: &Parts) -> bool {
     let upgrade = only(headers, UPGRADE).map(|value| value.as_bytes().trim_ascii());
     parts.version == Version::HTTP_11
         && upgrade.is_some_and(|protocol| protocol.eq_ignore_ascii_case(b"tcp"))
-        && has_token(headers, CONNECTION, b"upgrade")
+        && has_token(headers, &CONNECTION, b"upgrade")
         && !headers.contains_key(CONTENT_LENGTH)
         && !headers.contains_key(TRANSFER_ENCODING)
 }
@@ -109,7 +111,7 @@ fn websocket_key(parts: &Parts) -> Option<HeaderValue> {
     let _version = only(&parts.headers, SEC_WEBSOCKET_VERSION)?;
     let key = only(&parts.headers, SEC_WEBSOCKET_KEY)?;
     let asks = upgrade.as_bytes().trim_ascii().eq_ignore_ascii_case(b"websocket")
-        && has_token(&parts.headers, CONNECTION, b"upgrade");
+        && has_token(&parts.headers, &CONNECTION, b"upgrade");
     asks.then(|| key.clone())
 }
 
@@ -118,14 +120,6 @@ fn only(headers: &HeaderMap, name: http::HeaderName) -> Option<&HeaderValue> {
     let mut values = headers.get_all(name).iter();
     let first = values.next()?;
     values.next().is_none().then_some(first)
-}
-
-/// Whether a list-valued header has a token, in any case.
-pub(crate) fn has_token(headers: &HeaderMap, name: http::HeaderName, token: &[u8]) -> bool {
-    headers.get_all(name).iter().any(|value| {
-        let mut tokens = value.as_bytes().split(|byte| *byte == b',');
-        tokens.any(|found| found.trim_ascii().eq_ignore_ascii_case(token))
-    })
 }
 
 /// Whether the app behind a target can be asked.
@@ -164,7 +158,8 @@ mod tests {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        protocol_of(&request.body(()).unwrap().into_parts().0)
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        protocol_of(&parts, Seen::in_head(&parts.headers))
     }
 
     const UPGRADE: (&str, &str) = ("upgrade", "WebSocket");

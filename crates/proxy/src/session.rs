@@ -13,10 +13,12 @@ pub(crate) mod seal;
 use std::borrow::Cow;
 use std::fmt;
 
+use http::header::COOKIE;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 use model::{ApiToken, ClusterId};
 
+use crate::headers::Seen;
 use cookie::{CookieNames, OurCookies};
 
 /// What single-use codes start with.
@@ -69,7 +71,12 @@ impl fmt::Debug for QueryCredential {
 
 impl Credentials {
     /// Takes all of ours out of a request's head; what stays is the app's.
-    pub(crate) fn take_from(parts: &mut Parts, cluster: &ClusterId, names: &CookieNames) -> Self {
+    pub(crate) fn take_from(
+        parts: &mut Parts,
+        cluster: &ClusterId,
+        names: &CookieNames,
+        seen: Seen,
+    ) -> Self {
         let path_and_query = parts.uri.path_and_query().map_or("/", |text| text.as_str());
         let query = query::split_token(path_and_query).map(|found| {
             let read = QueryCredential::read(&found.token);
@@ -79,7 +86,11 @@ impl Credentials {
         let joins_crumbs = parts.version == http::Version::HTTP_2;
         Self {
             query,
-            cookies: cookie::take_ours(&mut parts.headers, names, joins_crumbs),
+            cookies: if seen.may_have(&COOKIE) {
+                cookie::take_ours(&mut parts.headers, names, joins_crumbs)
+            } else {
+                OurCookies::default()
+            },
             bearer: bearer::take_candidate(&mut parts.headers, cluster),
             token: None,
         }

@@ -13,6 +13,7 @@ use http::header::{
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
+use http1::has_token;
 use ring::digest;
 use ring::rand::{SecureRandom, SystemRandom};
 
@@ -20,7 +21,6 @@ use crate::client_stream::ClientStream;
 use crate::headers::{self, Kept};
 use crate::pump::{Lease, Pump};
 use crate::refusal::{GatewayProblem, Refusal};
-use crate::route::has_token;
 use crate::upstream::http1::Switched;
 
 /// What every accept key is made with (RFC 6455 §1.3).
@@ -113,7 +113,7 @@ async fn carry(client: ClientStream, app: Switched, lease: Lease) {
 fn accepts(headers: &HeaderMap, key: &HeaderValue) -> bool {
     let mut proofs = headers.get_all(SEC_WEBSOCKET_ACCEPT).iter();
     let proof = proofs.next().is_some_and(|value| value.as_bytes() == accept_of(key).as_bytes());
-    proof && proofs.next().is_none() && has_token(headers, UPGRADE, b"websocket")
+    proof && proofs.next().is_none() && has_token(headers, &UPGRADE, b"websocket")
 }
 
 fn accept_of(key: &HeaderValue) -> String {

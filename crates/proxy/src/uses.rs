@@ -43,18 +43,24 @@ pub(crate) struct Use {
 }
 
 impl Use {
-    /// It is used now. One store: nobody waits for anybody.
+    /// It is used now.
     pub(crate) fn note(&self) {
-        let now = u64::try_from(BEGINNING.elapsed().as_millis()).unwrap_or(u64::MAX - 1);
-        self.last.store(now + 1, Ordering::Relaxed);
+        self.note_at(Instant::now());
+    }
+
+    /// One store: nobody waits for anybody.
+    fn note_at(&self, now: Instant) {
+        let since = now.saturating_duration_since(*BEGINNING).as_millis();
+        let since = u64::try_from(since).unwrap_or(u64::MAX - 1);
+        self.last.store(since + 1, Ordering::Relaxed);
     }
 
     pub(crate) fn begin_request(&self) {
         self.n_requests.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn end_request(&self) {
-        self.note();
+    pub(crate) fn end_request(&self, now: Instant) {
+        self.note_at(now);
         self.n_requests.fetch_sub(1, Ordering::Relaxed);
     }
 
@@ -205,7 +211,7 @@ mod tests {
         of.begin_request();
         let before = Instant::now();
         assert!(uses.list()[0].used_at.unwrap() >= before);
-        of.end_request();
+        of.end_request(Instant::now());
         let ended = uses.list()[0].used_at.unwrap();
         assert!(ended <= Instant::now());
         assert_eq!(uses.list()[0].used_at, Some(ended));

@@ -29,7 +29,7 @@ impl Shared {
     /// Carries a granted request to its app, unless the browser met another tenant there: it starts clean.
     pub(crate) async fn receive(
         &self,
-        parts: Parts,
+        parts: &mut Parts,
         body: ClientBody,
         asking: Asking,
         visit: Visit<'_>,
@@ -39,18 +39,18 @@ impl Shared {
         let Visit { tenant, grant, exchange } = visit;
         let Asking { names, credentials, protocol, https } = asking;
         let met = tenant.met(&credentials.cookies.tenants);
-        asked.must_forget = tenant::must_forget(met, &parts);
+        asked.must_forget = tenant::must_forget(met, parts);
         if met == Met::Another {
             let goes_on = exchange.is_get_or_head()
                 && !protocol.opens_socket()
-                && tenant::is_navigation(&parts);
+                && tenant::is_navigation(parts);
             return if goes_on {
-                Ok(start_anew(&parts, visit, &names))
+                Ok(start_anew(parts, visit, &names))
             } else {
                 Err(Refusal::Replaced)
             };
         }
-        let is_worker = tenant::is_worker_script(&parts);
+        let is_worker = tenant::is_worker_script(parts);
         let mut response = self.carry(parts, body, protocol, grant, exchange, open).await?;
         let headers = response.headers_mut();
         if is_worker {

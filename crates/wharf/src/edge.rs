@@ -16,6 +16,7 @@ mod callers;
 mod client_io;
 mod connection;
 mod first_byte;
+mod gathered;
 mod placed;
 mod places;
 mod refusal_lines;

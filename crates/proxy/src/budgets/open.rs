@@ -90,10 +90,12 @@ impl Drop for Open {
     fn drop(&mut self) {
         self.address.budget.open.leave();
         let Some(grant) = &self.grant else { return };
-        grant.traffic.closed(self.begun.map_or(Duration::ZERO, |begun| begun.elapsed()));
+        let now = Instant::now();
+        let begun = self.begun.unwrap_or(now);
+        grant.traffic.closed(now.saturating_duration_since(begun));
         grant.visitor.leave();
         if self.is_use {
-            grant.budgets.used.end_request();
+            grant.budgets.used.end_request(now);
         }
         grant.budgets.service.open.leave();
         if let Some(user) = &grant.budgets.user {

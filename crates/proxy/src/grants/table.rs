@@ -4,63 +4,13 @@
 //! filled up goes with the older one.
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::BuildHasherDefault;
 use std::sync::{Arc, Weak};
 
-use ring::digest;
-
 use super::Grant;
+use super::key::{GrantKey, KeyHasher};
 
-/// Which rule of the gate was asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Rule {
-    /// Public ports are open; any credential counts.
-    Usual,
-    /// A bearer alone counts, on public ports too.
-    BearerAlone,
-}
-
-/// A credential at a host: a digest, so that the table holds no secret and compares none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct GrantKey([u8; 32]);
-
-impl GrantKey {
-    /// The key of what a request presents, as sent. `session` and `bearer` are empty where there is none.
-    pub(crate) fn of(rule: Rule, https: bool, host: &str, session: &[u8], bearer: &[u8]) -> Self {
-        let mut hash = digest::Context::new(&digest::SHA256);
-        // Neither a host nor a cookie nor a header value holds a zero byte.
-        hash.update(&[u8::from(https), rule as u8]);
-        hash.update(host.as_bytes());
-        hash.update(&[0]);
-        hash.update(session);
-        hash.update(&[0]);
-        hash.update(bearer);
-        let mut key = [0; 32];
-        key.copy_from_slice(hash.finish().as_ref());
-        Self(key)
-    }
-}
-
-/// A digest is as good as its own hash.
-#[derive(Debug, Default)]
-struct DigestHasher(u64);
-
-impl Hasher for DigestHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        if let Some(first) = bytes.first_chunk::<8>() {
-            self.0 = u64::from_le_bytes(*first);
-        }
-    }
-
-    /// The array's length, which says nothing.
-    fn write_usize(&mut self, _length: usize) {}
-}
-
-type ByKey = HashMap<GrantKey, Arc<Grant>, BuildHasherDefault<DigestHasher>>;
+type ByKey = HashMap<GrantKey, Arc<Grant>, BuildHasherDefault<KeyHasher>>;
 
 #[derive(Debug)]
 pub(super) struct Table {

@@ -15,6 +15,7 @@ fn prepared(pairs: &[(&str, &str)]) -> HeaderMap {
     let mut headers = map(pairs);
     let authority = Authority::from_static("A.test:8000");
     let forwarded = Forwarded {
+        seen: Seen::in_head(&headers),
         peer: HeaderValue::from_static("192.0.2.7"),
         peer_is_front: false,
         https: true,
@@ -103,6 +104,7 @@ fn a_front_proxy_keeps_its_list_of_addresses() {
     let mut headers = map(&[("x-forwarded-for", "203.0.113.9"), ("x_forwarded_for", "evil")]);
     let authority = Authority::from_static("a.test");
     let forwarded = Forwarded {
+        seen: Seen::in_head(&headers),
         peer: HeaderValue::from_static("127.0.0.1"),
         peer_is_front: true,
         https: true,

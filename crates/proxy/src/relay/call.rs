@@ -22,11 +22,16 @@ use crate::upstream::http2::{NoLease, StreamLease};
 /// Sends a prepared call to the app and streams its answer.
 pub(crate) async fn relay(
     way: Way<'_>,
-    parts: Parts,
+    parts: &mut Parts,
     body: ClientBody,
     mut revoked: Revoked,
 ) -> Result<Response<ProxyBody>, RelayError> {
-    let sending = pin!(send(way, Request::from_parts(parts, CallBody::of(body, way.traffic))));
+    let mut request = Request::new(CallBody::of(body, way.traffic));
+    *request.method_mut() = parts.method.clone();
+    *request.uri_mut() = std::mem::take(&mut parts.uri);
+    *request.version_mut() = parts.version;
+    *request.headers_mut() = std::mem::take(&mut parts.headers);
+    let sending = pin!(send(way, request));
     let (answer, lease) = until_revoked(sending, &mut revoked).await?;
     let (mut head, body) = answer.into_parts();
     // No cache keeps a POST.

@@ -206,7 +206,8 @@ fn a_request_is_left_without_anything_of_ours() {
         .header("cookie", "wharf_session=S; c=1")
         .header("authorization", format!("Bearer {TOKEN}"));
     let (mut parts, ()) = request.body(()).unwrap().into_parts();
-    let found = Credentials::take_from(&mut parts, &ClusterId::default(), &names());
+    let seen = Seen::in_head(&parts.headers);
+    let found = Credentials::take_from(&mut parts, &ClusterId::default(), &names(), seen);
     assert_eq!(found.query, Some(QueryCredential::Token(ApiToken::parse(TOKEN).unwrap())));
     assert_eq!((found.cookies.session.as_deref(), found.bearer.is_some()), (Some("S"), true));
     assert_eq!(parts.uri, "/p?a=1");

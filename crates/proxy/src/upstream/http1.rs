@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::request::Parts;
-use http::{Request, Response, StatusCode};
+use http::{Response, StatusCode};
 use http1::response::{Head, read_head};
 use http1::{Problem, length};
 use limits::Stall;
@@ -77,9 +77,9 @@ impl std::fmt::Debug for Switched {
 #[derive(Debug)]
 pub(crate) struct SendError {
     pub(crate) why: WhyNot,
-    /// The request, where its body is whole and the connection, used before, died without a byte of an answer: it may
-    /// be sent again, once, where that does no harm.
-    pub(crate) request: Option<Request<RequestBody>>,
+    /// The request's body, where it is whole and the connection, used before, died without a byte of an answer: the
+    /// request may be sent again, once, where that does no harm.
+    pub(crate) body: Option<RequestBody>,
     /// Nothing of the request has left.
     pub(crate) is_unsent: bool,
 }
@@ -127,18 +127,19 @@ impl Connection {
         Pin::new(&mut *self.io).poll_read(&mut cx, &mut unasked).is_pending()
     }
 
-    /// Sends a request and waits for the head of its answer.
+    /// Sends a request and waits for the head of its answer. The request's head is where it was made: it is moved
+    /// nowhere, and may be sent again.
     ///
     /// `wants_switch`: 101 is an answer to it. `head_timeout`: for a head that has begun; until then an app may think
     /// for as long as it likes.
     pub(crate) async fn send(
         mut self,
-        request: Request<RequestBody>,
+        parts: &mut Parts,
+        body: RequestBody,
         wants_switch: bool,
         head_timeout: Duration,
     ) -> Result<Outcome, SendError> {
-        let (mut parts, body) = request.into_parts();
-        let mut upload = Upload::begin(&mut parts, body);
+        let mut upload = Upload::begin(parts, body);
         let (mut n_interim, mut stall) = (0, Stall::default());
         let waiting = std::future::poll_fn(|cx| {
             let polled = self.poll_head(cx, &mut upload, &mut n_interim, wants_switch);
@@ -150,13 +151,13 @@ impl Connection {
         });
         let head = match waiting.await {
             Ok(head) => head,
-            Err(why) => return Err(self.send_error(why, parts, upload)),
+            Err(why) => return Err(self.send_error(why, upload)),
         };
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
             let switched = Switched { io: self.io, early: self.buffer.freeze() };
             return Ok(Outcome::Switched(response_of(head, ()), switched));
         }
-        match self.answer(&parts, head, upload) {
+        match self.answer(parts, head, upload) {
             Ok(mut answer) => {
                 if wants_switch {
                     // Many servers let go of their HTTP parser at the first word of an upgrade: nothing may follow.
@@ -166,7 +167,7 @@ impl Connection {
             }
             Err(problem) => {
                 let why = WhyNot::Malformed(problem);
-                Err(SendError { why, request: None, is_unsent: false })
+                Err(SendError { why, body: None, is_unsent: false })
             }
         }
     }
@@ -269,13 +270,12 @@ impl Connection {
         Ok(response_of(head, body))
     }
 
-    fn send_error(self, why: WhyNot, parts: Parts, upload: Upload) -> SendError {
+    fn send_error(self, why: WhyNot, upload: Upload) -> SendError {
         let is_silent = matches!(why, WhyNot::Died) && self.buffer.is_empty();
         let was_stale = is_silent && self.is_used;
         let is_unsent = upload.is_unsent();
         let body = upload.into_whole_body().filter(|_| was_stale);
-        let request = body.map(|body| Request::from_parts(parts, body));
-        SendError { why, request, is_unsent }
+        SendError { why, body, is_unsent }
     }
 }
 

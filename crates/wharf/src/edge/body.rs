@@ -21,7 +21,7 @@ pub(super) type BodyError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug)]
 pub(super) struct EdgeBody {
     content: Content,
-    stream: Option<Box<Pieces>>,
+    stream: Option<Pieces>,
     _open: Option<OpenRequest>,
 }
 
@@ -53,7 +53,7 @@ struct Pieces {
 impl EdgeBody {
     /// `stream`: the stream of HTTP/2 that carries it.
     pub(super) fn new(content: Content, stream: Option<Arc<Stream>>, open: OpenRequest) -> Self {
-        let stream = stream.map(|stream| Box::new(Pieces { stream, rest: Bytes::new() }));
+        let stream = stream.map(|stream| Pieces { stream, rest: Bytes::new() });
         Self { content, stream, _open: Some(open) }
     }
 }

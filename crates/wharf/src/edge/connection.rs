@@ -131,7 +131,8 @@ where
     let asked = Arc::clone(&shared);
     let service = hyper::service::service_fn(move |request| {
         let open = OpenRequest::begin(&asked);
-        answer(open, request)
+        // Boxed where it is made: it is large, and moved several times on its way into its task.
+        Box::pin(answer(open, request))
     });
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(io), service);
     tokio::pin!(connection);

@@ -82,7 +82,7 @@ async fn rest(stream: &mut TcpStream) -> Vec<u8> {
     got
 }
 
-fn limits() -> EdgeLimits {
+pub(super) fn limits() -> EdgeLimits {
     let endless = FrameLimits { control: Rate::ENDLESS, resets: Rate::ENDLESS };
     EdgeLimits {
         places: PlaceLimits {
