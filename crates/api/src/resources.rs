@@ -35,9 +35,6 @@ use crate::router::Api;
 pub(crate) use crate::rights::check_owner;
 pub(crate) use container_requests::writable as writable_request;
 
-/// How often a write is tried again when somebody else wrote the same record in between.
-pub(crate) const TRIES_MAX: u32 = 8;
-
 /// All resource routes.
 pub(crate) fn routes() -> Router<Api> {
     Router::new()

@@ -8,14 +8,15 @@ use bytes::Bytes;
 use http::{HeaderMap, header};
 use model::{FieldError, JsonMap, User, UserUuid, is_read_only};
 use serde_json::Value;
-use store::{NewUser, Resource, StoreError};
+use store::{NewUser, Resource};
 
-use super::{TRIES_MAX, reads};
+use super::reads;
 use crate::call::{Call, parse_body};
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::render;
 use crate::router::Api;
+use crate::settle::settle;
 use crate::sign_in::sign_in;
 
 const RESOURCE: Resource = Resource::Users;
@@ -155,7 +156,7 @@ async fn change(
 ) -> Result<Response, ApiError> {
     let no_such = || ApiError::no_such("user", uuid);
     let uuid = UserUuid::parse(uuid).map_err(|_not_one| no_such())?;
-    for _try in 0..TRIES_MAX {
+    settle(|| async {
         let before = api.store().user(uuid).await?.ok_or_else(no_such)?;
         let mut after = before.clone();
         apply(&mut after, attributes)?;
@@ -169,12 +170,10 @@ async fn change(
         if after == before {
             return render::record(RESOURCE, &before, None, &call.caller);
         }
-        match api.store().update_user(before, after, call.caller.user.uuid).await {
-            Err(StoreError::Changed(_)) => {}
-            other => return render::record(RESOURCE, &other?, None, &call.caller),
-        }
-    }
-    Err(ApiError::Store(StoreError::Busy))
+        let saved = api.store().update_user(before, after, call.caller.user.uuid).await?;
+        render::record(RESOURCE, &saved, None, &call.caller)
+    })
+    .await
 }
 
 /// What a user may change: their own settings and name.
