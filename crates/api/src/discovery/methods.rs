@@ -164,8 +164,19 @@ pub(super) const RESOURCES: &[Entry] = &[
         name: "api_client_authorizations",
         schema: "ApiClientAuthorization",
         record: Some(Resource::Tokens),
-        verbs: &[Get, List, Create, Delete],
-        special: &[special("current", "GET", "api_client_authorizations/current", Returns::Record)],
+        verbs: ALL,
+        special: &[
+            special("current", "GET", "api_client_authorizations/current", Returns::Record),
+            Special {
+                parameters: &[query("scopes", "array", "What it may do; without it, everything.")],
+                ..special(
+                    "create_system_auth",
+                    "POST",
+                    "api_client_authorizations/create_system_auth",
+                    Returns::Record,
+                )
+            },
+        ],
         ..NONE
     },
     Entry { name: "authorized_keys", schema: "AuthorizedKey", ..NONE },

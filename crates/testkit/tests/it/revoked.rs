@@ -110,6 +110,22 @@ fn t37_a_thousand_streams_end_when_their_token_is_deleted() {
 }
 
 #[test]
+fn t37_a_thousand_streams_end_when_their_token_is_narrowed_or_its_time_ends() {
+    let (wharf, service, ada, _token) = adas();
+    for attributes in [
+        json!({"scopes": ["GET /arvados/v1/collections/"]}),
+        json!({"expires_at": "2001-01-01T00:00:00Z"}),
+    ] {
+        let second = wharf.new_token(&ada, &json!({}));
+        let uuid = second.split('/').nth(1).expect("a v2 token has a uuid");
+        let path = format!("/arvados/v1/api_client_authorizations/{uuid}");
+        let narrow = || change(&wharf, &path, &attributes);
+        end_all(&wharf, &service.host(), &bearer(&second), narrow, 403);
+    }
+    wharf.finish();
+}
+
+#[test]
 fn t37_a_thousand_streams_end_when_their_user_is_disabled() {
     let (wharf, service, ada, token) = adas();
     let disable = || {
