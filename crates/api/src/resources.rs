@@ -11,6 +11,7 @@ mod keep_services;
 mod links;
 mod log_files;
 mod logs;
+mod merge;
 pub(crate) mod missing;
 mod permissions;
 pub(crate) mod service_access;
@@ -48,6 +49,7 @@ pub(crate) fn routes() -> Router<Api> {
         .merge(links::routes())
         .merge(permissions::routes())
         .merge(users::routes())
+        .merge(merge::routes())
         .merge(tokens::routes())
         .merge(workflows::routes())
         .merge(logs::routes())

@@ -342,6 +342,30 @@ pub(super) const RESOURCES: &[Entry] = &[
                 ..special("setup", "POST", "users/setup", Returns::Record)
             },
             Special {
+                parameters: &[
+                    Parameter {
+                        is_required: true,
+                        ..query(
+                            "new_owner_uuid",
+                            "string",
+                            "User or project that gets the records.",
+                        )
+                    },
+                    query(
+                        "new_user_token",
+                        "string",
+                        "A token of the user who gets what yours has.",
+                    ),
+                    query("old_user_uuid", "string", "Whose things go; for administrators."),
+                    query("new_user_uuid", "string", "Who gets them; for administrators."),
+                    with_default(
+                        query("redirect_to_new_user", "boolean", "Sign-in leads to the new user."),
+                        "false",
+                    ),
+                ],
+                ..special("merge", "POST", "users/merge", Returns::Record)
+            },
+            Special {
                 parameters: &[UUID],
                 ..special("activate", "POST", "users/{uuid}/activate", Returns::Record)
             },
