@@ -2,6 +2,7 @@
 
 pub(crate) mod collections;
 mod commit;
+mod computed_permissions;
 mod container_requests;
 mod containers;
 mod contents;
@@ -48,6 +49,7 @@ pub(crate) fn routes() -> Router<Api> {
         .merge(keep_services::routes())
         .merge(links::routes())
         .merge(permissions::routes())
+        .merge(computed_permissions::routes())
         .merge(users::routes())
         .merge(merge::routes())
         .merge(tokens::routes())

@@ -146,6 +146,17 @@ const SHARED_PARAMETERS: &[Parameter] = &[
     BYPASS,
 ];
 
+/// Of a list that is read behind its last entry and never counted.
+const COMPUTED: &[Parameter] = &[
+    query("filters", "array", "Conditions: [attribute, operator, operand], …"),
+    query("where", "object", "Attributes and what they must equal."),
+    query("order", "array", "Attributes to order by, each with asc or desc."),
+    SELECT,
+    with_default(query("distinct", "boolean", "Return equal objects once."), "false"),
+    with_default(query("limit", "integer", "Most objects to return."), "100"),
+    with_default(query("count", "string", "Always none."), "none"),
+];
+
 const NONE: Entry =
     Entry { name: "", schema: "", record: None, verbs: READ, more: &[], special: &[] };
 
@@ -209,6 +220,16 @@ pub(super) const RESOURCES: &[Entry] = &[
                 ..special("untrash", "POST", "collections/{uuid}/untrash", Returns::Record)
             },
         ],
+    },
+    Entry {
+        name: "computed_permissions",
+        schema: "ComputedPermission",
+        verbs: &[],
+        special: &[Special {
+            parameters: COMPUTED,
+            ..special("list", "GET", "computed_permissions", Returns::Object)
+        }],
+        ..NONE
     },
     Entry {
         name: "configs",

@@ -2,7 +2,6 @@
 
 /// First parts of a path below `/arvados/v1/` (`*` is any one), and what to do in its place.
 const MISSING: &[(&str, &str)] = &[
-    ("computed_permissions", "what somebody may do is found for each record: see permissions/UUID"),
     ("credentials/*/secret", "no credentials are kept here"),
     ("sys", "trash is swept by the server itself (Collections.TrashSweepInterval)"),
     ("user_agreements/sign", "there are no agreements to sign here"),
@@ -29,7 +28,7 @@ mod tests {
     fn only_what_is_missing_is_told_as_missing() {
         for path in [
             "sys/trash_sweep",
-            "computed_permissions",
+            "virtual_machines/x/logins",
             "user_agreements/sign",
             "credentials/x/secret",
         ] {
