@@ -88,6 +88,10 @@ const UNIQUE: Parameter = with_default(
     query("ensure_unique_name", "boolean", "Change the name where the owner has it already."),
     "false",
 );
+const ASYNC: Parameter = with_default(
+    query("async", "boolean", "Changes nothing: rights hold with the answer."),
+    "false",
+);
 const TRASH: Parameter =
     with_default(query("include_trash", "boolean", "Also what is in the trash."), "false");
 const OLD_VERSIONS: Parameter = with_default(
@@ -300,7 +304,12 @@ pub(super) const RESOURCES: &[Entry] = &[
         schema: "Group",
         record: Some(Resource::Groups),
         verbs: ALL,
-        more: &[(Get, &[TRASH]), (List, &[TRASH]), (Update, &[TRASH, UNIQUE])],
+        more: &[
+            (Get, &[TRASH]),
+            (List, &[TRASH]),
+            (Create, &[ASYNC]),
+            (Update, &[TRASH, UNIQUE, ASYNC]),
+        ],
         special: &[
             Special {
                 parameters: CONTENTS_PARAMETERS,
@@ -359,7 +368,16 @@ pub(super) const RESOURCES: &[Entry] = &[
             special("current", "GET", "users/current", Returns::Record),
             special("system", "GET", "users/system", Returns::Record),
             Special {
-                parameters: &[query("uuid", "string", "The account; without it, a new one.")],
+                parameters: &[
+                    query("uuid", "string", "The account; without it, a new one."),
+                    query("user", "object", "Attributes of a new account."),
+                    query("repo_name", "string", "Changes nothing."),
+                    query("vm_uuid", "string", "None: there are no shell nodes."),
+                    with_default(
+                        query("send_notification_email", "boolean", "False: no mail is sent."),
+                        "false",
+                    ),
+                ],
                 ..special("setup", "POST", "users/setup", Returns::Record)
             },
             Special {

@@ -87,9 +87,12 @@ async fn authenticate(
 
 async fn create(State(api): State<Api>, call: Call) -> Result<Response, ApiError> {
     call.caller.require_admin("make users")?;
-    let attributes = call.attributes(RESOURCE)?;
+    make(&api, &call, &call.attributes(RESOURCE)?).await
+}
+
+async fn make(api: &Api, call: &Call, attributes: &JsonMap) -> Result<Response, ApiError> {
     let mut user = User { is_active: true, ..blank(&call.caller.user) };
-    apply(&mut user, &attributes)?;
+    apply(&mut user, attributes)?;
     if user.username.is_empty() {
         let problem = "must not be empty: letters, digits, - and _, such as \"ada\"";
         return Err(ApiError::field("username", problem));
@@ -131,15 +134,28 @@ async fn unsetup(
     change(&api, &call, &path.uuid, &active(false)).await
 }
 
-/// Makes sure of an account: one that is there by `uuid`, else a new one of the attributes of `user`.
+/// Makes sure of an account: one that is there by `uuid`, else a new one of the attributes of `user`. There are neither shell
+/// nodes that it could have a login on, nor mail to tell of it.
 async fn setup(State(api): State<Api>, call: Call) -> Result<Response, ApiError> {
     call.caller.require_admin("set accounts up")?;
+    let machine = call.body().get("vm_uuid").and_then(Value::as_str);
+    if machine.or(call.parameters.text("vm_uuid")).is_some() {
+        return Err(ApiError::field("vm_uuid", "is no shell node: there are none here"));
+    }
+    if call.option("send_notification_email")? == Value::Bool(true) {
+        let problem = "must be false: no mail is sent from here";
+        return Err(ApiError::field("send_notification_email", problem));
+    }
     let uuid = call.body().get("uuid").and_then(Value::as_str).or(call.parameters.text("uuid"));
-    let user = match uuid {
-        Some(uuid) => change(&api, &call, uuid, &active(true)).await?,
-        None => create(State(api), call).await?,
-    };
-    Ok(user)
+    if let Some(uuid) = uuid {
+        return change(&api, &call, uuid, &active(true)).await;
+    }
+    // Clients of the discovery document send it in the query.
+    match call.option("user")? {
+        Value::Object(attributes) => make(&api, &call, &attributes).await,
+        Value::Null => make(&api, &call, &call.attributes(RESOURCE)?).await,
+        _ => Err(ApiError::field("user", "must be an object")),
+    }
 }
 
 fn active(is_active: bool) -> JsonMap {

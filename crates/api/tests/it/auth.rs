@@ -278,3 +278,29 @@ async fn a_sign_in_link_works_once() {
     let bad = request(Method::POST, "/wharf/v1/login_links/redeem", None, none.to_string());
     assert!(fixture.exchange(bad).await.refused(422).starts_with("code "));
 }
+
+#[tokio::test]
+async fn accounts_are_set_up_by_attributes_in_the_query_or_the_body() {
+    let fixture = Fixture::new().await;
+    let path = "/arvados/v1/users/setup";
+    let query = form_urlencoded::Serializer::new(String::new())
+        .append_pair("user", &json!({"username": "eve"}).to_string())
+        .append_pair("repo_name", "ignored")
+        .append_pair("send_notification_email", "false")
+        .finish();
+    let eve = fixture.post(&fixture.admin, &format!("{path}?{query}"), Value::Null).await.ok();
+    assert_eq!((&eve["username"], &eve["is_active"]), (&json!("eve"), &json!(true)));
+    let joe = json!({"user": {"username": "joe"}});
+    fixture.post(&fixture.admin, path, joe.clone()).await.ok();
+    fixture.post(&fixture.ada, path, joe).await.refused(403);
+    for (name, value) in [
+        ("vm_uuid", json!("wharf-2x53u-000000000000000")),
+        ("send_notification_email", json!(true)),
+        ("user", json!(1)),
+    ] {
+        let mut body = json!({"user": {"username": "ann"}});
+        body[name] = value;
+        let refused = fixture.post(&fixture.admin, path, body).await.refused(422);
+        assert!(refused.starts_with(name), "{refused}");
+    }
+}
