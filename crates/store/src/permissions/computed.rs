@@ -6,7 +6,7 @@
 
 use model::JsonMap;
 use model::filter::{Filter, ListQuery, OrderTerm};
-use sea_query::{Alias, Expr, Query as Statement, SelectStatement};
+use sea_query::{Alias, Expr, Query as Statement, SimpleExpr};
 
 use super::Around;
 use crate::connection::{Connection, Query};
@@ -61,7 +61,8 @@ impl Store {
     ) -> Result<Vec<JsonMap>, StoreError> {
         let around = Around::of(&self.options);
         let mut conn = self.reader().await?;
-        let by_user = query.order.first().filter(|term| term.attribute.name == USER);
+        let order = complete(&query.order);
+        let by_user = order.first().filter(|term| term.attribute.name == USER);
         let is_backwards = by_user.is_some_and(|term| term.descending);
         let users = users(&mut conn, &query.filters, is_backwards).await?;
         let at_a_time = match by_user.is_some() && !query.distinct {
@@ -74,7 +75,7 @@ impl Store {
             if items.len() >= wanted {
                 break;
             }
-            let rows = page(conn.dialect(), &around, query, wanted - items.len(), some);
+            let rows = page(conn.dialect(), &around, query, &order, wanted - items.len(), some);
             for row in rows.fetch_all(&mut conn).await? {
                 items.push(sql::row_to_json(&COMPUTED_PERMISSIONS, query.select.as_deref(), &row)?);
             }
@@ -85,6 +86,10 @@ impl Store {
 
 fn table() -> Alias {
     Alias::new(COMPUTED_PERMISSIONS.table)
+}
+
+fn column(name: &'static str) -> SimpleExpr {
+    Expr::col((table(), Alias::new(name)))
 }
 
 /// The users whom the filters leave, as far as these are about users alone.
@@ -105,27 +110,30 @@ async fn users(
             .column((table(), Alias::new(USER)))
             .from_subquery(all, table())
             .cond_where(filter_sql::all_of(conn.dialect(), &COMPUTED_PERMISSIONS, &filters));
-        order(conn.dialect(), &mut statement, &[], is_backwards);
+        let (attribute, descending) = (COMPUTED_PERMISSIONS.attributes[0], is_backwards);
+        let term = OrderTerm { attribute, descending };
+        order_by(conn.dialect(), &mut statement, column(USER), &term);
         sql::build(conn.dialect(), &statement)
     };
     built.fetch_all(conn).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
-/// By these terms, and by user and target behind them.
-fn order(dialect: Dialect, statement: &mut SelectStatement, terms: &[OrderTerm], descending: bool) {
-    let usual = COMPUTED_PERMISSIONS.attributes.iter().take(2);
-    let usual = usual.map(|attribute| OrderTerm { attribute: *attribute, descending });
-    let of_users_alone = usize::from(terms.is_empty());
-    for term in terms.iter().cloned().chain(usual.take(2 - of_users_alone)) {
-        let key = Expr::col((table(), Alias::new(term.attribute.name)));
-        order_by(dialect, statement, key, &term);
+/// These terms, and user and target behind them.
+fn complete(terms: &[OrderTerm]) -> Vec<OrderTerm> {
+    let mut terms = terms.to_vec();
+    for attribute in COMPUTED_PERMISSIONS.attributes.iter().take(2) {
+        if terms.iter().all(|term| term.attribute.name != attribute.name) {
+            terms.push(OrderTerm { attribute: *attribute, descending: false });
+        }
     }
+    terms
 }
 
 fn page(
     dialect: Dialect,
     around: &Around,
     query: &ListQuery,
+    order: &[OrderTerm],
     limit: usize,
     users: &[String],
 ) -> Query {
@@ -134,16 +142,16 @@ fn page(
     let attributes = COMPUTED_PERMISSIONS.attributes.iter().filter(|it| selected(it.name));
     statement.columns(attributes.map(|it| (table(), Alias::new(it.name)))).from(table());
     statement.cond_where(filter_sql::all_of(dialect, &COMPUTED_PERMISSIONS, &query.filters));
+    if query.select.as_ref().is_some_and(Vec::is_empty) {
+        // Only kind and etag were asked: rows still count.
+        statement.expr(Expr::val(1));
+    }
     if query.distinct {
-        let terms: Vec<OrderTerm> =
-            query.order.iter().filter(|term| selected(term.attribute.name)).cloned().collect();
         statement.distinct();
-        for term in &terms {
-            let key = Expr::col((table(), Alias::new(term.attribute.name)));
-            order_by(dialect, &mut statement, key, term);
-        }
-    } else {
-        order(dialect, &mut statement, &query.order, false);
+    }
+    // What is not selected cannot order distinct rows.
+    for term in order.iter().filter(|it| !query.distinct || selected(it.attribute.name)) {
+        order_by(dialect, &mut statement, column(term.attribute.name), term);
     }
     statement.limit(u64::try_from(limit).unwrap_or(u64::MAX));
     let values = vec![

@@ -320,4 +320,6 @@ async fn computed_permissions_are_filtered_ordered_and_read_page_by_page() {
     let levels = list(&distinct).await;
     let levels: Vec<_> = levels.iter().map(|item| item["perm_level"].as_str().unwrap()).collect();
     assert_eq!(levels, ["can_manage", "can_read", "can_write"]);
+    let nothing = ListQuery { select: Some(Vec::new()), limit: 2, ..query(json!([]), json!([])) };
+    assert_eq!(list(&nothing).await, [json!({}), json!({})]);
 }
