@@ -88,6 +88,47 @@ def logs(me):
     assert later["items"][0]["uuid"] == entry["uuid"], later
 
 
+def signed_in(token):
+    return arvados.api("v1", host=os.environ["ARVADOS_API_HOST"], cache=False, num_retries=0,
+                       token=f"v2/{token['uuid']}/{token['api_token']}")
+
+
+def accounts():
+    tokens = api.api_client_authorizations()
+    users = [api.users().create(body={"user": {"username": name}}).execute()["uuid"]
+             for name in ("before", "after")]
+    made = [tokens.create(body={"api_client_authorization": {"owner_uuid": user}}).execute()
+            for user in users]
+    (old, new), (before, after) = users, map(signed_in, made)
+    project = before.groups().create(
+        body={"group": {"group_class": "project", "name": "Lab"}}).execute()["uuid"]
+    # What each may do, page by page behind the last entry.
+    levels = {row["target_uuid"]: row["perm_level"] for row in arvados.util.iter_computed_permissions(
+        api.computed_permissions().list, filters=[["user_uuid", "=", old]])}
+    assert levels[project] == levels[old] == "can_manage" and new not in levels, levels
+    refused(403, before.computed_permissions().list())
+    # A second token of theirs may read users from now on, and then nothing.
+    second = before.api_client_authorizations().create(body={}).execute()
+    narrow = {"api_client_authorization": {"scopes": ["GET /arvados/v1/users/"]}}
+    narrowed = before.api_client_authorizations().update(uuid=second["uuid"], body=narrow).execute()
+    assert narrowed["scopes"] == ["GET /arvados/v1/users/"] and not narrowed["api_token"], narrowed
+    scoped = signed_in(second)
+    assert scoped.users().get(uuid=old).execute()["username"] == "before"
+    refused(403, scoped.groups().list())
+    ended = {"api_client_authorization": {"expires_at": "2001-01-01T00:00:00Z"}}
+    before.api_client_authorizations().update(uuid=second["uuid"], body=ended).execute()
+    refused(401, scoped.users().get(uuid=old))
+    # The two accounts become one.
+    merged = before.users().merge(
+        new_owner_uuid=new, new_user_token=f"v2/{made[1]['uuid']}/{made[1]['api_token']}",
+        redirect_to_new_user=True).execute()
+    assert merged["uuid"] == old and not merged["is_active"], merged
+    assert after.groups().get(uuid=project).execute()["owner_uuid"] == new
+    assert before.users().current().execute()["uuid"] == new
+    refused(403, after.users().merge(
+        new_owner_uuid=new, old_user_uuid=user["uuid"], new_user_uuid=new))
+
+
 def nobody():
     stranger = arvados.api(
         "v1", host=os.environ["ARVADOS_API_HOST"], token="bogus", num_retries=0, cache=False)
@@ -98,5 +139,6 @@ user = site()
 workflows()
 requests()
 logs(user)
+accounts()
 nobody()
 print("PASS")

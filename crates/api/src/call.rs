@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use axum::extract::{FromRequest, Request};
 use http::header;
 use model::JsonMap;
-use model::filter::{self, ListQuery};
+use model::filter::{self, ListQuery, Schema};
 use serde_json::Value;
 use store::{Reader, Resource};
 
@@ -77,9 +77,15 @@ impl Parameters {
 
     /// Whether all that match shall be counted.
     pub(crate) fn count(&self) -> Result<bool, ApiError> {
+        Ok(self.count_asked()?.unwrap_or(true))
+    }
+
+    /// The same, where it is said.
+    pub(crate) fn count_asked(&self) -> Result<Option<bool>, ApiError> {
         match self.text("count") {
-            None | Some("exact") => Ok(true),
-            Some("none") => Ok(false),
+            None => Ok(None),
+            Some("exact") => Ok(Some(true)),
+            Some("none") => Ok(Some(false)),
             Some(_) => Err(ApiError::field("count", "must be exact or none")),
         }
     }
@@ -101,15 +107,24 @@ impl Parameters {
 
     /// Everything a list understands.
     pub(crate) fn list_query(&self, resource: Resource) -> Result<ListQuery, ApiError> {
-        let schema = resource.schema();
-        let mut filters = match self.json("filters")? {
+        let mut filters = self.json("filters")?;
+        if resource == Resource::Links {
+            kinds_to_codes(&mut filters);
+        }
+        self.query_of(resource.schema(), &filters, self.select(resource)?, self.count()?)
+    }
+
+    /// The same with filters, attributes and count as the resource has read them.
+    pub(crate) fn query_of(
+        &self,
+        schema: &'static Schema,
+        filters: &Value,
+        select: Option<Vec<&'static str>>,
+        count: bool,
+    ) -> Result<ListQuery, ApiError> {
+        let mut filters = match filters {
             Value::Null => Vec::new(),
-            mut filters => {
-                if resource == Resource::Links {
-                    kinds_to_codes(&mut filters);
-                }
-                filter::parse_filters(schema, &filters)?
-            }
+            filters => filter::parse_filters(schema, filters)?,
         };
         if let Value::Object(equal) = self.json("where")? {
             let equal: Value = equal
@@ -126,11 +141,11 @@ impl Parameters {
         Ok(ListQuery {
             filters,
             order: filter::parse_order(schema, &order)?,
-            select: self.select(resource)?,
+            select,
             distinct: self.flag("distinct")?,
             limit: self.limit()?,
             offset: self.number("offset")?.unwrap_or(0),
-            count: self.count()?,
+            count,
             include_trash: self.flag("include_trash")?,
             include_old_versions: self.flag("include_old_versions")?,
         })

@@ -115,7 +115,7 @@ fn presented(headers: &HeaderMap) -> Option<&str> {
 
 /// Whether scopes allow a call: `all`, or `METHOD /path` exactly, or a prefix that ends in `/`.
 /// What allows GET allows HEAD.
-fn is_in_scope(scopes: &[String], method: &Method, path: &str) -> bool {
+pub(crate) fn is_in_scope(scopes: &[String], method: &Method, path: &str) -> bool {
     let method = if method == Method::HEAD { "GET" } else { method.as_str() };
     if method == "GET" && path == OWN_TOKEN {
         return true;

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use http::Method;
 use model::Timestamp;
 use store::{Change, ChangeKind, Changes, Notice};
 
-use crate::caller::Caller;
+use crate::caller::{Caller, is_in_scope};
 use crate::router::Api;
 
 /// Longest wait until the token's expiry is looked at again.
@@ -15,6 +16,8 @@ const EXPIRY_CHECK_MAX: Duration = Duration::from_secs(60);
 pub(crate) struct CallerWatch {
     changes: Changes,
     pub(crate) caller: Caller,
+    /// What was asked for by GET: the token's scopes must go on to cover it.
+    path: String,
     api: Api,
 }
 
@@ -30,9 +33,9 @@ pub(crate) enum Heard {
 }
 
 impl CallerWatch {
-    /// Listens from now on.
-    pub(crate) fn new(api: Api, caller: Caller) -> Self {
-        Self { changes: api.store().changes(), caller, api }
+    /// Listens from now on, for a caller who asked for this path.
+    pub(crate) fn new(api: Api, caller: Caller, path: &str) -> Self {
+        Self { changes: api.store().changes(), caller, path: path.to_owned(), api }
     }
 
     /// Waits for the next notice. Cancel-safe: dropping it loses nothing.
@@ -77,6 +80,9 @@ impl CallerWatch {
 
     async fn refresh(&mut self) -> Option<()> {
         let identity = self.api.store().token_by_uuid(self.caller.token.uuid).await.ok()??;
+        if !is_in_scope(&identity.token.scopes, &Method::GET, &self.path) {
+            return None;
+        }
         (self.caller.user, self.caller.token) = (identity.user, identity.token);
         Some(())
     }

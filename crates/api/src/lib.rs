@@ -31,6 +31,7 @@ mod request_id;
 mod resources;
 mod rights;
 mod router;
+mod settle;
 mod shells;
 mod sign_in;
 mod sign_in_config;

@@ -2,6 +2,7 @@
 
 pub(crate) mod collections;
 mod commit;
+mod computed_permissions;
 mod container_requests;
 mod containers;
 mod contents;
@@ -11,6 +12,7 @@ mod keep_services;
 mod links;
 mod log_files;
 mod logs;
+mod merge;
 pub(crate) mod missing;
 mod permissions;
 pub(crate) mod service_access;
@@ -35,9 +37,6 @@ use crate::router::Api;
 pub(crate) use crate::rights::check_owner;
 pub(crate) use container_requests::writable as writable_request;
 
-/// How often a write is tried again when somebody else wrote the same record in between.
-pub(crate) const TRIES_MAX: u32 = 8;
-
 /// All resource routes.
 pub(crate) fn routes() -> Router<Api> {
     Router::new()
@@ -50,7 +49,9 @@ pub(crate) fn routes() -> Router<Api> {
         .merge(keep_services::routes())
         .merge(links::routes())
         .merge(permissions::routes())
+        .merge(computed_permissions::routes())
         .merge(users::routes())
+        .merge(merge::routes())
         .merge(tokens::routes())
         .merge(workflows::routes())
         .merge(logs::routes())

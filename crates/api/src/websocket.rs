@@ -117,7 +117,7 @@ struct Session {
 
 impl Session {
     fn new(api: Api, caller: Caller, place: OwnedSemaphorePermit) -> Self {
-        let watch = CallerWatch::new(api.clone(), caller);
+        let watch = CallerWatch::new(api.clone(), caller, WEBSOCKET);
         Self { api, watch, subscriptions: Vec::new(), last: 0, n_sent: 0, _place: place }
     }
 

@@ -3,6 +3,8 @@
 //! A hint to look again, never the data itself: a listener that falls behind is told that
 //! everything may have changed, and loses nothing by it.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -121,11 +123,17 @@ pub(crate) struct Pending {
 /// Each record once, with all its owners in order.
 pub(crate) fn merged(pending: Vec<Pending>) -> Vec<Pending> {
     let mut merged: Vec<Pending> = Vec::with_capacity(pending.len());
+    let mut places = HashMap::with_capacity(pending.len());
     for change in pending {
-        let same = |p: &&mut Pending| p.kind == change.kind && p.uuid == change.uuid;
-        match merged.iter_mut().find(same) {
-            Some(known) => known.owners.extend(change.owners),
-            None => merged.push(change),
+        match places.entry((change.kind, change.uuid.clone())) {
+            Entry::Occupied(place) => {
+                let known: &mut Pending = &mut merged[*place.get()];
+                known.owners.extend(change.owners);
+            }
+            Entry::Vacant(place) => {
+                place.insert(merged.len());
+                merged.push(change);
+            }
         }
     }
     for change in &mut merged {

@@ -118,6 +118,17 @@ impl Query {
         Self::made(format!("EXPLAIN {}", self.text.as_str()), self.values)
     }
 
+    /// The same behind a clause of our own words that has further values; `clause` hears the place of the first.
+    pub(crate) fn behind(
+        mut self,
+        clause: impl FnOnce(usize) -> String,
+        values: Vec<Value>,
+    ) -> Self {
+        let text = format!("{} {}", clause(self.values.len() + 1), self.text.as_str());
+        self.values.extend(values);
+        Self { text: AssertSqlSafe(text).into_sql_str(), ..self }
+    }
+
     /// Binds the next value.
     pub(crate) fn bind(mut self, value: impl Into<Value>) -> Self {
         self.values.push(value.into());

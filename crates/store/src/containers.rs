@@ -383,7 +383,7 @@ pub(crate) async fn insert(tx: &mut Tx, container: &Container) -> Result<(), Sto
     announce(tx, container.uuid).await
 }
 
-async fn save(tx: &mut Tx, mut container: Container) -> Result<(), StoreError> {
+pub(crate) async fn save(tx: &mut Tx, mut container: Container) -> Result<(), StoreError> {
     container.modified_at = later(tx.now, container.modified_at);
     let statement = sql::update(&CONTAINERS, container.uuid.as_str(), &container, Vec::new())?;
     statement.execute(tx.conn()).await?;

@@ -247,6 +247,18 @@ pub(crate) async fn check_owner(
         Some(_) => {}
     }
     let Some(owned) = owned else { return Ok(()) };
+    if is_within(conn, owner_uuid, owned.as_str()).await? {
+        return refuse(format!("{owner_uuid} is in the project that it would own"));
+    }
+    Ok(())
+}
+
+/// Whether something is this user or group, or belongs to it over any number of groups.
+pub(crate) async fn is_within(
+    conn: &mut Connection,
+    uuid: &str,
+    above: &str,
+) -> Result<bool, StoreError> {
     macro_rules! is_in_chain {
         ($owner:literal) => {
             concat!(
@@ -259,14 +271,11 @@ pub(crate) async fn check_owner(
         };
     }
     let row = query(conn.dialect().pick(is_in_chain!("$1"), is_in_chain!("$1 COLLATE \"C\"")))
-        .bind(owner_uuid.to_owned())
-        .bind(owned.to_string())
+        .bind(uuid.to_owned())
+        .bind(above.to_owned())
         .fetch_one(conn)
         .await?;
-    if row.try_get(0)? {
-        return refuse(format!("{owner_uuid} is in the project that it would own"));
-    }
-    Ok(())
+    Ok(row.try_get(0)?)
 }
 
 /// Deletes a group's row and the links from and to it.

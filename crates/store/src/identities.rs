@@ -160,6 +160,7 @@ async fn known(
 }
 
 /// The one user with the person's address who is nobody else at this provider. Several are none: which one would be a guess.
+/// A merged account counts as the one it leads to.
 async fn of_email(tx: &mut Tx, admission: &Admission) -> Result<Option<User>, StoreError> {
     if admission.email.is_empty() {
         return Ok(None);
@@ -168,7 +169,8 @@ async fn of_email(tx: &mut Tx, admission: &Admission) -> Result<Option<User>, St
     let mut users: Vec<User> = sql::select_where(
         tx.conn(),
         &USERS,
-        "WHERE LOWER(email) = LOWER($1) AND uuid <> $2 LIMIT 2",
+        "WHERE uuid IN (SELECT COALESCE(redirect_user_uuid, uuid) FROM users \
+         WHERE LOWER(email) = LOWER($1)) AND uuid <> $2 LIMIT 2",
         &[&admission.email, system.as_str()],
     )
     .await?;

@@ -61,6 +61,7 @@ const STEPS: &[Step] = &[
         "ports of invitations",
         include_str!("../migrations/sqlite/0011_invitation_ports.sql"),
     ),
+    step(12, "merged users", include_str!("../migrations/sqlite/0012_merged_users.sql")),
 ];
 
 /// How long another process may take to open and migrate the same file.

@@ -45,7 +45,7 @@ impl Store {
     }
 
     /// The active user with this short name or address, and the hash of their password; none where there is no such
-    /// user, or one without a password.
+    /// user, or one without a password. Where the account was merged, it is the user whom it leads to.
     ///
     /// # Errors
     /// When the database fails.
@@ -55,8 +55,9 @@ impl Store {
             &mut conn,
             &USERS,
             // A short name comes first, since no two users have the same.
-            "WHERE is_active AND (username = $1 OR (email = $1 AND email <> '')) \
-             ORDER BY username = $1 DESC, created_at, uuid LIMIT 1",
+            "WHERE (is_active OR redirect_user_uuid IS NOT NULL) \
+             AND (username = $1 OR (email = $1 AND email <> '')) \
+             ORDER BY username = $1 DESC, is_active DESC, created_at, uuid LIMIT 1",
             &[name],
         )
         .await?;
@@ -65,6 +66,17 @@ impl Store {
             .bind(user.uuid.to_string())
             .fetch_optional(&mut conn)
             .await?;
-        Ok(row.map(|row| row.try_get(0)).transpose()?.map(|hash| (user, hash)))
+        let Some(hash) = row.map(|row| row.try_get(0)).transpose()? else { return Ok(None) };
+        if user.is_active {
+            return Ok(Some((user, hash)));
+        }
+        let mut leads_to: Vec<User> = sql::select_where(
+            &mut conn,
+            &USERS,
+            "WHERE is_active AND uuid = (SELECT redirect_user_uuid FROM users WHERE uuid = $1)",
+            &[user.uuid.as_str()],
+        )
+        .await?;
+        Ok(leads_to.pop().map(|user| (user, hash)))
     }
 }

@@ -21,7 +21,8 @@
 //! - Administrators may everything else that is possible.
 //!
 //! Two queries answer it: [`upward`] begins at one record and finds who reaches it, for a check; [`sight`] begins at a
-//! user and finds what it reaches, for a list. A test compares both with a naive model on random graphs.
+//! user and finds what it reaches, for a list; [`computed`] does that from many users. A test compares them with a naive
+//! model on random graphs.
 //!
 //! A new record type joins in [`Resource::OWNED`] and in the two matches below and in [`sight`].
 
@@ -37,6 +38,7 @@ use crate::list::Reader;
 use crate::schema::{LINKS, Resource};
 use crate::sql;
 
+mod computed;
 pub(crate) mod sight;
 mod upward;
 

@@ -218,6 +218,17 @@ pub static WORKFLOWS: Schema = Schema {
     joins: &[],
 };
 
+/// Who may do what with what, found when it is asked for; no table.
+pub static COMPUTED_PERMISSIONS: Schema = Schema {
+    table: "computed_permissions",
+    attributes: &[
+        attribute("user_uuid", AttributeKind::Text),
+        attribute("target_uuid", AttributeKind::Text),
+        attribute("perm_level", AttributeKind::Text),
+    ],
+    joins: &[],
+};
+
 /// What happened to records.
 pub static LOGS: Schema = Schema {
     table: "logs",

@@ -8,6 +8,7 @@ use crate::changes::ChangeKind;
 use crate::connection::{Connection, query};
 use crate::database::Store;
 use crate::error::StoreError;
+use crate::links::later;
 use crate::schema::{Resource, TOKENS, USERS};
 use crate::sql;
 use crate::writer::Tx;
@@ -111,6 +112,38 @@ impl Store {
     /// When the database fails.
     pub async fn token_by_uuid(&self, uuid: TokenUuid) -> Result<Option<Identity>, StoreError> {
         identity(&mut self.reader().await?, uuid, self.now()).await
+    }
+
+    /// Replaces `before`, as it was read, by `after`. Its secret stays, and what goes on by it is asked anew through the
+    /// change event.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; [`StoreError::Changed`] where the token is not as it was read.
+    pub async fn update_token(
+        &self,
+        before: TokenRecord,
+        mut after: TokenRecord,
+        by: UserUuid,
+    ) -> Result<TokenRecord, StoreError> {
+        let ends = after.expires_at.is_some_and(|at| at <= self.now());
+        self.write_ending_if(ends, move |tx| {
+            Box::pin(async move {
+                let uuid = before.uuid;
+                let stored: TokenRecord = sql::by_uuid(tx.conn(), &TOKENS, uuid.as_str())
+                    .await?
+                    .ok_or_else(|| StoreError::NotFound(format!("token {uuid}")))?;
+                if stored.modified_at != before.modified_at {
+                    return Err(StoreError::Changed(format!("token {uuid}")));
+                }
+                after.modified_at = later(tx.now, before.modified_at);
+                after.modified_by_user_uuid = by;
+                let statement = sql::update(&TOKENS, uuid.as_str(), &after, Vec::new())?;
+                statement.execute(tx.conn()).await?;
+                tx.changed(ChangeKind::Token, &uuid, vec![after.owner_uuid]);
+                Ok(after)
+            })
+        })
+        .await
     }
 
     /// Revokes a token; false where there was none.

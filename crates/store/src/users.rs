@@ -114,7 +114,12 @@ impl Store {
                 }
                 after.modified_at = later(tx.now, before.modified_at);
                 after.modified_by_user_uuid = by;
-                let statement = sql::update(&USERS, uuid.as_str(), &after, Vec::new())?;
+                // An account that may act again is one of its own.
+                let hidden = match !before.is_active && after.is_active {
+                    true => vec![("redirect_user_uuid", sea_query::Value::String(None))],
+                    false => Vec::new(),
+                };
+                let statement = sql::update(&USERS, uuid.as_str(), &after, hidden)?;
                 match statement.execute(tx.conn()).await {
                     Err(error) if error.is_unique_violation() => {
                         return Err(StoreError::UsernameTaken(after.username));

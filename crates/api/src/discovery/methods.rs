@@ -88,6 +88,10 @@ const UNIQUE: Parameter = with_default(
     query("ensure_unique_name", "boolean", "Change the name where the owner has it already."),
     "false",
 );
+const ASYNC: Parameter = with_default(
+    query("async", "boolean", "Changes nothing: rights hold with the answer."),
+    "false",
+);
 const TRASH: Parameter =
     with_default(query("include_trash", "boolean", "Also what is in the trash."), "false");
 const OLD_VERSIONS: Parameter = with_default(
@@ -146,6 +150,17 @@ const SHARED_PARAMETERS: &[Parameter] = &[
     BYPASS,
 ];
 
+/// Of a list that is read behind its last entry and never counted.
+const COMPUTED: &[Parameter] = &[
+    query("filters", "array", "Conditions: [attribute, operator, operand], …"),
+    query("where", "object", "Attributes and what they must equal."),
+    query("order", "array", "Attributes to order by, each with asc or desc."),
+    SELECT,
+    with_default(query("distinct", "boolean", "Return equal objects once."), "false"),
+    with_default(query("limit", "integer", "Most objects to return."), "100"),
+    with_default(query("count", "string", "Always none."), "none"),
+];
+
 const NONE: Entry =
     Entry { name: "", schema: "", record: None, verbs: READ, more: &[], special: &[] };
 
@@ -164,8 +179,19 @@ pub(super) const RESOURCES: &[Entry] = &[
         name: "api_client_authorizations",
         schema: "ApiClientAuthorization",
         record: Some(Resource::Tokens),
-        verbs: &[Get, List, Create, Delete],
-        special: &[special("current", "GET", "api_client_authorizations/current", Returns::Record)],
+        verbs: ALL,
+        special: &[
+            special("current", "GET", "api_client_authorizations/current", Returns::Record),
+            Special {
+                parameters: &[query("scopes", "array", "What it may do; without it, everything.")],
+                ..special(
+                    "create_system_auth",
+                    "POST",
+                    "api_client_authorizations/create_system_auth",
+                    Returns::Record,
+                )
+            },
+        ],
         ..NONE
     },
     Entry { name: "authorized_keys", schema: "AuthorizedKey", ..NONE },
@@ -198,6 +224,16 @@ pub(super) const RESOURCES: &[Entry] = &[
                 ..special("untrash", "POST", "collections/{uuid}/untrash", Returns::Record)
             },
         ],
+    },
+    Entry {
+        name: "computed_permissions",
+        schema: "ComputedPermission",
+        verbs: &[],
+        special: &[Special {
+            parameters: COMPUTED,
+            ..special("list", "GET", "computed_permissions", Returns::Object)
+        }],
+        ..NONE
     },
     Entry {
         name: "configs",
@@ -268,7 +304,12 @@ pub(super) const RESOURCES: &[Entry] = &[
         schema: "Group",
         record: Some(Resource::Groups),
         verbs: ALL,
-        more: &[(Get, &[TRASH]), (List, &[TRASH]), (Update, &[TRASH, UNIQUE])],
+        more: &[
+            (Get, &[TRASH]),
+            (List, &[TRASH]),
+            (Create, &[ASYNC]),
+            (Update, &[TRASH, UNIQUE, ASYNC]),
+        ],
         special: &[
             Special {
                 parameters: CONTENTS_PARAMETERS,
@@ -327,8 +368,41 @@ pub(super) const RESOURCES: &[Entry] = &[
             special("current", "GET", "users/current", Returns::Record),
             special("system", "GET", "users/system", Returns::Record),
             Special {
-                parameters: &[query("uuid", "string", "The account; without it, a new one.")],
+                parameters: &[
+                    query("uuid", "string", "The account; without it, a new one."),
+                    query("user", "object", "Attributes of a new account."),
+                    query("repo_name", "string", "Changes nothing."),
+                    query("vm_uuid", "string", "None: there are no shell nodes."),
+                    with_default(
+                        query("send_notification_email", "boolean", "False: no mail is sent."),
+                        "false",
+                    ),
+                ],
                 ..special("setup", "POST", "users/setup", Returns::Record)
+            },
+            Special {
+                parameters: &[
+                    Parameter {
+                        is_required: true,
+                        ..query(
+                            "new_owner_uuid",
+                            "string",
+                            "User or project that gets the records.",
+                        )
+                    },
+                    query(
+                        "new_user_token",
+                        "string",
+                        "A token of the user who gets what yours has.",
+                    ),
+                    query("old_user_uuid", "string", "Whose things go; for administrators."),
+                    query("new_user_uuid", "string", "Who gets them; for administrators."),
+                    with_default(
+                        query("redirect_to_new_user", "boolean", "Sign-in leads to the new user."),
+                        "false",
+                    ),
+                ],
+                ..special("merge", "POST", "users/merge", Returns::Record)
             },
             Special {
                 parameters: &[UUID],

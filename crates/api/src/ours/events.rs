@@ -10,6 +10,7 @@ use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::stream;
+use http::Uri;
 use serde_json::json;
 use store::{ChangeKind, Notice};
 
@@ -20,9 +21,9 @@ use crate::router::Api;
 /// How often a silent stream shows that it lives, so that no proxy on the way closes it.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-pub(crate) async fn events(State(api): State<Api>, call: Call) -> Response {
+pub(crate) async fn events(State(api): State<Api>, uri: Uri, call: Call) -> Response {
     // Listening starts before the answer does: nothing between is missed.
-    let watch = CallerWatch::new(api, call.caller);
+    let watch = CallerWatch::new(api, call.caller, uri.path());
     let events = stream::unfold(watch, |mut watch| async move {
         let event = next(&mut watch).await?;
         Some((Ok::<_, Infallible>(event), watch))

@@ -6,13 +6,13 @@ use model::life::{self, IDLE_TIME, MAX_RUN_TIME, NOTICE, duration_words};
 use model::{Container, ContainerState, LifeLimits, Timestamp, request_rules};
 use serde_json::Value;
 use std::time::Duration;
-use store::StoreError;
 
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::lives;
-use crate::resources::{ByUuid, TRIES_MAX, writable_request};
+use crate::resources::{ByUuid, writable_request};
 use crate::router::Api;
+use crate::settle::settle;
 
 /// A year: longer is a change of the request's limits.
 const SECONDS_MAX: u64 = 366 * 86_400;
@@ -52,7 +52,7 @@ async fn live_longer(
     uuid: &str,
     until: Timestamp,
 ) -> Result<Container, ApiError> {
-    for _try in 0..TRIES_MAX {
+    settle(|| async {
         let before = writable_request(api, call, uuid).await?;
         let container = match before.container_uuid {
             Some(container) => api.store().container(container).await?,
@@ -86,17 +86,12 @@ async fn live_longer(
         let seconds = age.as_secs() + u64::from(age.subsec_nanos() > 0);
         let mut after = before.clone();
         after.scheduling_parameters.insert(MAX_RUN_TIME.to_owned(), seconds.into());
-        match api.store().update_request(before, after, None, call.caller.user.uuid).await {
-            Err(StoreError::Changed(_)) => {}
-            other => {
-                drop(other?);
-                // As it is now, with its new limit.
-                let again = api.store().container(container.uuid).await?;
-                return again.ok_or_else(|| ApiError::no_such("container", uuid));
-            }
-        }
-    }
-    Err(ApiError::Store(StoreError::Busy))
+        let _saved = api.store().update_request(before, after, None, call.caller.user.uuid).await?;
+        // As it is now, with its new limit.
+        let again = api.store().container(container.uuid).await?;
+        again.ok_or_else(|| ApiError::no_such("container", uuid))
+    })
+    .await
 }
 
 /// Holds what is said of a running request's life to the site's limits, where it changes.

@@ -1,5 +1,7 @@
 //! `GET logs/{uuid}`: a container's logs as text lines, to the end or as they come.
 
+mod followed;
+
 use std::io;
 
 use axum::body::Body;
@@ -7,16 +9,19 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
-use http::header;
+use http::{Uri, header};
 use model::{ContainerUuid, RequestUuid};
 use store::Resource;
 
 use crate::call::Call;
+use crate::caller_watch::CallerWatch;
 use crate::error::ApiError;
 use crate::images::ByteStream;
 use crate::logs::{LogQuery, LogStream, Merged};
 use crate::resources::ByUuid;
 use crate::router::Api;
+
+use followed::followed;
 
 /// Most lines of a tail.
 const TAIL_LINES_MAX: u32 = 100_000;
@@ -24,8 +29,11 @@ const TAIL_LINES_MAX: u32 = 100_000;
 pub(crate) async fn logs(
     State(api): State<Api>,
     Path(path): Path<ByUuid>,
+    uri: Uri,
     call: Call,
 ) -> Result<Response, ApiError> {
+    // Watched from before the answer on: nothing between is missed.
+    let watch = CallerWatch::new(api.clone(), call.caller.clone(), uri.path());
     let container = find(&api, &call, &path.uuid).await?;
     let follow = call.parameters.flag("follow")?;
     let tail = call.parameters.number("tail")?;
@@ -46,11 +54,13 @@ pub(crate) async fn logs(
             let merged = Merged::new(sources, follow);
             match tail {
                 Some(lines) if !follow => last(merged, lines).await?,
+                _ if follow => Body::from_stream(followed(merged, api, watch, container)),
                 _ => Body::from_stream(merged),
             }
         }
         Some(stream) => {
             match open(&api, &container, LogQuery { stream, follow, tail_lines }).await? {
+                Some(bytes) if follow => Body::from_stream(followed(bytes, api, watch, container)),
                 Some(bytes) => Body::from_stream(bytes),
                 None => Body::empty(),
             }

@@ -28,6 +28,8 @@ use carry::Carrier;
 /// A shell that may be opened.
 struct Entrance {
     caller: Caller,
+    /// What was asked for.
+    path: String,
     container: ContainerUuid,
     limits: TerminalsConfig,
     place: OpenShell,
@@ -100,7 +102,8 @@ async fn enter(
             limits.per_user_max
         ))
     })?;
-    Ok(Entrance { caller, container: container.uuid, limits, place })
+    let path = uri.path().to_owned();
+    Ok(Entrance { caller, path, container: container.uuid, limits, place })
 }
 
 /// The rule.

@@ -10,12 +10,13 @@ use axum::routing::{get, post};
 use model::Collection;
 use store::{CollectionChange, NameClash, NewCollection, Reader, Resource, StoreError};
 
-use super::{TRIES_MAX, check_owner, name_clash};
+use super::{check_owner, name_clash};
 use crate::call::Call;
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::rights;
 use crate::router::Api;
+use crate::settle::settle;
 
 mod answer;
 mod attributes;
@@ -101,7 +102,7 @@ async fn update(
     let concerns_trash = ["is_trashed", "trash_at"].iter().any(|it| attributes.contains_key(*it));
     let trash = concerns_trash || call.parameters.flag("include_trash")?;
     let name_clash = name_clash(&call)?;
-    for _try in 0..TRIES_MAX {
+    let saved = settle(|| async {
         let before = writable(&api, &call.caller, &path.uuid, trash).await?;
         let (mut after, sent) = changed(&before, &attributes)?;
         trash::settle(&mut after, &sent, &trash::Rules::of(&api));
@@ -111,12 +112,10 @@ async fn update(
         if let Some(content) = content::of_change(&api, &call, &before, &sent).await? {
             content.put_into(&mut after);
         }
-        match write(&api, &call, before, after, &sent, name_clash).await {
-            Err(StoreError::Changed(_)) => {}
-            other => return answer::record(&api, &call.caller, shape, other?).await,
-        }
-    }
-    Err(ApiError::Store(StoreError::Busy))
+        Ok::<_, ApiError>(write(&api, &call, before, after, &sent, name_clash).await?)
+    })
+    .await?;
+    answer::record(&api, &call.caller, shape, saved).await
 }
 
 /// Writes a change, if it is one.
@@ -172,16 +171,14 @@ async fn move_trash(
 ) -> Result<Response, ApiError> {
     let shape = Shape::of_record(&call.parameters)?;
     let name_clash = name_clash(call)?;
-    for _try in 0..TRIES_MAX {
+    let saved = settle(|| async {
         let before = writable(api, &call.caller, uuid, true).await?;
         let mut after = before.clone();
         way.apply(&mut after, &trash::Rules::of(api));
-        match write(api, call, before, after, &Sent::default(), name_clash).await {
-            Err(StoreError::Changed(_)) => {}
-            other => return answer::record(api, &call.caller, shape, other?).await,
-        }
-    }
-    Err(ApiError::Store(StoreError::Busy))
+        Ok::<_, ApiError>(write(api, call, before, after, &Sent::default(), name_clash).await?)
+    })
+    .await?;
+    answer::record(api, &call.caller, shape, saved).await
 }
 
 /// The collection, where the caller may write it.

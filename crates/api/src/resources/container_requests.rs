@@ -7,15 +7,16 @@ use axum::{Json, Router};
 use model::request_rules::{self, Origin};
 use model::{ContainerRequest, RequestState, RequestUuid};
 use serde_json::json;
-use store::{Resource, StoreError};
+use store::Resource;
 
-use super::{TRIES_MAX, check_owner, commit, reads};
+use super::{check_owner, commit, reads};
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::ours::extend;
 use crate::render;
 use crate::rights;
 use crate::router::Api;
+use crate::settle::settle;
 
 const RESOURCE: Resource = Resource::ContainerRequests;
 
@@ -57,7 +58,7 @@ async fn update(
     let select = call.parameters.select(RESOURCE)?;
     let attributes = call.attributes(RESOURCE)?;
     let by = call.caller.user.uuid;
-    for _try in 0..TRIES_MAX {
+    settle(|| async {
         let before = writable(&api, &call, &path.uuid).await?;
         let mut after = request_rules::change_request(&before, &attributes)?;
         if after.owner_uuid != before.owner_uuid {
@@ -73,12 +74,10 @@ async fn update(
         if after == before {
             return render::record(RESOURCE, &before, select.as_deref(), &call.caller);
         }
-        match api.store().update_request(before, after, resolved, by).await {
-            Err(StoreError::Changed(_)) => {}
-            other => return render::record(RESOURCE, &other?, select.as_deref(), &call.caller),
-        }
-    }
-    Err(ApiError::Store(StoreError::Busy))
+        let saved = api.store().update_request(before, after, resolved, by).await?;
+        render::record(RESOURCE, &saved, select.as_deref(), &call.caller)
+    })
+    .await
 }
 
 async fn remove(

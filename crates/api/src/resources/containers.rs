@@ -8,13 +8,14 @@ use axum::{Json, Router};
 use model::container_rules::{self, Speaker};
 use model::{Container, ContainerUuid};
 use serde_json::json;
-use store::{Resource, StoreError};
+use store::Resource;
 
-use super::{ByUuid, TRIES_MAX, reads};
+use super::{ByUuid, reads};
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::render;
 use crate::router::Api;
+use crate::settle::settle;
 
 const RESOURCE: Resource = Resource::Containers;
 
@@ -49,7 +50,7 @@ async fn update(
 ) -> Result<Response, ApiError> {
     let select = call.parameters.select(RESOURCE)?;
     let attributes = call.attributes(RESOURCE)?;
-    for _try in 0..TRIES_MAX {
+    settle(|| async {
         let (before, speaker) = spoken_of(&api, &call, &path.uuid).await?;
         let after = container_rules::change_container(&before, &attributes, speaker)?;
         for (name, old, new) in
@@ -62,12 +63,10 @@ async fn update(
         if after == before {
             return render::record(RESOURCE, &before, select.as_deref(), &call.caller);
         }
-        match api.store().update_container(before, after).await {
-            Err(StoreError::Changed(_)) => {}
-            other => return render::record(RESOURCE, &other?, select.as_deref(), &call.caller),
-        }
-    }
-    Err(ApiError::Store(StoreError::Busy))
+        let saved = api.store().update_container(before, after).await?;
+        render::record(RESOURCE, &saved, select.as_deref(), &call.caller)
+    })
+    .await
 }
 
 /// The container, and as what the caller speaks of it: its own program, or an administrator.

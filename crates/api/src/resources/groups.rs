@@ -9,14 +9,15 @@ use axum::routing::{get, post};
 use model::group_rules::{self, GroupOrigin};
 use model::{Group, GroupClass, GroupUuid, JsonMap, UserUuid, WellKnownGroup};
 use serde_json::{Value, json};
-use store::{Reader, Resource, StoreError};
+use store::{Reader, Resource};
 
-use super::{TRIES_MAX, check_owner, name_clash, reads};
+use super::{check_owner, name_clash, reads};
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::render;
 use crate::rights;
 use crate::router::Api;
+use crate::settle::settle;
 
 const RESOURCE: Resource = Resource::Groups;
 
@@ -93,7 +94,7 @@ async fn change(
     attributes: &JsonMap,
 ) -> Result<Response, ApiError> {
     let by = call.caller.user.uuid;
-    for _try in 0..TRIES_MAX {
+    settle(|| async {
         let (before, rights) = find(api, call, uuid).await?;
         let after = group_rules::change_group(&before, attributes, api.store().now())?;
         if after == before {
@@ -107,12 +108,10 @@ async fn change(
             refuse_well_known(api, &after)?;
         }
         check_filters(&after)?;
-        match api.store().update_group(before, after, name_clash(call)?, by).await {
-            Err(StoreError::Changed(_)) => {}
-            other => return show(api, call, &other?).await,
-        }
-    }
-    Err(ApiError::Store(StoreError::Busy))
+        let saved = api.store().update_group(before, after, name_clash(call)?, by).await?;
+        show(api, call, &saved).await
+    })
+    .await
 }
 
 /// The group and what the caller may do with it, trashed or not: whoever changes it may bring it back.

@@ -13,12 +13,13 @@ use serde_json::Value;
 use store::{Reader, Resource, StoreError};
 
 use super::container_requests::writable;
-use super::{TRIES_MAX, check_owner, permissions, reads, service_access};
+use super::{check_owner, permissions, reads, service_access};
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::render;
 use crate::rights;
 use crate::router::Api;
+use crate::settle::settle;
 
 const RESOURCE: Resource = Resource::Links;
 /// Longest name or class of a link that is no host name.
@@ -92,7 +93,7 @@ async fn update(
 ) -> Result<Response, ApiError> {
     let select = call.parameters.select(RESOURCE)?;
     let attributes = call.attributes(RESOURCE)?;
-    for _try in 0..TRIES_MAX {
+    settle(|| async {
         let before = find(&api, &call, &path.uuid).await?;
         let mut after = changed(&before, &attributes)?;
         if before.gives() != after.gives()
@@ -115,12 +116,10 @@ async fn update(
         if after == before {
             return render::record(RESOURCE, &before, select.as_deref(), &call.caller);
         }
-        match api.store().update_link(before, after, call.caller.user.uuid).await {
-            Err(StoreError::Changed(_)) => {}
-            other => return render::record(RESOURCE, &other?, select.as_deref(), &call.caller),
-        }
-    }
-    Err(ApiError::Store(StoreError::Busy))
+        let saved = api.store().update_link(before, after, call.caller.user.uuid).await?;
+        render::record(RESOURCE, &saved, select.as_deref(), &call.caller)
+    })
+    .await
 }
 
 async fn remove(

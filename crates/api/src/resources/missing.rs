@@ -2,11 +2,9 @@
 
 /// First parts of a path below `/arvados/v1/` (`*` is any one), and what to do in its place.
 const MISSING: &[(&str, &str)] = &[
-    ("computed_permissions", "what somebody may do is found for each record: see permissions/UUID"),
     ("credentials/*/secret", "no credentials are kept here"),
     ("sys", "trash is swept by the server itself (Collections.TrashSweepInterval)"),
     ("user_agreements/sign", "there are no agreements to sign here"),
-    ("users/merge", "give what one user has to the other, and deactivate the account"),
     ("virtual_machines/*/logins", "there are no shell nodes here: wharf shell opens services"),
 ];
 
@@ -28,9 +26,12 @@ mod tests {
 
     #[test]
     fn only_what_is_missing_is_told_as_missing() {
-        for path in
-            ["sys/trash_sweep", "computed_permissions", "users/merge", "credentials/x/secret"]
-        {
+        for path in [
+            "sys/trash_sweep",
+            "virtual_machines/x/logins",
+            "user_agreements/sign",
+            "credentials/x/secret",
+        ] {
             let words = words_about(&format!("/arvados/v1/{path}"));
             assert!(words.is_some_and(|words| words.contains("is not in Wharf: ")), "{path}");
         }

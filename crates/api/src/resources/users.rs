@@ -8,14 +8,15 @@ use bytes::Bytes;
 use http::{HeaderMap, header};
 use model::{FieldError, JsonMap, User, UserUuid, is_read_only};
 use serde_json::Value;
-use store::{NewUser, Resource, StoreError};
+use store::{NewUser, Resource};
 
-use super::{TRIES_MAX, reads};
+use super::reads;
 use crate::call::{Call, parse_body};
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::render;
 use crate::router::Api;
+use crate::settle::settle;
 use crate::sign_in::sign_in;
 
 const RESOURCE: Resource = Resource::Users;
@@ -86,9 +87,12 @@ async fn authenticate(
 
 async fn create(State(api): State<Api>, call: Call) -> Result<Response, ApiError> {
     call.caller.require_admin("make users")?;
-    let attributes = call.attributes(RESOURCE)?;
+    make(&api, &call, &call.attributes(RESOURCE)?).await
+}
+
+async fn make(api: &Api, call: &Call, attributes: &JsonMap) -> Result<Response, ApiError> {
     let mut user = User { is_active: true, ..blank(&call.caller.user) };
-    apply(&mut user, &attributes)?;
+    apply(&mut user, attributes)?;
     if user.username.is_empty() {
         let problem = "must not be empty: letters, digits, - and _, such as \"ada\"";
         return Err(ApiError::field("username", problem));
@@ -130,15 +134,28 @@ async fn unsetup(
     change(&api, &call, &path.uuid, &active(false)).await
 }
 
-/// Makes sure of an account: one that is there by `uuid`, else a new one of the attributes of `user`.
+/// Makes sure of an account: one that is there by `uuid`, else a new one of the attributes of `user`. There are neither shell
+/// nodes that it could have a login on, nor mail to tell of it.
 async fn setup(State(api): State<Api>, call: Call) -> Result<Response, ApiError> {
     call.caller.require_admin("set accounts up")?;
+    let machine = call.body().get("vm_uuid").and_then(Value::as_str);
+    if machine.or(call.parameters.text("vm_uuid")).is_some() {
+        return Err(ApiError::field("vm_uuid", "is no shell node: there are none here"));
+    }
+    if call.option("send_notification_email")? == Value::Bool(true) {
+        let problem = "must be false: no mail is sent from here";
+        return Err(ApiError::field("send_notification_email", problem));
+    }
     let uuid = call.body().get("uuid").and_then(Value::as_str).or(call.parameters.text("uuid"));
-    let user = match uuid {
-        Some(uuid) => change(&api, &call, uuid, &active(true)).await?,
-        None => create(State(api), call).await?,
-    };
-    Ok(user)
+    if let Some(uuid) = uuid {
+        return change(&api, &call, uuid, &active(true)).await;
+    }
+    // Clients of the discovery document send it in the query.
+    match call.option("user")? {
+        Value::Object(attributes) => make(&api, &call, &attributes).await,
+        Value::Null => make(&api, &call, &call.attributes(RESOURCE)?).await,
+        _ => Err(ApiError::field("user", "must be an object")),
+    }
 }
 
 fn active(is_active: bool) -> JsonMap {
@@ -155,7 +172,7 @@ async fn change(
 ) -> Result<Response, ApiError> {
     let no_such = || ApiError::no_such("user", uuid);
     let uuid = UserUuid::parse(uuid).map_err(|_not_one| no_such())?;
-    for _try in 0..TRIES_MAX {
+    settle(|| async {
         let before = api.store().user(uuid).await?.ok_or_else(no_such)?;
         let mut after = before.clone();
         apply(&mut after, attributes)?;
@@ -169,12 +186,10 @@ async fn change(
         if after == before {
             return render::record(RESOURCE, &before, None, &call.caller);
         }
-        match api.store().update_user(before, after, call.caller.user.uuid).await {
-            Err(StoreError::Changed(_)) => {}
-            other => return render::record(RESOURCE, &other?, None, &call.caller),
-        }
-    }
-    Err(ApiError::Store(StoreError::Busy))
+        let saved = api.store().update_user(before, after, call.caller.user.uuid).await?;
+        render::record(RESOURCE, &saved, None, &call.caller)
+    })
+    .await
 }
 
 /// What a user may change: their own settings and name.

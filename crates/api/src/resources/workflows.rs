@@ -6,14 +6,15 @@ use axum::response::Response;
 use axum::routing::get;
 use model::{FieldError, JsonMap, Workflow, WorkflowUuid, is_read_only};
 use serde_json::Value;
-use store::{Resource, StoreError};
+use store::Resource;
 
-use super::{TRIES_MAX, check_owner, reads};
+use super::{check_owner, reads};
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::render;
 use crate::rights;
 use crate::router::Api;
+use crate::settle::settle;
 
 const RESOURCE: Resource = Resource::Workflows;
 /// Longest name.
@@ -54,7 +55,7 @@ async fn update(
 ) -> Result<Response, ApiError> {
     let select = call.parameters.select(RESOURCE)?;
     let attributes = call.attributes(RESOURCE)?;
-    for _try in 0..TRIES_MAX {
+    settle(|| async {
         let before = find(&api, &call, &path.uuid).await?;
         let after = changed(&before, &attributes)?;
         if after.owner_uuid != before.owner_uuid {
@@ -63,12 +64,10 @@ async fn update(
         if after == before {
             return render::record(RESOURCE, &before, select.as_deref(), &call.caller);
         }
-        match api.store().update_workflow(before, after, call.caller.user.uuid).await {
-            Err(StoreError::Changed(_)) => {}
-            other => return render::record(RESOURCE, &other?, select.as_deref(), &call.caller),
-        }
-    }
-    Err(ApiError::Store(StoreError::Busy))
+        let saved = api.store().update_workflow(before, after, call.caller.user.uuid).await?;
+        render::record(RESOURCE, &saved, select.as_deref(), &call.caller)
+    })
+    .await
 }
 
 async fn remove(

@@ -5,6 +5,7 @@ use http::{HeaderValue, StatusCode, header};
 use keep::KeepError;
 
 use crate::error::ApiError;
+use crate::settle::Contended;
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refusal {
@@ -49,6 +50,12 @@ impl Refusal {
                 | KeepError::Io { .. } => StatusCode::INTERNAL_SERVER_ERROR,
             },
         }
+    }
+}
+
+impl Contended for Refusal {
+    fn is_contended(&self) -> bool {
+        matches!(self, Self::Call(error) if error.is_contended())
     }
 }
 

@@ -8,15 +8,15 @@ use http_body_util::BodyExt as _;
 use keep::Upload;
 use manifest::{BLOCK_BYTES_MAX, Node, Segment, Tree, TreeError};
 use model::Collection;
-use store::{CollectionChange, CollectionContent, NameClash, StoreError};
+use store::{CollectionChange, CollectionContent, NameClash};
 
 use super::{Place, Refusal};
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::heavy::heavy;
-use crate::resources::TRIES_MAX;
 use crate::resources::collections::{tree_of, writable};
 use crate::router::Api;
+use crate::settle::settle;
 
 pub(super) async fn put(
     api: &Api,
@@ -194,7 +194,7 @@ async fn change(
     place: &Place,
     apply: impl Fn(&mut Tree) -> Result<StatusCode, Refusal>,
 ) -> Result<Response, Refusal> {
-    for _try in 0..TRIES_MAX {
+    settle(|| async {
         let before = of_place(api, caller, place).await?;
         let mut tree = tree_of(&before).await?;
         let status = apply(&mut tree)?;
@@ -208,15 +208,11 @@ async fn change(
             api.config().collections.versions.keeps(&before, &after, api.store().now());
         let name_clash = NameClash::Refuse;
         let change = CollectionChange { before, after, keep_version, name_clash };
-        match api.store().update_collection(change, caller.user.uuid).await {
-            Err(StoreError::Changed(_)) => {}
-            other => {
-                other.map_err(ApiError::from)?;
-                return Ok(status.into_response());
-            }
-        }
-    }
-    Err(ApiError::Store(StoreError::Busy).into())
+        let saved = api.store().update_collection(change, caller.user.uuid).await;
+        saved.map_err(ApiError::from)?;
+        Ok(status.into_response())
+    })
+    .await
 }
 
 /// RFC 4918: the directory that something is put into must be there.

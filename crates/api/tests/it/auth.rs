@@ -110,6 +110,65 @@ async fn a_secret_is_answered_when_made_and_to_its_bearer_only() {
 }
 
 #[tokio::test]
+async fn a_token_is_narrowed_and_ended_by_its_user_and_never_revived() {
+    let fixture = Fixture::new().await;
+    let second = token(&fixture.store, &fixture.ada.user, &["all"]).await;
+    let path = format!("/arvados/v1/api_client_authorizations/{}", second.uuid());
+    let says = |attributes: Value| json!({"api_client_authorization": attributes});
+    let reads = json!(["GET /arvados/v1/users/"]);
+    let narrowed = fixture.put(&fixture.ada, &path, says(json!({"scopes": reads}))).await.ok();
+    assert_eq!((&narrowed["scopes"], &narrowed["api_token"]), (&reads, &Value::Null));
+    let me = async |path: &str, token| {
+        fixture.exchange(request(Method::GET, path, Some(token), "")).await.status.as_u16()
+    };
+    let user = format!("/arvados/v1/users/{}", fixture.ada.user.uuid);
+    assert_eq!(me(&user, &second).await, 200);
+    assert_eq!(me("/arvados/v1/collections", &second).await, 403);
+    // The whole record as it was read changes nothing; by PATCH, and its own form.
+    let read = fixture.get(&fixture.ada, &path).await.ok();
+    let patch = fixture.call(Method::PATCH, &fixture.ada, &path, read.clone()).await.ok();
+    assert_eq!(patch["modified_at"], read["modified_at"]);
+    for (body, words) in [
+        (json!({"owner_uuid": fixture.bob.user.uuid}), "owner_uuid cannot change"),
+        (json!({"api_token": "mine"}), "api_token is no attribute"),
+        (json!({"scopes": ["everything"]}), "scopes must be a list"),
+        (json!({"expires_at": "soon"}), "expires_at must be a time"),
+    ] {
+        let refused = fixture.put(&fixture.ada, &path, body).await.refused(422);
+        assert!(refused.starts_with(words), "{refused}");
+    }
+    // Nobody else's, and no token that may do less than all gives itself more.
+    fixture.put(&fixture.bob, &path, json!({"scopes": ["all"]})).await.refused(404);
+    let scoped = token(&fixture.store, &fixture.ada.user, &[&format!("PUT {path}")]).await;
+    let widen = request(Method::PUT, &path, Some(&scoped), json!({"scopes": ["all"]}).to_string());
+    fixture.exchange(widen).await.refused(403);
+    fixture.put(&fixture.admin, &path, json!({"scopes": ["all"]})).await.ok();
+    assert_eq!(me("/arvados/v1/collections", &second).await, 200);
+    let ended = json!({"expires_at": "2001-01-01T00:00:00Z"});
+    let ended = fixture.put(&fixture.ada, &path, ended).await.ok();
+    assert_eq!(ended["expires_at"], "2001-01-01T00:00:00.000000000Z");
+    assert_eq!(me(&user, &second).await, 401);
+    let refused = fixture.put(&fixture.admin, &path, json!({"expires_at": null})).await;
+    assert!(refused.refused(422).starts_with("expires_at has passed"));
+}
+
+#[tokio::test]
+async fn administrators_make_tokens_of_the_system_user() {
+    let fixture = Fixture::new().await;
+    let path = "/arvados/v1/api_client_authorizations/create_system_auth";
+    fixture.post(&fixture.ada, path, json!({})).await.refused(403);
+    let scopes = "?scopes=%5B%22GET%20/arvados/v1/users/%22%5D";
+    let made = fixture.post(&fixture.admin, &format!("{path}{scopes}"), json!({})).await.ok();
+    assert_eq!(made["owner_uuid"], json!(fixture.store.system_user()));
+    assert_eq!(made["scopes"], json!(["GET /arvados/v1/users/"]));
+    let secret = made["api_token"].as_str().unwrap();
+    assert!(fixture.store.authenticate_secret(secret).await.unwrap().is_some());
+    let all = fixture.post(&fixture.admin, path, json!({})).await.ok();
+    assert_eq!(all["scopes"], json!(["all"]));
+    fixture.post(&fixture.admin, path, json!({"scopes": ["x"]})).await.refused(422);
+}
+
+#[tokio::test]
 async fn users_are_made_by_administrators_and_change_only_their_own() {
     let fixture = Fixture::new().await;
     let body = json!({"user": {"username": "eve", "email": "eve@example.com"}});
@@ -218,4 +277,30 @@ async fn a_sign_in_link_works_once() {
     let none: Value = json!({});
     let bad = request(Method::POST, "/wharf/v1/login_links/redeem", None, none.to_string());
     assert!(fixture.exchange(bad).await.refused(422).starts_with("code "));
+}
+
+#[tokio::test]
+async fn accounts_are_set_up_by_attributes_in_the_query_or_the_body() {
+    let fixture = Fixture::new().await;
+    let path = "/arvados/v1/users/setup";
+    let query = form_urlencoded::Serializer::new(String::new())
+        .append_pair("user", &json!({"username": "eve"}).to_string())
+        .append_pair("repo_name", "ignored")
+        .append_pair("send_notification_email", "false")
+        .finish();
+    let eve = fixture.post(&fixture.admin, &format!("{path}?{query}"), Value::Null).await.ok();
+    assert_eq!((&eve["username"], &eve["is_active"]), (&json!("eve"), &json!(true)));
+    let joe = json!({"user": {"username": "joe"}});
+    fixture.post(&fixture.admin, path, joe.clone()).await.ok();
+    fixture.post(&fixture.ada, path, joe).await.refused(403);
+    for (name, value) in [
+        ("vm_uuid", json!("wharf-2x53u-000000000000000")),
+        ("send_notification_email", json!(true)),
+        ("user", json!(1)),
+    ] {
+        let mut body = json!({"user": {"username": "ann"}});
+        body[name] = value;
+        let refused = fixture.post(&fixture.admin, path, body).await.refused(422);
+        assert!(refused.starts_with(name), "{refused}");
+    }
 }

@@ -18,6 +18,7 @@ mod groups;
 mod handoff;
 mod lineage;
 mod links;
+mod merge;
 mod metrics;
 mod passwords;
 mod permissions;

@@ -148,3 +148,29 @@ async fn t43_who_may_not_open_a_port_does_not_see_the_secret_in_its_path() {
     fixture.grant(&fixture.ada, &bob, "can_write", &project).await.ok();
     assert!(fixture.get(&fixture.bob, &paths[0]).await.text.contains("hush"));
 }
+
+#[tokio::test]
+async fn computed_permissions_are_for_administrators_without_offset_and_count() {
+    let fixture = Fixture::new().await;
+    let project = fixture.project(&fixture.ada, json!({})).await;
+    let path = "/arvados/v1/computed_permissions";
+    fixture.get(&fixture.ada, path).await.refused(403);
+    let filters = format!("filters=%5B%5B%22target_uuid%22,%22=%22,%22{project}%22%5D%5D");
+    let list = fixture.get(&fixture.admin, &format!("{path}?{filters}&count=none")).await.ok();
+    assert_eq!(list["kind"], "arvados#computedPermissionList");
+    let hers = json!({
+        "user_uuid": fixture.ada.user.uuid, "target_uuid": project, "perm_level": "can_manage",
+    });
+    assert_eq!(list["items"], json!([hers]));
+    assert!(list.get("items_available").is_none());
+    for (parameter, words) in [
+        ("offset=1", "offset must be 0"),
+        ("count=exact", "count must be none"),
+        ("select=%5B%22uuid%22%5D", "select"),
+        ("order=uuid", "order"),
+    ] {
+        let refused =
+            fixture.get(&fixture.admin, &format!("{path}?{parameter}")).await.refused(422);
+        assert!(refused.starts_with(words), "{refused}");
+    }
+}

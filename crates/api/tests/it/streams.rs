@@ -68,6 +68,32 @@ async fn events_tell_each_user_of_what_is_theirs_and_end_with_the_token() {
 }
 
 #[tokio::test]
+async fn events_end_when_the_scopes_of_the_token_do_not_cover_them_any_more_or_its_time_passes() {
+    let fixture = Fixture::new().await;
+    let soon = fixture.store.now().as_jiff() + std::time::Duration::from_secs(1);
+    for (attributes, ends) in [
+        (json!({"scopes": ["GET /wharf/v1/"]}), false),
+        (json!({"scopes": ["GET /arvados/v1/"]}), true),
+        (json!({"expires_at": "2001-01-01T00:00:00Z"}), true),
+        (json!({"expires_at": soon.to_string()}), true),
+    ] {
+        let token = crate::fixture::token(&fixture.store, &fixture.ada.user, &["all"]).await;
+        let open = request(Method::GET, "/wharf/v1/events", Some(&token), "");
+        let mut body = fixture.send(open).await.into_body();
+        let path = format!("/arvados/v1/api_client_authorizations/{}", token.uuid());
+        fixture.put(&fixture.ada, &path, attributes.clone()).await.ok();
+        if ends {
+            let rest = timeout(SOON, body.collect()).await;
+            rest.unwrap_or_else(|_| panic!("goes on after {attributes}")).unwrap();
+            continue;
+        }
+        fixture.service(&fixture.ada).await;
+        let frame = timeout(SOON, body.frame()).await.unwrap();
+        assert!(frame.is_some(), "ended after {attributes}");
+    }
+}
+
+#[tokio::test]
 async fn an_archive_streams_in_up_to_the_limit_it_names() {
     let fixture = Fixture::with(|config| ApiConfig { image_bytes_max: 1000, ..config }).await;
     let upload = async |person: &crate::fixture::Person, name: &str, n_pieces: usize| {

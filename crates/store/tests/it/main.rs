@@ -17,6 +17,7 @@ mod identities;
 mod lists;
 mod lives;
 mod logs;
+mod merge;
 mod names;
 mod permissions;
 mod place;

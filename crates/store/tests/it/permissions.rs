@@ -255,3 +255,71 @@ async fn a_shared_service_is_opened_by_its_submitter_alone_while_that_may_write(
     fixture.regroup(&project, json!({"is_trashed": true})).await;
     assert!(find().await.submitters.is_empty());
 }
+
+#[tokio::test]
+async fn computed_permissions_are_filtered_ordered_and_read_page_by_page() {
+    use model::filter::{ListQuery, parse_filters, parse_order, parse_select};
+    let nested = nested().await;
+    let Nested { fixture, outer, inner, request } = &nested;
+    fixture.grant(&fixture.bob.uuid, "can_write", &inner.uuid).await;
+    fixture.grant(&fixture.bob.uuid, "can_read", &request.uuid).await;
+    let schema = &store::schema::COMPUTED_PERMISSIONS;
+    let query = |filters: serde_json::Value, order: serde_json::Value| ListQuery {
+        filters: parse_filters(schema, &filters).unwrap(),
+        order: parse_order(schema, &order).unwrap(),
+        limit: 1000,
+        ..ListQuery::all(schema)
+    };
+    let list = async |query: &ListQuery| {
+        let items = fixture.store.computed_permissions(query).await.unwrap();
+        items.iter().map(|item| json!(item)).collect::<Vec<_>>()
+    };
+    let of = |user: &User, target: &str, level: &str| json!({"user_uuid": user.uuid, "target_uuid": target, "perm_level": level});
+    // The project gives more than the link to what is in it.
+    let targets = json!([["target_uuid", "in", [outer.uuid, inner.uuid, request.uuid]]]);
+    let mut expected = vec![
+        of(&fixture.ada, outer.uuid.as_str(), "can_manage"),
+        of(&fixture.ada, inner.uuid.as_str(), "can_manage"),
+        of(&fixture.bob, inner.uuid.as_str(), "can_write"),
+        of(&fixture.bob, request.uuid.as_str(), "can_write"),
+    ];
+    expected.sort_by_key(|item| (item["user_uuid"].to_string(), item["target_uuid"].to_string()));
+    assert_eq!(list(&query(targets.clone(), json!([]))).await, expected);
+    let mut by_target = expected.clone();
+    by_target.sort_by_key(|item| (item["target_uuid"].to_string(), item["user_uuid"].to_string()));
+    by_target.reverse();
+    let backwards = json!(["target_uuid desc", "user_uuid desc"]);
+    assert_eq!(list(&query(targets.clone(), backwards)).await, by_target);
+    let all = list(&query(json!([]), json!([]))).await;
+    assert!(all.len() > 10, "{all:?}");
+    // As the SDK goes on: behind the last entry, then with the next user.
+    let mut read = Vec::new();
+    let mut filters = json!([]);
+    loop {
+        let page = ListQuery { limit: 2, ..query(filters.clone(), json!([])) };
+        let items = list(&page).await;
+        match (items.last(), read.last()) {
+            (Some(last), _) => {
+                let (user, target) = (&last["user_uuid"], &last["target_uuid"]);
+                filters = json!([["user_uuid", "=", user], ["target_uuid", ">", target]]);
+            }
+            (None, Some(last)) if filters.as_array().unwrap().len() == 2 => {
+                let last: &serde_json::Value = last;
+                filters = json!([["user_uuid", ">", last["user_uuid"]]]);
+            }
+            (None, _) => break,
+        }
+        read.extend(items);
+    }
+    assert_eq!(read, all);
+    let distinct = ListQuery {
+        distinct: true,
+        select: parse_select(schema, &json!(["perm_level"])).unwrap(),
+        ..query(json!([["user_uuid", "=", fixture.bob.uuid]]), json!(["perm_level"]))
+    };
+    let levels = list(&distinct).await;
+    let levels: Vec<_> = levels.iter().map(|item| item["perm_level"].as_str().unwrap()).collect();
+    assert_eq!(levels, ["can_manage", "can_read", "can_write"]);
+    let nothing = ListQuery { select: Some(Vec::new()), limit: 2, ..query(json!([]), json!([])) };
+    assert_eq!(list(&nothing).await, [json!({}), json!({})]);
+}

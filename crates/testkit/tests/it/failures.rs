@@ -126,6 +126,12 @@ impl SmallDisk {
         while std::io::Write::write_all(&mut file, &block).is_ok() {}
     }
 
+    /// Takes some of it.
+    fn take(&self, bytes: usize) {
+        let path = self.0.path().join("filler");
+        std::fs::write(path, vec![b'x'; bytes]).expect("there is room for it");
+    }
+
     fn free(&self) {
         std::fs::remove_file(self.0.path().join("filler")).expect("the filler is there");
     }
@@ -176,6 +182,47 @@ fn a_full_disk_loses_nothing_and_says_what_is_wrong() {
     wharf.import("busybox.docker.tar");
     let again = wharf.submit(&Launch::default());
     again.wait_ready(&wharf);
+    wharf.finish();
+}
+
+/// With a `tmp` mount that asks for this much room.
+fn asking_for(mib: u64) -> Launch {
+    let mounts = json!({
+        "/out": {"kind": "tmp", "capacity": 1000},
+        "/scratch": {"kind": "tmp", "capacity": mib << 20},
+    });
+    Launch { more: json!({"output_path": "/out", "mounts": mounts}), ..Launch::default() }
+}
+
+#[test]
+fn a_container_waits_for_the_room_that_its_tmp_mounts_ask_for() {
+    let disk = SmallDisk::new("128m");
+    let data = disk.0.path().join("data");
+    let config = "Containers: {ScratchOvercommit: 2}\n".to_owned();
+    let options = Options { data: Some(data), config: Some(config), ..Options::default() };
+    let wharf = Wharf::start_with(options);
+    wharf.import("testapp.docker.tar");
+    disk.take(80 << 20);
+    // Of 128 MiB, 48 at most are free, which count twice; the whole disk would do.
+    let service = wharf.submit(&asking_for(120));
+    let path = format!("/arvados/v1/container_requests/{}/container_status", service.request);
+    wait_for("words about the room", testkit::BOUND, || {
+        let status = wharf.api("GET", &path, None).expect(200).json();
+        let words = status["scheduling_status"].as_str().unwrap_or_default().to_owned();
+        words.contains("waiting for disk space: its tmp mounts ask for 120 MiB")
+            && words.contains("Containers.ScratchOvercommit")
+    });
+    assert_eq!(service.record(&wharf)["state"], "Queued");
+    // Who asks for less is not held up.
+    let small = wharf.submit(&asking_for(1));
+    small.wait_ready(&wharf);
+    assert_eq!(service.record(&wharf)["state"], "Queued");
+    disk.free();
+    service.wait_ready(&wharf);
+    let _page = service.get("/").expect(200);
+    // More than twice the whole disk will never be there.
+    let record = wharf.submit(&asking_for(300)).wait_over(&wharf);
+    assert!(words(&record).contains("tmp mounts ask for 300 MiB together"), "{record}");
     wharf.finish();
 }
 

@@ -145,8 +145,8 @@ fn outside_scenarios_of_the_sdk_and_of_files_pass() {
     site.finish();
 }
 
-/// Without `s4_service.sh`: it takes a private port that refuses without a credential to say 401, and ours says 403 by
-/// its contract (docs/errors.md).
+/// Without `s4_service.sh`: its helper sends a token to a private port only after a 401, and ours says 403 by its contract
+/// (docs/testing.md says why).
 #[test]
 fn outside_scenarios_of_services_pass() {
     let Some(acceptance) = images::acceptance() else { return };

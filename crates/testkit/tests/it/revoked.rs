@@ -123,6 +123,56 @@ fn t37_a_thousand_streams_end_when_their_token_is_deleted() {
 }
 
 #[test]
+fn t37_a_thousand_streams_end_when_their_token_is_narrowed_or_its_time_ends() {
+    let (wharf, service, ada, _token) = adas();
+    for attributes in [
+        json!({"scopes": ["GET /arvados/v1/collections/"]}),
+        json!({"expires_at": "2001-01-01T00:00:00Z"}),
+    ] {
+        let second = wharf.new_token(&ada, &json!({}));
+        let uuid = second.split('/').nth(1).expect("a v2 token has a uuid");
+        let path = format!("/arvados/v1/api_client_authorizations/{uuid}");
+        let narrow = || change(&wharf, &path, &attributes);
+        end_all(&wharf, &service.host(), &bearer(&second), narrow, 403);
+    }
+    wharf.finish();
+}
+
+#[test]
+fn t37_followed_logs_end_when_their_reader_may_not_any_more() {
+    let (wharf, service, ada, _token) = adas();
+    let (bob, bobs) = wharf.new_user("bob");
+    let give = || {
+        let link = json!({"link_class": "permission", "name": "can_read", "tail_uuid": bob,
+            "head_uuid": service.request});
+        let made = wharf.api("POST", LINKS, Some(&json!({ "link": link }))).expect(200).json();
+        format!("{LINKS}/{}", made["uuid"].as_str().expect("a link has a uuid"))
+    };
+    let follow = |token: &str, stream: &str| {
+        let target = format!("/wharf/v1/logs/{}?follow=true&stream={stream}", service.request);
+        let request = wharf.request(&wharf.api_host(), "GET", &target);
+        let mut connection = request.header("Authorization", &format!("Bearer {token}")).start();
+        let head = connection.read_head();
+        assert_eq!(head.status, 200);
+        Stream { connection, head }
+    };
+    let streams = |token: &str| ["all", "stdout"].map(|stream| follow(token, stream)).into();
+    let second = wharf.new_token(&ada, &json!({}));
+    let uuid = second.split('/').nth(1).expect("a v2 token has a uuid");
+    let path = format!("/arvados/v1/api_client_authorizations/{uuid}");
+    let (open, narrow) = (streams(&second), json!({"scopes": ["GET /arvados/v1/users/"]}));
+    change(&wharf, &path, &narrow);
+    let took = until_the_last_has_ended(open, Instant::now());
+    assert!(took < WITHIN, "ended {took:?} after its token was narrowed");
+    let link = give();
+    let open = streams(&bobs);
+    let _gone = wharf.api("DELETE", &link, None).expect(200);
+    let took = until_the_last_has_ended(open, Instant::now());
+    assert!(took < WITHIN, "ended {took:?} after the link was gone");
+    wharf.finish();
+}
+
+#[test]
 fn t37_a_thousand_streams_end_when_their_user_is_disabled() {
     let (wharf, service, ada, token) = adas();
     let disable = || {

@@ -65,8 +65,8 @@ pub(super) struct Carrier {
 
 impl Carrier {
     pub(super) fn new(api: Api, entrance: Entrance) -> Self {
-        let Entrance { caller, container, limits, place } = entrance;
-        let watch = CallerWatch::new(api.clone(), caller);
+        let Entrance { caller, path, container, limits, place } = entrance;
+        let watch = CallerWatch::new(api.clone(), caller, &path);
         Self { api, watch, container, limits, records: Vec::new(), _place: place }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::filter::ListQuery;
+use model::filter::{self, ListQuery};
 use model::{Level, User, Workflow};
 use proptest::prelude::*;
 use serde_json::json;
@@ -256,6 +256,7 @@ async fn compare(graph: Graph) {
     for uuid in world.projects.iter().chain(&world.requests) {
         assert_eq!(seen_by_all.contains(uuid), !world.is_hidden(uuid), "{uuid} {world:#?}");
     }
+    compare_computed(&fixture, &world).await;
     for user in &world.users {
         for include_trash in [false, true] {
             let reader = Reader { include_trash, ..Reader::new(user.uuid, false) };
@@ -296,6 +297,35 @@ async fn compare(graph: Graph) {
             assert_eq!(links.contains(uuid), expected, "list {told}");
             let rights = fixture.store.rights(&reader, uuid).await.unwrap();
             assert_eq!(rights.is_some(), expected, "{told}");
+        }
+    }
+}
+
+/// What each user reaches is listed with what may be done with it, also in the trash; and nothing else is.
+async fn compare_computed(fixture: &Fixture, world: &World) {
+    let schema = &store::schema::COMPUTED_PERMISSIONS;
+    let order = filter::parse_order(schema, &json!(["user_uuid", "target_uuid"])).unwrap();
+    let query = ListQuery { limit: 1000, order, ..ListQuery::all(schema) };
+    let items = fixture.store.computed_permissions(&query).await.unwrap();
+    let text = |item: &model::JsonMap, name: &str| item[name].as_str().unwrap().to_owned();
+    let pair = |item: &model::JsonMap| (text(item, "user_uuid"), text(item, "target_uuid"));
+    let listed: BTreeMap<(String, String), String> =
+        items.iter().map(|item| (pair(item), text(item, "perm_level"))).collect();
+    assert!(items.iter().map(pair).eq(listed.keys().cloned()), "in order, each once");
+    for user in &world.users {
+        let (holds, linked) = world.reached(user);
+        let users = world.users.iter().map(|user| user.uuid.to_string());
+        let others = world.roles.iter().chain(&world.projects).chain(&world.requests).cloned();
+        for target in users.chain(others) {
+            let is_reached = holds.contains_key(&target) || linked.contains_key(&target);
+            let level = match world.is_user(&target) {
+                true if target == user.uuid.as_str() => Some(Level::Manage),
+                true => linked.get(&target).copied(),
+                false => world.level(user, &target, true),
+            };
+            let told = listed.get(&(user.uuid.to_string(), target.clone())).map(String::as_str);
+            let expected = level.filter(|_| is_reached).map(Level::as_str);
+            assert_eq!(told, expected, "computed {} {target} {world:#?}", user.username);
         }
     }
 }
