@@ -53,7 +53,7 @@ use evaluator::Given;
 use job::Backend;
 pub use local::{ImageMap, ImageSource, LocalOptions};
 pub use news::{Listener, News, Outcome, ProgramState, What};
-pub use remote::{Attach, RemoteOptions};
+pub use remote::{Attach, Open, RemoteOptions};
 use serving::TagsByName;
 
 /// What to run, and how.
