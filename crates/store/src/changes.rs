@@ -33,6 +33,8 @@ pub enum ChangeKind {
     Workflow,
     /// An invitation, or the session of one who was invited.
     Invitation,
+    /// That a machine takes new containers, or takes none.
+    Node,
     /// A log entry that a user wrote; those about changes come with the changes themselves.
     Log,
 }
@@ -50,6 +52,7 @@ impl ChangeKind {
             Self::Collection => "collection",
             Self::Workflow => "workflow",
             Self::Invitation => "invitation",
+            Self::Node => "node",
             Self::Log => "log",
         }
     }
@@ -67,6 +70,7 @@ impl ChangeKind {
             Self::Workflow,
             Self::Log,
             Self::Invitation,
+            Self::Node,
         ];
         known.into_iter().find(|kind| kind.as_str() == word)
     }

@@ -61,6 +61,7 @@ const STEPS: &[Step] = &[
         "ports of invitations",
         include_str!("../migrations/sqlite/0011_invitation_ports.sql"),
     ),
+    step(13, "cordons", include_str!("../migrations/sqlite/0013_cordons.sql")),
 ];
 
 /// How long another process may take to open and migrate the same file.

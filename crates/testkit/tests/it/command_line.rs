@@ -283,6 +283,9 @@ fn every_command_has_help_with_an_example() {
         &["token", "create"],
         &["token", "list"],
         &["token", "revoke"],
+        &["node", "list"],
+        &["node", "cordon"],
+        &["node", "uncordon"],
         &["config", "check"],
         &["doctor"],
     ];
