@@ -262,7 +262,7 @@ fn doctor_explains_the_machine() {
 #[test]
 fn every_command_has_help_with_an_example() {
     let binary = testkit::images::wharf_binary();
-    let commands: [&[&str]; 22] = [
+    let commands: [&[&str]; 25] = [
         &[],
         &["up"],
         &["demo"],

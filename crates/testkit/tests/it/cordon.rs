@@ -39,7 +39,7 @@ fn a_cordoned_machine_starts_nothing_also_after_a_restart_and_what_runs_goes_on(
     let (_user, ada) = wharf.new_user("ada");
     let path = format!("/wharf/v1/nodes/{node}/cordon");
     for method in ["POST", "DELETE"] {
-        assert_eq!(wharf.api_as(&ada, method, &path, None).status, 403, "{method}");
+        assert_eq!(wharf.api_as(&ada, method, &path, None).status(), 403, "{method}");
     }
 
     let said = wharf.cli(&["node", "cordon", &node]).expect(0).stderr;
