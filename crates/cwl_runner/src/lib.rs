@@ -179,6 +179,9 @@ async fn run_on(
         listener.say(&format!("warning: {warning}"));
     }
     let mut values = given::read(&mut loader, &options.inputs, &process, &here)?;
+    if loader.names_checksums {
+        backend.files().make_checksums();
+    }
     drop(loader);
     let secrets = Secrets::take(&process, &mut values, stand_in)?;
     let limits = Limits { time: options.expression_time, ..Limits::default() };
