@@ -266,6 +266,22 @@ test("a file is uploaded to a collection and comes back as it was", async () => 
   assert.deepEqual(problems, []);
 });
 
+test("a machine is cordoned by a button: what is submitted waits and says why, until the button is pressed again", async () => {
+  const { page, problems } = await open("/admin");
+  await page.getByRole("button", { name: "Take no new containers" }).click();
+  await page.getByText("It takes no new containers, since").waitFor();
+  const late = await wharf.submit("comes later", ["testkit-app"], { 8080: { access: "private", label: "App" } });
+  const place = page.getByRole("listitem").filter({ hasText: "comes later" });
+  await place.getByText(/an administrator keeps new containers from the machine \S+ since .* \(it is cordoned\)/).waitFor();
+  await page.getByText("Machine takes no new containers").waitFor();
+  assert.equal((await record(late.uuid)).state, "Committed");
+  await page.getByRole("button", { name: "Take new containers again" }).click();
+  await wharf.waitReady(late, 8080);
+  await page.getByRole("button", { name: "Take no new containers" }).waitFor();
+  await wharf.cli("stop", late.uuid);
+  assert.deepEqual(problems, []);
+});
+
 test("an ordinary user sees their own, and no admin page", async () => {
   const ada = await wharf.newUser("ada");
   const link = await wharf.api("POST", "/wharf/v1/login_links", {}, ada);

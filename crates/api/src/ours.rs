@@ -2,6 +2,7 @@
 
 pub(crate) mod access;
 pub(crate) mod connections;
+pub(crate) mod cordon;
 pub(crate) mod events;
 pub(crate) mod extend;
 pub(crate) mod handoff;

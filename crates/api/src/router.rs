@@ -211,6 +211,10 @@ impl Api {
             .route("/wharf/v1/invitations/{uuid}", delete(ours::invitations::remove))
             .route("/wharf/v1/guest_sessions/{uuid}", delete(ours::invitations::sign_out))
             .route("/wharf/v1/site", get(ours::site::site))
+            .route(
+                "/wharf/v1/nodes/{name}/cordon",
+                post(ours::cordon::set).delete(ours::cordon::lift),
+            )
             .route("/wharf/v1/visitors/{uuid}", get(ours::visitors::of))
             .route("/wharf/v1/opened_ports", get(ours::access::opened))
             .route("/wharf/v1/writable_requests", get(ours::access::writable))

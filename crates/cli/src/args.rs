@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
-pub(crate) use admin_commands::{NewUserArgs, TokenCommand, UserCommand};
+pub(crate) use admin_commands::{NewUserArgs, NodeCommand, TokenCommand, UserCommand};
 pub use client_commands::ClientCommand;
 pub(crate) use client_commands::{
     ConfigCommand, ExtendArgs, ForwardArgs, HostnameCommand, ImageCommand, InviteCommand, LogsArgs,

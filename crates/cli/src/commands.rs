@@ -10,6 +10,7 @@ mod image;
 mod invite;
 mod later;
 mod logs;
+mod node;
 mod open;
 mod ps;
 mod run;
@@ -57,6 +58,7 @@ pub(crate) async fn dispatch(
         C::Put(_) => later::refuse("put", later::Instead::Try("wharf run --mount"))?,
         C::Get(_) => later::refuse("get", later::Instead::Try("wharf run --mount"))?,
         C::Ls(_) => later::refuse("ls", later::Instead::Nothing)?,
+        C::Node(command) => node::node(&context()?, command).await?,
         C::User(command) => user::user(&context()?, command).await?,
     }
     Ok(ExitCode::SUCCESS)

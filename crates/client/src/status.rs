@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use model::site::{Capacity, Site};
+use model::site::{Capacity, Cordon, Site};
 use model::{ContainerUuid, ServiceDomain};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
 use crate::call::Client;
@@ -56,6 +57,17 @@ struct ExportedService {
     external_url: String,
 }
 
+/// What the server says of a machine that is let work again.
+#[derive(Deserialize)]
+struct Uncordoned {
+    was_cordoned: bool,
+}
+
+fn cordon_path(node: &str) -> String {
+    let node = utf8_percent_encode(node, NON_ALPHANUMERIC);
+    format!("/wharf/v1/nodes/{node}/cordon")
+}
+
 impl Client {
     /// Where service hosts live; `None` for a server that has none.
     pub async fn service_domain(&self) -> Result<Option<ServiceDomain>, ClientError> {
@@ -67,6 +79,17 @@ impl Client {
     /// Machines, volumes, the proxy and the config, for administrators.
     pub async fn site(&self) -> Result<Site, ClientError> {
         self.get("/wharf/v1/site").await
+    }
+
+    /// Keeps new containers from a machine, for administrators; what runs there goes on.
+    pub async fn cordon(&self, node: &str) -> Result<Cordon, ClientError> {
+        self.post(&cordon_path(node), &serde_json::json!({})).await
+    }
+
+    /// Lets new containers onto a machine again, for administrators; false where it was not cordoned.
+    pub async fn uncordon(&self, node: &str) -> Result<bool, ClientError> {
+        let Uncordoned { was_cordoned } = self.delete(&cordon_path(node)).await?;
+        Ok(was_cordoned)
     }
 
     /// Asks the server how it is.

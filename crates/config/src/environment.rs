@@ -30,6 +30,8 @@ pub struct Environment {
     pub search_path: Vec<PathBuf>,
     /// A graphical session is there (`DISPLAY` or `WAYLAND_DISPLAY`).
     pub has_display: bool,
+    /// `BROWSER`: commands that open an address, with colons between them; `%s` stands for the address.
+    pub browser: Option<String>,
     /// `COLUMNS`, the width of the terminal where the terminal itself does not say.
     pub columns: Option<usize>,
     /// `TERM`: what kind the terminal is.
@@ -43,6 +45,9 @@ pub struct Environment {
 }
 
 impl Environment {
+    /// Variables that hold secrets, which programs that we start for a person have no use for.
+    pub const SECRETS: [&str; 2] = ["ARVADOS_API_TOKEN", "WHARF_DATABASE"];
+
     /// Reads the process's environment.
     pub fn read() -> Self {
         Self::from_lookup(|name| std::env::var_os(name))
@@ -67,6 +72,7 @@ impl Environment {
                 .map(|paths| std::env::split_paths(&paths).collect())
                 .unwrap_or_default(),
             has_display: set("DISPLAY").is_some() || set("WAYLAND_DISPLAY").is_some(),
+            browser: text("BROWSER"),
             columns: text("COLUMNS").and_then(|columns| columns.parse().ok()),
             term: text("TERM"),
             no_color: set("NO_COLOR").is_some(),

@@ -41,6 +41,8 @@ pub struct Loader<'s> {
     pub(crate) problems: Vec<Problem>,
     /// What is odd but no error.
     pub warnings: Vec<Problem>,
+    /// Whether the word `checksum` stands in one of the texts: only then can an expression ask for one.
+    pub names_checksums: bool,
 }
 
 /// What holds for all of a file.
@@ -72,6 +74,7 @@ impl<'s> Loader<'s> {
             type_stack: Vec::new(),
             problems: Vec::new(),
             warnings: Vec::new(),
+            names_checksums: false,
         }
     }
 
@@ -162,9 +165,11 @@ impl<'s> Loader<'s> {
             let rule = format!("more than {FILES_MAX} documents are read; import fewer");
             return Err(CwlError::invalid(Problem::new(rule)));
         }
-        self.source.read(uri, FILE_BYTES_MAX).map_err(|problem| {
+        let text = self.source.read(uri, FILE_BYTES_MAX).map_err(|problem| {
             CwlError::invalid(Problem::new(format!("cannot read {}: {problem}", shown(uri))))
-        })
+        })?;
+        self.names_checksums |= text.contains("checksum");
+        Ok(text)
     }
 
     fn note_header(&mut self, file: usize, node: &Node) {

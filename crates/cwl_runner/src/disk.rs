@@ -66,18 +66,39 @@ impl Storage for Disk {
     fn checksum(&self, location: &str) -> Result<Option<String>, String> {
         let path = path_of(location)?;
         let mut file = open(&path)?;
-        let mut context = digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY);
+        let mut checksum = Checksum::default();
         let mut buffer = vec![0; 256 << 10];
         loop {
             let length = file.read(&mut buffer).map_err(|error| at(&path, &error))?;
             if length == 0 {
                 break;
             }
-            context.update(&buffer[..length]);
+            checksum.add(&buffer[..length]);
         }
-        let digits = context.finish();
+        Ok(Some(checksum.words()))
+    }
+}
+
+/// The checksum of a file that is read piece by piece.
+pub(crate) struct Checksum(digest::Context);
+
+impl Default for Checksum {
+    fn default() -> Self {
+        Self(digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY))
+    }
+}
+
+impl Checksum {
+    /// The next bytes.
+    pub(crate) fn add(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// As File objects have it: `sha1$` and 40 digits.
+    pub(crate) fn words(self) -> String {
+        let digits = self.0.finish();
         let hex: Vec<String> = digits.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Some(format!("sha1${}", hex.concat())))
+        format!("sha1${}", hex.concat())
     }
 }
 
@@ -87,6 +108,9 @@ impl Files for Disk {
         let source = fs::canonicalize(&source).map_err(|error| at(&source, &error))?;
         copy(&source, target)
     }
+
+    /// They are made anyway.
+    fn make_checksums(&self) {}
 }
 
 /// The path of a location of this machine.

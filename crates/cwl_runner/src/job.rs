@@ -108,4 +108,6 @@ pub(crate) trait Backend {
 pub(crate) trait Files: Storage {
     /// Makes a copy of a file, or of a folder with all that is in it, at a path of this machine. May block.
     fn copy_out(&self, location: &str, target: &Path) -> Result<(), String>;
+    /// From now on [`Storage::checksum`] gives one of each file, whatever work it is: an expression may ask for it.
+    fn make_checksums(&self);
 }

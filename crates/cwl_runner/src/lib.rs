@@ -53,7 +53,7 @@ use evaluator::Given;
 use job::Backend;
 pub use local::{ImageMap, ImageSource, LocalOptions};
 pub use news::{Listener, News, Outcome, ProgramState, What};
-pub use remote::{Attach, RemoteOptions};
+pub use remote::{Attach, Open, RemoteOptions};
 use serving::TagsByName;
 
 /// What to run, and how.
@@ -179,6 +179,9 @@ async fn run_on(
         listener.say(&format!("warning: {warning}"));
     }
     let mut values = given::read(&mut loader, &options.inputs, &process, &here)?;
+    if loader.names_checksums {
+        backend.files().make_checksums();
+    }
     drop(loader);
     let secrets = Secrets::take(&process, &mut values, stand_in)?;
     let limits = Limits { time: options.expression_time, ..Limits::default() };

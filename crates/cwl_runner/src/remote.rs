@@ -22,7 +22,7 @@ use cwl::requirements::Image;
 use cwl::stage::Content;
 use cwl::{CwlError, Problem};
 use futures_util::StreamExt as _;
-use futures_util::future::LocalBoxFuture;
+use futures_util::future::{BoxFuture, LocalBoxFuture};
 use model::RequestUuid;
 
 use crate::job::{Backend, Ended, Files, Job, Place, PlaceKind};
@@ -55,6 +55,9 @@ pub enum Attach {
     Leave,
 }
 
+/// Opens an address for a person; in words, why it cannot.
+pub type Open = fn(String) -> BoxFuture<'static, Result<(), String>>;
+
 /// Container requests of one API.
 #[derive(Clone)]
 pub struct RemoteOptions {
@@ -66,8 +69,8 @@ pub struct RemoteOptions {
     pub default_image: Option<String>,
     /// How services are met.
     pub attach: Attach,
-    /// Receives the address of a port, with a single-use code in it, when the port is ready; whether that was opened.
-    pub open: Option<fn(&str) -> bool>,
+    /// Receives the address of a port, with a single-use code in it, when the port is ready.
+    pub open: Option<Open>,
     /// What was submitted ends by itself this long after this process was killed.
     pub lease: Duration,
 }

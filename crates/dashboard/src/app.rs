@@ -76,6 +76,8 @@ pub fn router(config: DashboardConfig, client: client::Client) -> Router {
         .route("/account/tokens/delete", post(pages::tokens::delete))
         .route("/account/sign-out-everywhere", post(pages::tokens::sign_out_everywhere))
         .route("/admin", get(pages::admin::page))
+        .route("/admin/cordon", post(pages::admin::cordon::set))
+        .route("/admin/uncordon", post(pages::admin::cordon::lift))
         .route("/sign-in", get(pages::sign_in::page).post(pages::sign_in::submit))
         .route("/sign-in/openid", get(pages::openid::begin))
         .route("/login", get(pages::hand_on::login))

@@ -15,6 +15,8 @@ pub struct DispatchConfig {
     pub data_dir: PathBuf,
     /// What the records' `locked_by_uuid` says of this dispatcher.
     pub name: String,
+    /// What this machine is called, where administrators keep containers from it.
+    pub node: String,
     /// Containers at a time.
     pub containers_max: usize,
     /// Memory of this machine in bytes.
@@ -51,6 +53,7 @@ impl DispatchConfig {
         Self {
             data_dir,
             name: "wharf-local-dispatch".to_owned(),
+            node: "localhost".to_owned(),
             // Each costs three processes and some 15 MiB; more is for a cluster.
             containers_max: 200,
             ram_bytes,

@@ -172,7 +172,10 @@ impl Dispatcher {
         let busy = self.parts.book().busy_now();
         let found = self.parts.backend.list().await?;
         let records = self.parts.store.live_containers().await?;
-        let world = self.world(&busy, found, &records);
+        // Last: who was told that a machine is cordoned sees no container of later begin.
+        let node = &self.parts.config.node;
+        let cordon = self.parts.store.cordon_of(node).await?.map(|cordon| cordon.words(node));
+        let world = self.world(&busy, found, &records, cordon);
         let plan = reconcile::plan(&world);
         self.tell_queue(&plan).await?;
         self.stop(&plan).await;
@@ -212,6 +215,7 @@ impl Dispatcher {
         busy: &BTreeSet<ContainerUuid>,
         found: Vec<Found>,
         records: &[Container],
+        cordon: Option<String>,
     ) -> World {
         let mut actual: Vec<Actual> = found
             .into_iter()
@@ -234,6 +238,7 @@ impl Dispatcher {
             wanted,
             actual,
             capacity: self.parts.config.capacity(),
+            cordon,
             now: self.parts.store.now(),
         }
     }

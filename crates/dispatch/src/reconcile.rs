@@ -5,7 +5,7 @@
 //! ```text
 //!                     none          alive            dead, no end said            dead, end said
 //! Queued              admit→Launch  Adopt            Sweep                        Sweep
-//! Locked              Launch (1)    –  | Settle (2)  Sweep (3) | Settle lost (4)  Settle
+//! Locked              Launch (1,5)  –  | Settle (2)  Sweep (3) | Settle lost (4)  Settle
 //! Locked, unwanted    Unlock        Stop | Settle    Sweep                        Settle
 //! Running             Settle lost   –  | Settle      Settle lost                  Settle
 //! Running, unwanted   Settle lost   Stop | Settle    Settle lost                  Settle
@@ -14,7 +14,8 @@
 //!
 //! Unwanted: priority 0. (1) until [`LAUNCHES_MAX`] tries, then Settle; (2) if it has said its end;
 //! (3) if the command had not begun, so that the next round launches it again, up to the same
-//! number; (4) or if it had begun: a service must not silently lose its memory, nor a batch run twice.
+//! number; (4) or if it had begun: a service must not silently lose its memory, nor a batch run twice;
+//! (5) on a cordoned machine Unlock, and queued ones wait: whoever is to work on it finds what runs get less, never more.
 //!
 //! Pure: no clock, no task, no store. A container that the driver is working on is busy: it counts
 //! as load and gets no action. Candidates start by priority, then age; a smaller one may overtake a
@@ -83,6 +84,8 @@ pub struct World {
     pub actual: Vec<Actual>,
     /// What the machine gives.
     pub capacity: Capacity,
+    /// Why it gives nothing to new containers now, in words for their owners.
+    pub cordon: Option<String>,
     /// The time, for ends that nobody else dates.
     pub now: Timestamp,
 }
@@ -135,7 +138,7 @@ pub fn plan(world: &World) -> Plan {
     let mut load = Load::default();
     let mut candidates = Vec::new();
     for record in world.wanted.iter().filter(|record| is_live(record)) {
-        match decide(record, actual.get(&record.uuid).copied(), world.now) {
+        match decide(record, actual.get(&record.uuid).copied(), world) {
             Decision::Candidate => candidates.push(record),
             Decision::Act(action) => {
                 plan.actions.push((record.uuid, action));
@@ -174,8 +177,9 @@ enum Decision {
     Leave,
 }
 
-fn decide(record: &Wanted, actual: Option<&Actual>, now: Timestamp) -> Decision {
-    let Some(actual) = actual else { return without_supervisor(record, now) };
+fn decide(record: &Wanted, actual: Option<&Actual>, world: &World) -> Decision {
+    let Some(actual) = actual else { return without_supervisor(record, world) };
+    let now = world.now;
     let end = actual.said.as_ref().and_then(|said| said.end.clone());
     let started_at = actual.said.as_ref().and_then(|said| said.started_at);
     match (actual.life, record.state, end) {
@@ -190,10 +194,13 @@ fn decide(record: &Wanted, actual: Option<&Actual>, now: Timestamp) -> Decision 
     }
 }
 
-fn without_supervisor(record: &Wanted, now: Timestamp) -> Decision {
+fn without_supervisor(record: &Wanted, world: &World) -> Decision {
+    let now = world.now;
     match record.state {
         ContainerState::Queued => Decision::Candidate,
-        ContainerState::Locked if record.priority <= 0 => Decision::Act(Action::Unlock),
+        ContainerState::Locked if record.priority <= 0 || world.cordon.is_some() => {
+            Decision::Act(Action::Unlock)
+        }
         ContainerState::Locked if record.n_launches < LAUNCHES_MAX => Decision::Act(Action::Launch),
         ContainerState::Locked => {
             Decision::Act(Action::Settle { started_at: None, end: never_began(now) })
@@ -226,13 +233,20 @@ fn clear_away(actual: &Actual) -> Option<Action> {
 }
 
 fn start_or_wait(plan: &mut Plan, load: &mut Load, record: &Wanted, world: &World) {
-    match admit(world.capacity, *load, record.needs) {
-        Admission::Fits => {
+    let admission = admit(world.capacity, *load, record.needs);
+    match (admission, &world.cordon) {
+        // What can never run here is told at once all the same.
+        (Admission::Fits | Admission::Waits(_), Some(reason)) => {
+            plan.waiting.push(Waiting { uuid: record.uuid, reason: reason.clone() });
+        }
+        (Admission::Fits, None) => {
             load.add(record.needs);
             plan.actions.push((record.uuid, Action::Launch));
         }
-        Admission::Waits(reason) => plan.waiting.push(Waiting { uuid: record.uuid, reason }),
-        Admission::Never(reason) => {
+        (Admission::Waits(reason), None) => {
+            plan.waiting.push(Waiting { uuid: record.uuid, reason })
+        }
+        (Admission::Never(reason), _) => {
             let end = ContainerEnd {
                 outcome: Outcome::FailedToStart,
                 finished_at: world.now,

@@ -52,7 +52,10 @@ pub(crate) async fn changed(changes: &mut Changes, concerns: fn(&Notice) -> bool
     }
 }
 
-/// Whether a container may have changed.
+/// Whether a container may have changed, or where it may run.
 pub(crate) fn of_containers(notice: &Notice) -> bool {
-    !matches!(notice, Notice::Changed(change) if change.kind != ChangeKind::Container)
+    match notice {
+        Notice::Changed(change) => matches!(change.kind, ChangeKind::Container | ChangeKind::Node),
+        Notice::Everything => true,
+    }
 }

@@ -1,6 +1,7 @@
 //! What a site has and how it does, as its administrators are told.
 
 use crate::timestamp::Timestamp;
+use crate::uuid::UserUuid;
 use serde::{Deserialize, Serialize};
 
 /// All of it.
@@ -29,6 +30,29 @@ pub struct Node {
     pub is_dispatching: bool,
     /// When that process last looked at everything; it does so every few seconds.
     pub looked_at: Option<Timestamp>,
+    /// Set where an administrator keeps new containers from it.
+    #[serde(default)]
+    pub cordon: Option<Cordon>,
+}
+
+/// That a machine takes no new containers; those that run go on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cordon {
+    /// From then on.
+    pub since: Timestamp,
+    /// The administrator who said so.
+    pub by_user_uuid: UserUuid,
+}
+
+impl Cordon {
+    /// Why a container waits, for its owner.
+    pub fn words(&self, node: &str) -> String {
+        format!(
+            "waiting: an administrator keeps new containers from the machine {node} since {} \
+             (it is cordoned); it starts when that is over",
+            self.since
+        )
+    }
 }
 
 /// What there is for containers, overcommit included.

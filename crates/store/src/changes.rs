@@ -35,6 +35,8 @@ pub enum ChangeKind {
     Workflow,
     /// An invitation, or the session of one who was invited.
     Invitation,
+    /// That a machine takes new containers, or takes none.
+    Node,
     /// A log entry that a user wrote; those about changes come with the changes themselves.
     Log,
 }
@@ -52,6 +54,7 @@ impl ChangeKind {
             Self::Collection => "collection",
             Self::Workflow => "workflow",
             Self::Invitation => "invitation",
+            Self::Node => "node",
             Self::Log => "log",
         }
     }
@@ -69,6 +72,7 @@ impl ChangeKind {
             Self::Workflow,
             Self::Log,
             Self::Invitation,
+            Self::Node,
         ];
         known.into_iter().find(|kind| kind.as_str() == word)
     }

@@ -25,6 +25,7 @@ pub mod collections;
 mod connection;
 pub mod containers;
 pub mod contents;
+mod cordons;
 mod database;
 mod dialect;
 mod error;

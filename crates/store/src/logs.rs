@@ -176,6 +176,27 @@ async fn requests_of(tx: &mut Tx, container: &str) -> Result<Vec<String>, StoreE
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
+/// Writes an entry about something that is no record.
+pub(crate) async fn note(
+    tx: &mut Tx,
+    by: UserUuid,
+    event_type: &str,
+    summary: String,
+    properties: Value,
+) -> Result<(), StoreError> {
+    let entry = Entry {
+        owner_uuid: system_user(&tx.options).to_string(),
+        by: by.to_string(),
+        object_uuid: None,
+        object_owner_uuid: None,
+        event_type: event_type.to_owned(),
+        event_at: tx.now,
+        summary: Some(summary),
+        properties,
+    };
+    entry.insert(tx).await.map(drop)
+}
+
 /// The entry about a record that was like this and is like that.
 fn about(tx: &Tx, uuid: &str, before: Option<&JsonMap>, after: Option<&JsonMap>) -> Entry {
     let event_type = match (before, after) {

@@ -62,6 +62,7 @@ const STEPS: &[Step] = &[
         include_str!("../migrations/sqlite/0011_invitation_ports.sql"),
     ),
     step(12, "merged users", include_str!("../migrations/sqlite/0012_merged_users.sql")),
+    step(13, "cordons", include_str!("../migrations/sqlite/0013_cordons.sql")),
 ];
 
 /// How long another process may take to open and migrate the same file.

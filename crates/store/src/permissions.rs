@@ -111,6 +111,20 @@ impl Store {
         sight::rights_on_groups(&mut self.reader().await?, &around, reader, uuids).await
     }
 
+    /// The rights on each of these container requests, those without any left out. Costs as much as a list, however many
+    /// they are.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn rights_on_requests(
+        &self,
+        reader: &Reader,
+        uuids: &[&str],
+    ) -> Result<HashMap<String, Rights>, StoreError> {
+        let around = Around::of(&self.options);
+        sight::rights_on_requests(&mut self.reader().await?, &around, reader, uuids).await
+    }
+
     /// Whether the reader may know of a change: it belongs or belonged to it or to a project or role that it has, or
     /// it may see the record.
     ///

@@ -12,6 +12,7 @@ use cwl_runner::{
     Attach, Board, Failure, ImageMap, Listener, LocalOptions, Mark, News, RemoteOptions, Row,
     RunOptions, Target,
 };
+use futures_util::future::BoxFuture;
 
 /// Container requests of one run that are under way at a time.
 const REQUESTS_AT_ONCE: usize = 64;
@@ -173,8 +174,11 @@ fn remote(
     }))
 }
 
-fn open_browser(url: &str) -> bool {
-    cli::browser::open(&Environment::read(), url)
+fn open_browser(url: String) -> BoxFuture<'static, Result<(), String>> {
+    Box::pin(async move {
+        let opened = cli::browser::open(&Environment::read(), &url).await;
+        opened.map_err(|reason| reason.to_string())
+    })
 }
 
 /// A remark for the person at the terminal. Lost without harm if stderr is closed.

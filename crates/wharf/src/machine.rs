@@ -1,4 +1,4 @@
-//! What this machine has: memory and processors, as the kernel says.
+//! What this machine is called, and what it has: memory and processors, as the kernel says.
 
 /// Memory in bytes.
 pub(crate) fn ram_bytes() -> u64 {
@@ -14,4 +14,9 @@ pub(crate) fn ram_bytes() -> u64 {
 /// Processors that this process may use.
 pub(crate) fn vcpus() -> u32 {
     std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX))
+}
+
+/// Its name.
+pub(crate) fn name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

@@ -22,6 +22,7 @@ struct Facts {
     data_dir: PathBuf,
     store: Store,
     proxy: Arc<Proxy>,
+    node: String,
     limits: dispatch::admission::Capacity,
     volumes: Vec<BlockVolume>,
     config: String,
@@ -41,6 +42,7 @@ impl SiteFacts {
             since: store.now(),
             store,
             proxy,
+            node: limits.node.clone(),
             limits: limits.capacity(),
             volumes: blocks::store(config, data).volumes,
             config: config.to_yaml(),
@@ -99,6 +101,10 @@ impl SiteFacts {
 }
 
 impl api::SiteSource for SiteFacts {
+    fn node(&self) -> &str {
+        &self.0.node
+    }
+
     fn capacity(&self) -> BoxFuture<'_, Result<Capacity, StoreError>> {
         self.promised().boxed()
     }
@@ -108,9 +114,9 @@ impl api::SiteSource for SiteFacts {
             let capacity = self.promised().await?;
             let heartbeat = self.heartbeat().await;
             let (volumes, blocks) = self.storage().await;
-            let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
             let node = Node {
-                name,
+                name: self.0.node.clone(),
+                cordon: self.0.store.cordon_of(&self.0.node).await?,
                 capacity,
                 is_dispatching: heartbeat.is_alive,
                 looked_at: heartbeat.looked_at.and_then(time),

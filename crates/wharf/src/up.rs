@@ -65,7 +65,7 @@ pub(crate) fn options(
     })
 }
 
-/// Tells the person, the browser, the ready file and the process before us that everything is served, and serves it.
+/// Tells the person, the ready file, the process before us and the browser that everything is served, and serves it.
 pub(crate) async fn announce(
     controller: &mut Controller,
     args: &UpArgs,
@@ -83,10 +83,12 @@ pub(crate) async fn announce(
         link.url
     ))?;
     // Whoever upgrades has it open.
-    if args.open && !controller.is_successor() {
-        cli::browser::open(environment, &link.url);
+    let is_wanted = args.open && !controller.is_successor();
+    open(controller, &args.serve).await?;
+    if is_wanted && let Err(reason) = cli::browser::open(environment, &link.url).await {
+        print(&format!("The dashboard was not opened in a browser: {reason}.\n"))?;
     }
-    open(controller, &args.serve).await
+    Ok(())
 }
 
 /// Writes the ready file first: a process that could not would otherwise end with connections that it has accepted. Those

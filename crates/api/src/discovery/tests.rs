@@ -55,6 +55,9 @@ impl crate::visitors::Visitors for Nothing {
 }
 
 impl crate::SiteSource for Nothing {
+    fn node(&self) -> &str {
+        "here"
+    }
     fn capacity(&self) -> BoxFuture<'_, Result<model::site::Capacity, store::StoreError>> {
         async { Ok(model::site::Capacity::default()) }.boxed()
     }

@@ -41,14 +41,11 @@ pub(crate) async fn writable(
     call: Call,
 ) -> Result<Json<Value>, ApiError> {
     let reader = call.reader()?;
-    let mut items = Vec::new();
-    for text in asked.uuids.split(',').take(ASKED_MAX) {
-        let Ok(uuid) = RequestUuid::parse(text) else { continue };
-        let rights = api.store().rights(&reader, uuid.as_str()).await?;
-        if rights.is_some_and(Rights::can_write) {
-            items.push(uuid);
-        }
-    }
+    let asked = asked.uuids.split(',').take(ASKED_MAX);
+    let mut items: Vec<_> = asked.filter_map(|uuid| RequestUuid::parse(uuid).ok()).collect();
+    let uuids: Vec<&str> = items.iter().map(RequestUuid::as_str).collect();
+    let rights = api.store().rights_on_requests(&reader, &uuids).await?;
+    items.retain(|uuid| rights.get(uuid.as_str()).copied().is_some_and(Rights::can_write));
     Ok(Json(json!({ "items": items })))
 }
 

@@ -283,6 +283,9 @@ impl api::Shells for TwoLogs {
 }
 
 impl api::SiteSource for TwoLogs {
+    fn node(&self) -> &str {
+        "here"
+    }
     fn capacity(&self) -> BoxFuture<'_, Result<model::site::Capacity, store::StoreError>> {
         async { Ok(model::site::Capacity::default()) }.boxed()
     }

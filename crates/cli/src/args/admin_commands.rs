@@ -130,3 +130,24 @@ pub struct NewUserArgs {
     #[arg(long)]
     pub(crate) password: bool,
 }
+
+#[derive(Debug, Subcommand)]
+pub enum NodeCommand {
+    /// List machines, what of them is promised, and whether they take new containers
+    #[command(after_help = "Example:\n  wharf node list")]
+    List(ListArgs),
+    /// Let a machine take no new containers, before work on it: what runs there goes on, what is submitted waits
+    #[command(
+        after_help = "Example:\n  wharf node cordon pier-1\n\n`wharf ps` lists what still runs, `wharf stop` ends it."
+    )]
+    Cordon {
+        /// Name of the machine
+        name: String,
+    },
+    /// Let a machine take new containers again: what waits begins
+    #[command(after_help = "Example:\n  wharf node uncordon pier-1")]
+    Uncordon {
+        /// Name of the machine
+        name: String,
+    },
+}

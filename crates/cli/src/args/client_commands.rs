@@ -8,7 +8,7 @@ use client::LogStreamName;
 use config::ByteSize;
 use model::{ContainerPort, InvitationUuid};
 
-use super::admin_commands::{TokenCommand, UserCommand};
+use super::admin_commands::{NodeCommand, TokenCommand, UserCommand};
 use super::values::{Forward, Mount, Publish, parse_duration, parse_env, parse_port, parse_size};
 
 /// Commands that [`crate::run`] does.
@@ -90,6 +90,9 @@ Examples:
     /// Make, list and revoke API tokens
     #[command(display_order = 30, subcommand)]
     Token(TokenCommand),
+    /// List machines, and keep new containers from one
+    #[command(display_order = 28, subcommand)]
+    Node(NodeCommand),
     /// Make and list users, let them act, and set their passwords
     #[command(display_order = 29, subcommand)]
     User(UserCommand),

@@ -15,8 +15,10 @@ pub(crate) async fn open(context: &Context, args: &OpenArgs) -> anyhow::Result<(
         }
         None => (context.client.login_link().await?.url, "within ten minutes"),
     };
-    if !browser::open(&context.environment, &url) {
-        output::remark(&format!("No browser here; this address works once, {lifetime}:"));
+    if let Err(reason) = browser::open(&context.environment, &url).await {
+        output::remark(&format!(
+            "Not opened in a browser: {reason}. This address works once, {lifetime}:"
+        ));
         output::print_line(&url)?;
     }
     Ok(())

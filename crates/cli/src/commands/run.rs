@@ -44,8 +44,10 @@ pub(crate) async fn run(context: &Context, args: RunArgs) -> anyhow::Result<()> 
     {
         let uuid = service.request.uuid.as_str();
         let url = context.client.handoff(uuid, Some(first.port), None).await?;
-        if !browser::open(&context.environment, &url) {
-            output::remark(&format!("No browser here; open this once, within a minute:\n{url}"));
+        if let Err(reason) = browser::open(&context.environment, &url).await {
+            output::remark(&format!(
+                "Not opened in a browser: {reason}. This address works once, within a minute:\n{url}"
+            ));
         }
     }
     Ok(())

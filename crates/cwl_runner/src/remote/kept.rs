@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::runtime::Handle;
 
 use super::patience::patiently;
-use crate::disk::{Disk, at};
+use crate::disk::{Checksum, Disk, at};
 use crate::job::Files;
 
 /// Hash of the content that is nothing.
@@ -33,6 +34,7 @@ pub(super) struct Kept {
     /// Carries the calls of threads that wait for an answer; never this one's own.
     runtime: Handle,
     remembered: Mutex<Remembered>,
+    makes_checksums: AtomicBool,
 }
 
 #[derive(Default)]
@@ -44,7 +46,12 @@ struct Remembered {
 impl Kept {
     /// To be made on the run's thread.
     pub(super) fn new(client: Client) -> Self {
-        Self { client, runtime: Handle::current(), remembered: Mutex::default() }
+        Self {
+            client,
+            runtime: Handle::current(),
+            remembered: Mutex::default(),
+            makes_checksums: AtomicBool::new(false),
+        }
     }
 
     /// Takes note of a collection's files.
@@ -118,20 +125,42 @@ impl Kept {
     }
 
     async fn download(&self, place: &Place<'_>, size: u64, target: &Path) -> Result<(), String> {
-        let words = |error: ClientError| format!("{place}: {error}");
         let mut open = tokio::fs::File::create(target).await.map_err(|error| at(target, &error))?;
+        let write =
+            async |piece: &[u8]| open.write_all(piece).await.map_err(|error| at(target, &error));
+        self.read_all(place, size, write).await?;
+        open.flush().await.map_err(|error| at(target, &error))
+    }
+
+    async fn sum(&self, place: &Place<'_>, size: u64) -> Result<String, String> {
+        let mut checksum = Checksum::default();
+        let add = async |piece: &[u8]| {
+            checksum.add(piece);
+            Ok(())
+        };
+        self.read_all(place, size, add).await?;
+        Ok(checksum.words())
+    }
+
+    /// Gives all bytes of a file away, piece by piece; errs where they are not as many as it has.
+    async fn read_all(
+        &self,
+        place: &Place<'_>,
+        size: u64,
+        mut take: impl AsyncFnMut(&[u8]) -> Result<(), String>,
+    ) -> Result<(), String> {
         if size == 0 {
             return Ok(());
         }
+        let words = |error: ClientError| format!("{place}: {error}");
         let opened = patiently(async || self.client.read_file(place.id, &place.path).await).await;
         let mut pieces = opened.map_err(words)?;
         let mut came = 0;
         while let Some(piece) = pieces.next().await {
             let piece = piece.map_err(words)?;
             came += piece.len() as u64;
-            open.write_all(&piece).await.map_err(|error| at(target, &error))?;
+            take(&piece).await?;
         }
-        open.flush().await.map_err(|error| at(target, &error))?;
         if came != size {
             return Err(format!("{place}: {came} of {size} bytes came"));
         }
@@ -241,8 +270,13 @@ impl Storage for Kept {
     }
 
     fn checksum(&self, location: &str) -> Result<Option<String>, String> {
+        let Some(place) = Place::of(location) else { return Disk.checksum(location) };
         // Of what stays with the instance it is not known without reading all of it.
-        if location.starts_with("keep:") { Ok(None) } else { Disk.checksum(location) }
+        if !self.makes_checksums.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let size = self.look(&place, |node| Ok(node.size()))?;
+        self.runtime.block_on(self.sum(&place, size)).map(Some)
     }
 }
 
@@ -252,6 +286,10 @@ impl Files for Kept {
         let tree = self.runtime.block_on(self.tree(place.id))?;
         let node = tree.get(&place.path).ok_or_else(|| place.missing())?;
         self.bring(&place, node, target, 0)
+    }
+
+    fn make_checksums(&self) {
+        self.makes_checksums.store(true, Ordering::Relaxed);
     }
 }
 

@@ -11,6 +11,7 @@ use model::{
 };
 use tokio::time::{Instant, sleep};
 
+use super::Open;
 use super::feed::Feed;
 use super::patience::patiently;
 use super::probes::{LogWatch, succeeds};
@@ -50,7 +51,7 @@ pub(super) struct Watch<'w> {
     pub(super) job: &'w Job,
     pub(super) listener: &'w dyn Listener,
     /// Receives the address of the first port that is ready.
-    pub(super) open: Option<fn(&str) -> bool>,
+    pub(super) open: Option<Open>,
 }
 
 /// What is known of the program that is waited for.
@@ -249,15 +250,23 @@ impl Watch<'_> {
             self.tell(What::Address { program, label: &entry.label, url: &url });
             self.listener.say(&format!("{url}  {} ({})", entry.label, entry.access.as_str()));
             if let Some(open) = self.open.filter(|_| told.is_empty()) {
-                match self.client.handoff(request.uuid.as_str(), Some(port), None).await {
-                    Ok(url) if open(&url) => {}
-                    Ok(url) => self
-                        .listener
-                        .say(&format!("No browser here; open this once, within a minute:\n{url}")),
-                    Err(error) => self.listener.say(&format!("cannot open it: {error}")),
-                }
+                self.open_with(open, request, port).await;
             }
             told.push(port);
+        }
+    }
+
+    /// Where no browser takes the address, a person can.
+    async fn open_with(&self, open: Open, request: &ContainerRequest, port: ContainerPort) {
+        match self.client.handoff(request.uuid.as_str(), Some(port), None).await {
+            Ok(url) => {
+                if let Err(reason) = open(url.clone()).await {
+                    self.listener.say(&format!(
+                        "Not opened in a browser: {reason}. This address works once, within a minute:\n{url}"
+                    ));
+                }
+            }
+            Err(error) => self.listener.say(&format!("cannot open it: {error}")),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Admin: how the site does, who waits and why, machines, storage, users, images.
 
+pub(crate) mod cordon;
 mod machine;
 
 use std::collections::HashMap;
@@ -50,7 +51,7 @@ pub(crate) async fn page(me: SignedIn) -> Result<Response, NoPage> {
         div.title { h1 { "Admin" } p.counts { "Wharf " (status.version) ", cluster " (status.cluster_id) } }
         div #admin data-live {
             (figures(&status, usage.values()))
-            (machine::nodes(&site, &now))
+            (machine::nodes(&site, &users, &me.session.form_token, &now))
             (queue(&status.queue, &live.items))
             (machine::storage(&site, &now))
             (machine::proxy(&site.proxy, &now))

@@ -61,6 +61,7 @@ pub(super) fn what_happened(entry: &LogEntry) -> String {
         Some("4zz18") => "Collection",
         Some("gj3su") => "Token",
         Some("7fd4e") => "Workflow",
+        None if entry.properties["node"].is_string() => "Machine",
         _ => "Record",
     };
     let verb = match entry.event_type.as_str() {
@@ -71,6 +72,8 @@ pub(super) fn what_happened(entry: &LogEntry) -> String {
         "shell_start" => "entered by a shell",
         "shell_resume" => "entered again by a shell",
         "shell_end" => "left by a shell",
+        "cordon" => "takes no new containers",
+        "uncordon" => "takes new containers again",
         other => other,
     };
     format!("{what} {verb}")

@@ -73,6 +73,8 @@ pub(crate) struct Records {
     pub(crate) opened: Vec<Value>,
     /// Requests of others that the user may write.
     pub(crate) writable: Vec<String>,
+    /// Of the machine.
+    pub(crate) cordon: Option<Value>,
     /// Whether the user is an ordinary one.
     pub(crate) is_ordinary: bool,
 }
@@ -138,6 +140,10 @@ impl FakeApi {
             .route("/wharf/v1/images", get(requests::images))
             .route("/wharf/v1/status", get(requests::status))
             .route("/wharf/v1/site", get(requests::site))
+            .route(
+                "/wharf/v1/nodes/{name}/cordon",
+                post(requests::cordon).delete(requests::uncordon),
+            )
             .route("/wharf/v1/writable_requests", get(requests::writable_requests))
             .route(
                 "/arvados/v1/api_client_authorizations",

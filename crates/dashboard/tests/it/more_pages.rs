@@ -326,6 +326,28 @@ async fn the_admin_page_says_how_machines_volumes_and_the_proxy_do_in_words() {
 }
 
 #[tokio::test]
+async fn a_machine_is_cordoned_by_a_button_and_says_by_whom() {
+    let site = one_service();
+    let cookie = site.sign_in().await;
+    let page = site.get("/admin").cookie(&cookie).send().await;
+    page.lacks("Cordoned");
+    let form = [("form_token", page.form_token()), ("node", "pier-1")];
+    let refused = site.post("/admin/cordon", &[("form_token", "x"), form[1]]);
+    assert!(refused.cookie(&cookie).send().await.status.is_client_error());
+    assert_eq!(site.api.records().cordon, None);
+    let done = site.post("/admin/cordon", &form).cookie(&cookie).send().await;
+    assert_eq!(done.headers["location"], "/admin#nodes-title");
+    let page = site.get("/admin").cookie(&cookie).send().await;
+    page.has("Cordoned");
+    page.has("It takes no new containers");
+    page.has(" by Ada Lovelace");
+    page.has("Take new containers again");
+    let done = site.post("/admin/uncordon", &form).cookie(&cookie).send().await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER);
+    site.get("/admin").cookie(&cookie).send().await.lacks("Cordoned");
+}
+
+#[tokio::test]
 async fn what_others_started_has_stop_for_who_may_write_it_and_not_for_who_may_read() {
     let site = Site::new();
     let ports = json!({ "8888": { "label": "Lab", "access": "private" } });

@@ -41,7 +41,7 @@ fn world(wanted: Vec<Wanted>, actual: Vec<Actual>) -> World {
     let disk = Disk { size_bytes: 10, free_bytes: 10 };
     let (ram_bytes, runner_ram_bytes) = (10, 5);
     let capacity = Capacity { containers_max: 3, ram_bytes, vcpus: 10, disk, runner_ram_bytes };
-    World { wanted, actual, capacity, now: at(9) }
+    World { wanted, actual, capacity, cordon: None, now: at(9) }
 }
 
 /// The one action for a record and a supervisor, as a word.
@@ -74,6 +74,30 @@ fn the_row_of_queued_records() {
     check(unwanted(), None, "");
     check(unwanted(), Some(supervisor(1, Alive, Phase::Running)), "Stop");
     check(unwanted(), Some(supervisor(1, Dead, Phase::Running)), "Sweep");
+}
+
+#[test]
+fn a_cordoned_machine_begins_nothing_and_ends_nothing() {
+    let too_large = Needs { ram_bytes: 11, vcpus: 1, ..Needs::default() };
+    let mut world = world(
+        vec![
+            record(1, Queued, 500),
+            record(2, Locked, 500),
+            record(3, Locked, 500),
+            record(4, Running, 500),
+            Wanted { needs: too_large, ..record(5, Queued, 500) },
+            Wanted { needs: Needs { vcpus: 10, ..Needs::default() }, ..record(6, Queued, 500) },
+        ],
+        vec![supervisor(3, Busy, Phase::Starting), supervisor(4, Alive, Phase::Running)],
+    );
+    world.cordon = Some("cordoned".to_owned());
+    let plan = plan(&world);
+    let actions: Vec<_> = plan.actions.iter().map(|(uuid, it)| (*uuid, word(it))).collect();
+    // The one that was locked waits again; what can never run is told so at once.
+    let expected = [(uuid(2), "Unlock"), (uuid(5), "Settle:FailedToStart")];
+    assert_eq!(actions, expected.map(|(uuid, word)| (uuid, word.to_owned())));
+    let waiting: Vec<_> = plan.waiting.iter().map(|it| (it.uuid, it.reason.as_str())).collect();
+    assert_eq!(waiting, [(uuid(1), "cordoned"), (uuid(6), "cordoned")]);
 }
 
 #[test]

@@ -387,6 +387,17 @@ impl Sight {
         is_in(self.dialect, column, values)
     }
 
+    /// What the reader may do with a request of this owner.
+    fn level_on_request(&self, uuid: &str, owner_uuid: &str) -> Option<Level> {
+        if self.hidden.contains(owner_uuid) {
+            return None;
+        }
+        if self.reader.is_admin {
+            return Some(Level::Manage);
+        }
+        self.owners.get(owner_uuid).into_iter().chain(self.heads.get(uuid)).copied().max()
+    }
+
     /// What the reader may do with a group of this owner.
     fn level_on_group(&self, uuid: &str, owner_uuid: &str, is_role: bool) -> Option<Level> {
         if self.reader.is_admin {
@@ -428,9 +439,7 @@ pub(super) async fn rights_on_groups(
     // Whoever shows a trashed group has found it by asking for trash.
     let reader = Reader { include_trash: true, ..*reader };
     let sight = Sight::of(conn, around, &reader).await?;
-    let frozen = query(FROZEN).fetch_all(&mut *conn).await?;
-    let frozen: HashSet<String> =
-        frozen.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+    let frozen = frozen(conn).await?;
     let list = serde_json::Value::from_iter(uuids.iter().copied()).to_string();
     let rows = query(conn.dialect().pick(
         "SELECT uuid, owner_uuid, group_class = 'role' FROM groups \
@@ -450,4 +459,39 @@ pub(super) async fn rights_on_groups(
         }
     }
     Ok(rights)
+}
+
+/// The rights on each of these container requests.
+pub(super) async fn rights_on_requests(
+    conn: &mut Connection,
+    around: &Around,
+    reader: &Reader,
+    uuids: &[&str],
+) -> Result<HashMap<String, Rights>, StoreError> {
+    let sight = Sight::of(conn, around, reader).await?;
+    let frozen = frozen(conn).await?;
+    let list = serde_json::Value::from_iter(uuids.iter().copied()).to_string();
+    let rows = query(conn.dialect().pick(
+        "SELECT uuid, owner_uuid FROM container_requests \
+         WHERE uuid IN (SELECT value FROM json_each($1))",
+        "SELECT uuid, owner_uuid FROM container_requests \
+         WHERE uuid = ANY(ARRAY(SELECT jsonb_array_elements_text($1::jsonb)))",
+    ))
+    .bind(list)
+    .fetch_all(conn)
+    .await?;
+    let mut rights = HashMap::with_capacity(rows.len());
+    for row in rows {
+        let (uuid, owner): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+        if let Some(level) = sight.level_on_request(&uuid, &owner) {
+            rights.insert(uuid, Rights { level, is_frozen: frozen.contains(&owner) });
+        }
+    }
+    Ok(rights)
+}
+
+/// Frozen projects and those in them.
+async fn frozen(conn: &mut Connection) -> Result<HashSet<String>, StoreError> {
+    let rows = query(FROZEN).fetch_all(conn).await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }

@@ -8,6 +8,7 @@ mod codes;
 mod collections;
 mod containers;
 mod contents;
+mod cordons;
 mod files;
 mod fixture;
 mod forms;

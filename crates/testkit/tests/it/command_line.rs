@@ -111,8 +111,13 @@ fn batch_returns_the_programs_exit_code_and_output() {
 fn open_prints_a_link_with_a_single_use_code() {
     let wharf = with_image();
     let _said = run_service(&wharf, "app", &[]);
-    // There is no browser to start here: the link is printed.
+    // There is no browser to start here: the link is printed, and why.
     let said = wharf.cli(&["open", "app"]);
+    assert!(
+        said.stderr.contains("Not opened in a browser: there is no display"),
+        "{}",
+        said.stderr
+    );
     let printed = format!("{}{}", said.stdout, said.stderr);
     let at = printed.find("http://").unwrap_or_else(|| panic!("no link in {printed}"));
     let url = printed[at..].split_whitespace().next().unwrap_or_default();
@@ -257,7 +262,7 @@ fn doctor_explains_the_machine() {
 #[test]
 fn every_command_has_help_with_an_example() {
     let binary = testkit::images::wharf_binary();
-    let commands: [&[&str]; 22] = [
+    let commands: [&[&str]; 25] = [
         &[],
         &["up"],
         &["demo"],
@@ -278,6 +283,9 @@ fn every_command_has_help_with_an_example() {
         &["token", "create"],
         &["token", "list"],
         &["token", "revoke"],
+        &["node", "list"],
+        &["node", "cordon"],
+        &["node", "uncordon"],
         &["config", "check"],
         &["doctor"],
     ];

@@ -410,6 +410,45 @@ fn what_steps_leave_for_each_other_stays_with_the_instance() {
     wharf.finish();
 }
 
+/// The sum is of `hello` and a line end, and of nothing.
+const SUMS: &str = "cwlVersion: v1.2
+class: Workflow
+requirements: {InlineJavascriptRequirement: {}, StepInputExpressionRequirement: {}}
+inputs: []
+steps:
+  make:
+    in: []
+    out: [said, empty]
+    run:
+      class: CommandLineTool
+      requirements: {DockerRequirement: {dockerPull: 'busybox:latest'}}
+      baseCommand: [sh, -c, 'echo hello; touch empty']
+      inputs: []
+      outputs: {said: {type: stdout}, empty: {type: File, outputBinding: {glob: empty}}}
+      stdout: said
+  read:
+    in: {said: make/said, empty: make/empty}
+    out: [sums]
+    run:
+      class: ExpressionTool
+      inputs: {said: File, empty: File}
+      outputs: {sums: string}
+      expression: '${return {sums: inputs.said.checksum + inputs.empty.checksum}}'
+outputs: {sums: {type: string, outputSource: read/sums}}
+";
+
+#[test]
+fn an_expression_that_names_the_checksum_of_a_steps_file_gets_it() {
+    let (wharf, dir) = site();
+    write(dir.path(), "sums.cwl", SUMS);
+    let (code, object, said) = run(&wharf, dir.path(), &["sums.cwl"]);
+    assert_eq!(code, 0, "{said}");
+    let expected = "sha1$f572d396fae9206628714fb2ce00f72e94f2258f\
+                    sha1$da39a3ee5e6b4b0d3255bfef95601890afd80709";
+    assert_eq!(object["sums"], expected, "{said}");
+    wharf.finish();
+}
+
 #[test]
 fn files_of_the_instance_are_inputs_by_their_keep_locations() {
     let (wharf, dir) = site();

@@ -13,6 +13,7 @@ mod broken_tunnels;
 mod caching;
 mod command_line;
 mod controllers;
+mod cordon;
 mod crashes;
 mod credentials;
 mod cwl;

@@ -214,6 +214,7 @@ pub(crate) fn dispatch(data: &DataDir, config: &Config) -> DispatchConfig {
     let ram = if ram == 0 { machine::ram_bytes() } else { ram };
     let vcpus = if vcpus == 0 { machine::vcpus() } else { vcpus };
     DispatchConfig {
+        node: machine::name(),
         containers_max: containers.max_running as usize,
         ram_overcommit: containers.ram_overcommit,
         cpu_overcommit: containers.vcpu_overcommit,

@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use model::site::{Node, ProxyFigures, Share, Site, Volume};
 use model::{Timestamp, User};
 
+use super::cordon;
 use crate::html::parts;
 use crate::pages::tabs::what_happened;
 use crate::view::size;
@@ -16,16 +17,16 @@ const NEARLY_FULL: u64 = 90;
 const LATE_S: i64 = 60;
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
-pub(super) fn nodes(site: &Site, now: &Timestamp) -> Markup {
+pub(super) fn nodes(site: &Site, users: &[User], form_token: &str, now: &Timestamp) -> Markup {
     html! {
         section aria-labelledby="nodes-title" {
             h2 #nodes-title { "Machines" }
-            ul.machines { @for node in &site.nodes { (node_card(node, now)) } }
+            ul.machines { @for node in &site.nodes { (node_card(node, users, form_token, now)) } }
         }
     }
 }
 
-fn node_card(node: &Node, now: &Timestamp) -> Markup {
+fn node_card(node: &Node, users: &[User], form_token: &str, now: &Timestamp) -> Markup {
     let capacity = &node.capacity;
     html! {
         li.machine {
@@ -37,6 +38,7 @@ fn node_card(node: &Node, now: &Timestamp) -> Markup {
             (bar("CPUs", capacity.vcpus, |n| n.to_string()))
             (bar("Memory", capacity.ram_bytes, size::words))
             p.note { "What is promised to containers; they use less. More than the machine has may be promised (" code { "Containers.RAMOvercommit" } ", " code { "VCPUOvercommit" } ")." }
+            (cordon::part(node, users, form_token, now))
         }
     }
 }
@@ -53,6 +55,7 @@ fn heartbeat(node: &Node, now: &Timestamp) -> Markup {
     };
     html! {
         (sign)
+        @if node.cordon.is_some() { (parts::sign(&State::Stopped, "Cordoned")) }
         @if let Some(at) = &node.looked_at { span.since { "looked " (parts::ago(at, now)) } }
     }
 }
@@ -170,7 +173,8 @@ pub(super) fn entries(entries: &[LogEntry], users: &[User], now: &Timestamp) -> 
 /// By its name, or the identifier of what has none; a link where there is a page of it.
 fn object(entry: &LogEntry) -> Markup {
     let uuid = entry.object_uuid.as_deref().unwrap_or_default();
-    let name = entry.properties["new_attributes"]["name"].as_str().filter(|it| !it.is_empty());
+    let name = entry.properties["new_attributes"]["name"].as_str();
+    let name = name.or(entry.properties["node"].as_str()).filter(|it| !it.is_empty());
     let words = html! { @match name { Some(name) => (name), None => code { (uuid) } } };
     let place = match uuid.get(6..11) {
         Some("xvhdp") => "services",

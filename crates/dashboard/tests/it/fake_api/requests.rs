@@ -11,7 +11,7 @@ use futures_util::{Stream, stream};
 use serde_json::{Value, json};
 
 use super::records::{container, request, user};
-use super::{Answer, Api, CONTAINER, Params, TIME, filtered, refuse};
+use super::{Answer, Api, CONTAINER, Params, TIME, USER, filtered, refuse};
 
 pub(super) async fn current_user(State(api): Api, headers: HeaderMap) -> Answer {
     api.check(&headers)?;
@@ -171,7 +171,8 @@ pub(super) async fn events(
 pub(super) async fn site(State(api): Api, headers: HeaderMap) -> Answer {
     api.check(&headers)?;
     let share = |promised: u64, most: u64| json!({ "promised": promised, "most": most });
-    let node = json!({ "name": "pier-1", "is_dispatching": true, "looked_at": TIME, "capacity": {
+    let cordon = api.records().cordon.clone();
+    let node = json!({ "name": "pier-1", "cordon": cordon, "is_dispatching": true, "looked_at": TIME, "capacity": {
         "containers": share(2, 200), "vcpus": share(31, 32), "ram_bytes": share(1 << 30, 4 << 30) } });
     let volumes = json!([
         { "name": "near", "place": "/srv/keep", "is_read_only": false, "free_bytes": 1 << 30,
@@ -185,6 +186,24 @@ pub(super) async fn site(State(api): Api, headers: HeaderMap) -> Answer {
         "refusals": [["denied", 7]] });
     Ok(Json(json!({ "nodes": [node], "volumes": volumes, "blocks": blocks, "proxy": proxy,
         "config": "# why\nClusterID: wharf\n" })))
+}
+
+pub(super) async fn cordon(
+    State(api): Api,
+    headers: HeaderMap,
+    Path(name): Path<String>,
+) -> Answer {
+    api.check(&headers)?;
+    assert_eq!(name, "pier-1");
+    let cordon = json!({ "since": TIME, "by_user_uuid": USER });
+    api.records().cordon = Some(cordon.clone());
+    Ok(Json(cordon))
+}
+
+pub(super) async fn uncordon(State(api): Api, headers: HeaderMap) -> Answer {
+    api.check(&headers)?;
+    let was_cordoned = api.records().cordon.take().is_some();
+    Ok(Json(json!({ "was_cordoned": was_cordoned })))
 }
 
 /// Those that the test says may be written, of those that are asked about.

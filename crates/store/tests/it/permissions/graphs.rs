@@ -287,6 +287,7 @@ async fn compare(graph: Graph) {
                     user.username
                 );
             }
+            compare_requests(&fixture, &world, &reader).await;
         }
         let reader = Reader::new(user.uuid, false);
         compare_logs(&fixture, &world, user).await;
@@ -326,6 +327,21 @@ async fn compare_computed(fixture: &Fixture, world: &World) {
             let told = listed.get(&(user.uuid.to_string(), target.clone())).map(String::as_str);
             let expected = level.filter(|_| is_reached).map(Level::as_str);
             assert_eq!(told, expected, "computed {} {target} {world:#?}", user.username);
+        }
+    }
+}
+
+/// What is told of many requests at once is what is told of each.
+async fn compare_requests(fixture: &Fixture, world: &World, reader: &Reader) {
+    // Other records that something owns stand among them.
+    let requests = world.requests.iter().map(String::as_str);
+    let is_request = |uuid: &&str| Resource::of_uuid(uuid) == Some(Resource::ContainerRequests);
+    let uuids: Vec<&str> = requests.filter(is_request).collect();
+    for reader in [*reader, Reader { is_admin: true, ..*reader }] {
+        let rights = fixture.store.rights_on_requests(&reader, &uuids).await.unwrap();
+        for uuid in &uuids {
+            let alone = fixture.store.rights(&reader, uuid).await.unwrap();
+            assert_eq!(rights.get(*uuid).copied(), alone, "{reader:?} {uuid} {world:#?}");
         }
     }
 }
