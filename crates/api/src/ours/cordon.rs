@@ -3,16 +3,22 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use model::site::Cordon;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::router::Api;
 
+#[derive(Deserialize)]
+pub(crate) struct ByName {
+    name: String,
+}
+
 /// `POST`: from now on it takes none. Answers since when, and who said so first.
 pub(crate) async fn set(
     State(api): State<Api>,
-    Path(node): Path<String>,
+    Path(ByName { name: node }): Path<ByName>,
     call: Call,
 ) -> Result<Json<Cordon>, ApiError> {
     require_admin(&call)?;
@@ -27,7 +33,7 @@ pub(crate) async fn set(
 /// `DELETE`: it takes them again; also under a name that it had before.
 pub(crate) async fn lift(
     State(api): State<Api>,
-    Path(node): Path<String>,
+    Path(ByName { name: node }): Path<ByName>,
     call: Call,
 ) -> Result<Json<Value>, ApiError> {
     require_admin(&call)?;
