@@ -51,7 +51,8 @@ fn a_cordoned_machine_starts_nothing_also_after_a_restart_and_what_runs_goes_on(
     };
     wait_for("the reason", testkit::BOUND, || is_told(&wharf));
     assert_eq!(container(&wharf, "after")["state"], "Queued");
-    let _down = wharf.restart_controller();
+    assert!(wharf.stop_controller().success());
+    let _took = wharf.restart_controller();
     assert!(wharf.cli(&["node", "list"]).expect(0).stdout.contains("cordoned since"));
     // Another one, so that it is seen that the new dispatcher has looked.
     submit(&wharf, "later");
