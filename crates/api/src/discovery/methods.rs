@@ -105,28 +105,29 @@ const REPLACE_SEGMENTS: Parameter = query(
     "object",
     "Ranges of blocks to replace by others with the same bytes: locator, offset and length each.",
 );
-const LIST_PARAMETERS: &[Parameter] = &[
-    query("filters", "array", "Conditions: [attribute, operator, operand], …"),
-    query("where", "object", "Attributes and what they must equal."),
-    query("order", "array", "Attributes to order by, each with asc or desc."),
-    SELECT,
-    with_default(query("distinct", "boolean", "Return equal objects once."), "false"),
-    with_default(query("limit", "integer", "Most objects to return."), "100"),
-    with_default(query("offset", "integer", "Objects to leave out at the beginning."), "0"),
-    with_default(query("count", "string", "Count what matches: exact or none."), "exact"),
-    CLUSTER,
-    BYPASS,
-];
+const FILTERS: Parameter =
+    query("filters", "array", "Conditions: [attribute, operator, operand], …");
+const WHERE: Parameter = query("where", "object", "Attributes and what they must equal.");
+const ORDER: Parameter = query("order", "array", "Attributes to order by, each with asc or desc.");
+const DISTINCT: Parameter =
+    with_default(query("distinct", "boolean", "Return equal objects once."), "false");
+const LIMIT: Parameter = with_default(query("limit", "integer", "Most objects to return."), "100");
+const OFFSET: Parameter =
+    with_default(query("offset", "integer", "Objects to leave out at the beginning."), "0");
+const COUNT: Parameter =
+    with_default(query("count", "string", "Count what matches: exact or none."), "exact");
+const LIST_PARAMETERS: &[Parameter] =
+    &[FILTERS, WHERE, ORDER, SELECT, DISTINCT, LIMIT, OFFSET, COUNT, CLUSTER, BYPASS];
 
 const CONTENTS_PARAMETERS: &[Parameter] = &[
     query("uuid", "string", "Only what this user or project owns."),
     query("filters", "array", "Conditions; attributes may be named with their type: groups.name."),
-    query("order", "array", "Attributes to order by, each with asc or desc."),
+    ORDER,
     SELECT,
-    with_default(query("distinct", "boolean", "Return equal objects once."), "false"),
-    with_default(query("limit", "integer", "Most objects to return."), "100"),
-    with_default(query("offset", "integer", "Objects to leave out at the beginning."), "0"),
-    with_default(query("count", "string", "Count what matches: exact or none."), "exact"),
+    DISTINCT,
+    LIMIT,
+    OFFSET,
+    COUNT,
     query("include", "array", "Also the owner_uuid or container_uuid of each."),
     with_default(query("recursive", "boolean", "Also what projects below it own."), "false"),
     with_default(query("exclude_home_project", "boolean", "Not what is in one's home."), "false"),
@@ -136,14 +137,14 @@ const CONTENTS_PARAMETERS: &[Parameter] = &[
     BYPASS,
 ];
 const SHARED_PARAMETERS: &[Parameter] = &[
-    query("filters", "array", "Conditions: [attribute, operator, operand], …"),
-    query("where", "object", "Attributes and what they must equal."),
-    query("order", "array", "Attributes to order by, each with asc or desc."),
+    FILTERS,
+    WHERE,
+    ORDER,
     SELECT,
-    with_default(query("distinct", "boolean", "Return equal objects once."), "false"),
-    with_default(query("limit", "integer", "Most objects to return."), "100"),
-    with_default(query("offset", "integer", "Objects to leave out at the beginning."), "0"),
-    with_default(query("count", "string", "Count what matches: exact or none."), "exact"),
+    DISTINCT,
+    LIMIT,
+    OFFSET,
+    COUNT,
     query("include", "string", "Also the owner_uuid of each."),
     TRASH,
     CLUSTER,
@@ -152,12 +153,12 @@ const SHARED_PARAMETERS: &[Parameter] = &[
 
 /// Of a list that is read behind its last entry and never counted.
 const COMPUTED: &[Parameter] = &[
-    query("filters", "array", "Conditions: [attribute, operator, operand], …"),
-    query("where", "object", "Attributes and what they must equal."),
-    query("order", "array", "Attributes to order by, each with asc or desc."),
+    FILTERS,
+    WHERE,
+    ORDER,
     SELECT,
-    with_default(query("distinct", "boolean", "Return equal objects once."), "false"),
-    with_default(query("limit", "integer", "Most objects to return."), "100"),
+    DISTINCT,
+    LIMIT,
     with_default(query("count", "string", "Always none."), "none"),
 ];
 
