@@ -245,11 +245,8 @@ async fn update(
 ) -> Result<Collection, StoreError> {
     let CollectionChange { before, mut after, keep_version, name_clash } = change;
     let uuid = before.uuid;
-    let stored: Option<Collection> = sql::by_uuid(tx.conn(), &COLLECTIONS, uuid.as_str()).await?;
-    let stored = stored.ok_or_else(|| StoreError::NotFound(format!("collection {uuid}")))?;
-    if stored.modified_at != before.modified_at {
-        return Err(StoreError::Changed(format!("collection {uuid}")));
-    }
+    let as_read = before.modified_at;
+    sql::require_as_read(tx.conn(), &COLLECTIONS, "collection", uuid.as_str(), as_read).await?;
     if after.owner_uuid != before.owner_uuid {
         groups::check_owner(tx.conn(), &after.owner_uuid, None).await?;
     }

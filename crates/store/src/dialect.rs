@@ -58,6 +58,16 @@ impl Dialect {
         self.custom(text, [value, Expr::val(list)])
     }
 
+    /// The same as text behind a column, where the list is the value at this place of a statement of our own words.
+    pub(crate) fn among(self, place: usize) -> String {
+        match self {
+            Self::Sqlite => format!("IN (SELECT value FROM json_each(${place}))"),
+            Self::Postgres => {
+                format!("= ANY(ARRAY(SELECT jsonb_array_elements_text(${place}::jsonb)))")
+            }
+        }
+    }
+
     /// NULL as a value of this kind.
     pub(crate) fn null_of(self, kind: AttributeKind) -> SimpleExpr {
         let name = match kind {

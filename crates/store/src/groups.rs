@@ -74,11 +74,9 @@ impl Store {
         let takes_away = !before.is_trashed && after.is_trashed;
         self.write_ending_if(takes_away, move |tx| {
             Box::pin(async move {
-                let stored = load(tx.conn(), before.uuid).await?;
-                let stored = stored.ok_or_else(|| not_found(before.uuid))?;
-                if stored.modified_at != before.modified_at {
-                    return Err(StoreError::Changed(format!("group {}", before.uuid)));
-                }
+                let as_read = before.modified_at;
+                sql::require_as_read(tx.conn(), &GROUPS, "group", before.uuid.as_str(), as_read)
+                    .await?;
                 if after.owner_uuid != before.owner_uuid {
                     check_owner(tx.conn(), &after.owner_uuid, Some(after.uuid)).await?;
                 }
@@ -136,10 +134,6 @@ impl Store {
         )
         .await
     }
-}
-
-fn not_found(uuid: GroupUuid) -> StoreError {
-    StoreError::NotFound(format!("group {uuid}"))
 }
 
 pub(crate) async fn load(

@@ -63,12 +63,9 @@ impl Store {
     ) -> Result<Link, StoreError> {
         self.write(move |tx| {
             Box::pin(async move {
-                let stored: Link = sql::by_uuid(tx.conn(), &LINKS, before.uuid.as_str())
-                    .await?
-                    .ok_or_else(|| StoreError::NotFound(format!("link {}", before.uuid)))?;
-                if stored.modified_at != before.modified_at {
-                    return Err(StoreError::Changed(format!("link {}", before.uuid)));
-                }
+                let as_read = before.modified_at;
+                sql::require_as_read(tx.conn(), &LINKS, "link", before.uuid.as_str(), as_read)
+                    .await?;
                 after.modified_at = later(tx.now, before.modified_at);
                 after.modified_by_user_uuid = by;
                 if after.owner_uuid != before.owner_uuid {

@@ -59,10 +59,14 @@ async fn merge_within(tx: &mut Tx, merge: Merge) -> Result<User, StoreError> {
     for resource in Resource::OWNED {
         give_records(tx, &merge, *resource).await?;
     }
-    give_submissions(tx, &merge).await?;
+    // Who submitted a request may open its service, while its owner lets them.
+    let submitted = ("container_requests", "submitted_by_uuid", ChangeKind::Request);
+    let invited = ("invitations", "made_by", ChangeKind::Invitation);
+    for (table, column, kind) in [submitted, invited] {
+        give_column(tx, &merge, table, column, kind).await?;
+    }
     give_running(tx, &merge).await?;
     give_links(tx, &merge).await?;
-    give_invitations(tx, &merge).await?;
     give_tokens(tx, &merge).await?;
     tx.changed(ChangeKind::User, &merge.new, [merge.new]);
     tx.changed(ChangeKind::User, &merge.old, [merge.old]);
@@ -179,18 +183,22 @@ async fn rename_clashing(tx: &mut Tx, merge: &Merge, resource: Resource) -> Resu
     Ok(())
 }
 
-/// Who submitted a request may open its service, while its owner lets them.
-async fn give_submissions(tx: &mut Tx, merge: &Merge) -> Result<(), StoreError> {
-    let submitted = query("SELECT uuid FROM container_requests WHERE submitted_by_uuid = $1");
-    for row in submitted.bind(merge.old.to_string()).fetch_all(tx.conn()).await? {
+/// Records in which a column that is no attribute names the old user.
+async fn give_column(
+    tx: &mut Tx,
+    merge: &Merge,
+    table: &str,
+    column: &str,
+    kind: ChangeKind,
+) -> Result<(), StoreError> {
+    let old = merge.old.to_string();
+    let named = format!("SELECT uuid FROM {table} WHERE {column} = $1");
+    for row in Query::made(named, vec![old.clone().into()]).fetch_all(tx.conn()).await? {
         let uuid: String = row.try_get(0)?;
-        tx.changed(ChangeKind::Request, &uuid, [merge.old, merge.new]);
+        tx.changed(kind, &uuid, [merge.old, merge.new]);
     }
-    query("UPDATE container_requests SET submitted_by_uuid = $1 WHERE submitted_by_uuid = $2")
-        .bind(merge.new.to_string())
-        .bind(merge.old.to_string())
-        .execute(tx.conn())
-        .await?;
+    let given = format!("UPDATE {table} SET {column} = $1 WHERE {column} = $2");
+    Query::made(given, vec![merge.new.to_string().into(), old.into()]).execute(tx.conn()).await?;
     Ok(())
 }
 
@@ -273,20 +281,6 @@ async fn is_there(tx: &mut Tx, before: &Link, after: &Link) -> Result<bool, Stor
     .bind(after.name.clone())
     .bind(after.uuid.to_string());
     Ok(same.fetch_optional(tx.conn()).await?.is_some())
-}
-
-async fn give_invitations(tx: &mut Tx, merge: &Merge) -> Result<(), StoreError> {
-    let made = query("SELECT uuid FROM invitations WHERE made_by = $1").bind(merge.old.to_string());
-    for row in made.fetch_all(tx.conn()).await? {
-        let uuid: String = row.try_get(0)?;
-        tx.changed(ChangeKind::Invitation, &uuid, [merge.old, merge.new]);
-    }
-    query("UPDATE invitations SET made_by = $1 WHERE made_by = $2")
-        .bind(merge.new.to_string())
-        .bind(merge.old.to_string())
-        .execute(tx.conn())
-        .await?;
-    Ok(())
 }
 
 /// Tokens act for the new user, or are gone; codes that stand for one are gone either way.

@@ -99,10 +99,15 @@ impl Store {
         self.write_ending_if(cancels, move |tx| {
             Box::pin(async move {
                 let uuid = before.uuid;
-                let stored = load(tx.conn(), uuid).await?.ok_or_else(|| not_found(uuid))?;
-                if stored.modified_at != before.modified_at {
-                    return Err(StoreError::Changed(format!("container request {uuid}")));
-                }
+                let as_read = before.modified_at;
+                sql::require_as_read(
+                    tx.conn(),
+                    &CONTAINER_REQUESTS,
+                    "container request",
+                    uuid.as_str(),
+                    as_read,
+                )
+                .await?;
                 if after.owner_uuid != before.owner_uuid {
                     groups::check_owner(tx.conn(), &after.owner_uuid, None).await?;
                 }

@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use model::JsonMap;
 use model::filter::{Attribute, AttributeKind, Schema};
+use model::{JsonMap, Timestamp};
 use sea_query::{PostgresQueryBuilder, SqliteQueryBuilder, Value};
 use sea_query_sqlx::SqlxBinder;
 use serde::Serialize;
@@ -205,6 +205,27 @@ pub(crate) async fn by_uuid<R: DeserializeOwned>(
 ) -> Result<Option<R>, StoreError> {
     let row = row_by_uuid(conn, schema, &[], uuid).await?;
     row.map(|row| row_to_record(schema, &row)).transpose()
+}
+
+/// Whether a record is still as it was read: what is about to replace it was made of that.
+///
+/// # Errors
+/// [`StoreError::NotFound`], [`StoreError::Changed`]; `what` names the record in both.
+pub(crate) async fn require_as_read(
+    conn: &mut Connection,
+    schema: &'static Schema,
+    what: &str,
+    uuid: &str,
+    modified_at: Timestamp,
+) -> Result<(), StoreError> {
+    let text = format!("SELECT modified_at FROM {} WHERE uuid = $1", schema.table);
+    let row = Query::made(text, vec![uuid.into()]).fetch_optional(conn).await?;
+    let row = row.ok_or_else(|| StoreError::NotFound(format!("{what} {uuid}")))?;
+    let stored: String = row.try_get(0)?;
+    match stored.parse::<Timestamp>() {
+        Ok(stored) if stored == modified_at => Ok(()),
+        Ok(_) | Err(_) => Err(StoreError::Changed(format!("{what} {uuid}"))),
+    }
 }
 
 /// The records a hand-written condition selects. `tail` is everything from `WHERE` on, ours and

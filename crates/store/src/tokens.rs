@@ -129,12 +129,8 @@ impl Store {
         self.write_ending_if(ends, move |tx| {
             Box::pin(async move {
                 let uuid = before.uuid;
-                let stored: TokenRecord = sql::by_uuid(tx.conn(), &TOKENS, uuid.as_str())
-                    .await?
-                    .ok_or_else(|| StoreError::NotFound(format!("token {uuid}")))?;
-                if stored.modified_at != before.modified_at {
-                    return Err(StoreError::Changed(format!("token {uuid}")));
-                }
+                let as_read = before.modified_at;
+                sql::require_as_read(tx.conn(), &TOKENS, "token", uuid.as_str(), as_read).await?;
                 after.modified_at = later(tx.now, before.modified_at);
                 after.modified_by_user_uuid = by;
                 let statement = sql::update(&TOKENS, uuid.as_str(), &after, Vec::new())?;

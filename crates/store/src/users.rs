@@ -106,12 +106,8 @@ impl Store {
         self.write_ending_if(takes_away, move |tx| {
             Box::pin(async move {
                 let uuid = before.uuid;
-                let stored: User = sql::by_uuid(tx.conn(), &USERS, uuid.as_str())
-                    .await?
-                    .ok_or_else(|| StoreError::NotFound(format!("user {uuid}")))?;
-                if stored.modified_at != before.modified_at {
-                    return Err(StoreError::Changed(format!("user {uuid}")));
-                }
+                let as_read = before.modified_at;
+                sql::require_as_read(tx.conn(), &USERS, "user", uuid.as_str(), as_read).await?;
                 after.modified_at = later(tx.now, before.modified_at);
                 after.modified_by_user_uuid = by;
                 // An account that may act again is one of its own.

@@ -57,12 +57,9 @@ impl Store {
         self.write(move |tx| {
             Box::pin(async move {
                 let uuid = before.uuid;
-                let stored: Workflow = sql::by_uuid(tx.conn(), &WORKFLOWS, uuid.as_str())
-                    .await?
-                    .ok_or_else(|| StoreError::NotFound(format!("workflow {uuid}")))?;
-                if stored.modified_at != before.modified_at {
-                    return Err(StoreError::Changed(format!("workflow {uuid}")));
-                }
+                let as_read = before.modified_at;
+                sql::require_as_read(tx.conn(), &WORKFLOWS, "workflow", uuid.as_str(), as_read)
+                    .await?;
                 if after.owner_uuid != before.owner_uuid {
                     groups::check_owner(tx.conn(), &after.owner_uuid, None).await?;
                 }

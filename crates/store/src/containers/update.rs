@@ -7,7 +7,7 @@ use super::{load, not_found, save};
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::links::later;
-use crate::schema::CONTAINER_REQUESTS;
+use crate::schema::{CONTAINER_REQUESTS, CONTAINERS};
 use crate::sql;
 
 impl Store {
@@ -24,10 +24,9 @@ impl Store {
         self.write(move |tx| {
             Box::pin(async move {
                 let uuid = before.uuid;
-                let stored = load(tx.conn(), uuid).await?.ok_or_else(|| not_found(uuid))?;
-                if stored.modified_at != before.modified_at {
-                    return Err(StoreError::Changed(format!("container {uuid}")));
-                }
+                let as_read = before.modified_at;
+                sql::require_as_read(tx.conn(), &CONTAINERS, "container", uuid.as_str(), as_read)
+                    .await?;
                 if after.state.is_over() && !before.state.is_over() {
                     let end = end_of(&after, tx.now);
                     let live = Container {

@@ -166,15 +166,10 @@ fn page(
 /// users; then come the roles of all and of anonymous users, which everybody has.
 fn clause(dialect: Dialect, first: usize) -> String {
     let (all_users, anonymous) = (first + 1, first + 2);
-    let (these, text, steps) = match dialect {
-        Dialect::Sqlite => {
-            (format!("IN (SELECT value FROM json_each(${first}))"), "", STEPS_SQLITE)
-        }
-        Dialect::Postgres => (
-            format!("= ANY(ARRAY(SELECT jsonb_array_elements_text(${first}::jsonb)))"),
-            " COLLATE \"C\"",
-            STEPS_POSTGRES,
-        ),
+    let these = dialect.among(first);
+    let (text, steps) = match dialect {
+        Dialect::Sqlite => ("", STEPS_SQLITE),
+        Dialect::Postgres => (" COLLATE \"C\"", STEPS_POSTGRES),
     };
     let begin = |uuid: &str, level: u8| {
         format!("SELECT users.uuid, {uuid}{text}, {level}, 1 FROM users WHERE users.uuid {these}")

@@ -12,7 +12,7 @@ use model::{GroupUuid, Level};
 use sea_query::{Alias, Cond, Expr, ExprTrait as _, Query, SelectStatement, SimpleExpr};
 
 use super::{Around, Rights};
-use crate::connection::{Connection, query};
+use crate::connection::{self, Connection, Row, query};
 use crate::dialect::{Dialect, type_code_of};
 use crate::error::StoreError;
 use crate::list::Reader;
@@ -440,16 +440,7 @@ pub(super) async fn rights_on_groups(
     let reader = Reader { include_trash: true, ..*reader };
     let sight = Sight::of(conn, around, &reader).await?;
     let frozen = frozen(conn).await?;
-    let list = serde_json::Value::from_iter(uuids.iter().copied()).to_string();
-    let rows = query(conn.dialect().pick(
-        "SELECT uuid, owner_uuid, group_class = 'role' FROM groups \
-         WHERE uuid IN (SELECT value FROM json_each($1))",
-        "SELECT uuid, owner_uuid, group_class = 'role' FROM groups \
-         WHERE uuid = ANY(ARRAY(SELECT jsonb_array_elements_text($1::jsonb)))",
-    ))
-    .bind(list)
-    .fetch_all(conn)
-    .await?;
+    let rows = among(conn, "uuid, owner_uuid, group_class = 'role' FROM groups", uuids).await?;
     let mut rights = HashMap::with_capacity(rows.len());
     for row in rows {
         let (uuid, owner): (String, String) = (row.try_get(0)?, row.try_get(1)?);
@@ -470,16 +461,7 @@ pub(super) async fn rights_on_requests(
 ) -> Result<HashMap<String, Rights>, StoreError> {
     let sight = Sight::of(conn, around, reader).await?;
     let frozen = frozen(conn).await?;
-    let list = serde_json::Value::from_iter(uuids.iter().copied()).to_string();
-    let rows = query(conn.dialect().pick(
-        "SELECT uuid, owner_uuid FROM container_requests \
-         WHERE uuid IN (SELECT value FROM json_each($1))",
-        "SELECT uuid, owner_uuid FROM container_requests \
-         WHERE uuid = ANY(ARRAY(SELECT jsonb_array_elements_text($1::jsonb)))",
-    ))
-    .bind(list)
-    .fetch_all(conn)
-    .await?;
+    let rows = among(conn, "uuid, owner_uuid FROM container_requests", uuids).await?;
     let mut rights = HashMap::with_capacity(rows.len());
     for row in rows {
         let (uuid, owner): (String, String) = (row.try_get(0)?, row.try_get(1)?);
@@ -488,6 +470,17 @@ pub(super) async fn rights_on_requests(
         }
     }
     Ok(rights)
+}
+
+/// What is selected of the records with these identifiers.
+async fn among(
+    conn: &mut Connection,
+    selected: &str,
+    uuids: &[&str],
+) -> Result<Vec<Row>, StoreError> {
+    let text = format!("SELECT {selected} WHERE uuid {}", conn.dialect().among(1));
+    let list = serde_json::Value::from_iter(uuids.iter().copied()).to_string();
+    connection::Query::made(text, vec![list.into()]).fetch_all(conn).await
 }
 
 /// Frozen projects and those in them.
