@@ -16,6 +16,7 @@ mod config;
 mod counted;
 mod discovery;
 mod error;
+mod extract;
 mod figures;
 mod front;
 mod heavy;

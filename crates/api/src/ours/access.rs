@@ -1,7 +1,7 @@
 //! Who may open services: what was opened to the caller, and what another user would get.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use model::{Access, ContainerPort, RequestUuid, UserUuid};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -9,6 +9,7 @@ use store::{Rights, TargetKey};
 
 use crate::call::Call;
 use crate::error::ApiError;
+use crate::extract::{Path, Query};
 use crate::resources::{ByUuid, service_access};
 use crate::router::Api;
 

@@ -2,11 +2,12 @@
 //! service by way of any controller; before somebody stops it.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde_json::{Value, json};
 
 use crate::call::Call;
 use crate::error::ApiError;
+use crate::extract::Path;
 use crate::resources::{ByUuid, writable_request};
 use crate::router::Api;
 

@@ -1,13 +1,14 @@
 //! `nodes/{name}/cordon`: whether a machine takes new containers; for administrators.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use model::site::Cordon;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::call::Call;
 use crate::error::ApiError;
+use crate::extract::Path;
 use crate::router::Api;
 
 #[derive(Deserialize)]

@@ -1,7 +1,7 @@
 //! `POST container_requests/{uuid}/extend`: a running service does not end by itself before so many seconds are over.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use model::life::{self, IDLE_TIME, MAX_RUN_TIME, NOTICE, duration_words};
 use model::{Container, ContainerState, LifeLimits, Timestamp, request_rules};
 use serde_json::Value;
@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::call::Call;
 use crate::error::ApiError;
+use crate::extract::Path;
 use crate::lives;
 use crate::resources::{ByUuid, writable_request};
 use crate::router::Api;

@@ -1,12 +1,13 @@
 //! `users/{uuid}/identities`: whom a user is at the providers that people sign in with; for administrators.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use model::UserUuid;
 use serde_json::{Value, json};
 
 use crate::call::Call;
 use crate::error::ApiError;
+use crate::extract::Path;
 use crate::resources::ByUuid;
 use crate::router::Api;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use model::{
     Access, ContainerPort, FieldError, GuestSessionUuid, InvitationUuid, JsonMap, RequestUuid,
 };
@@ -14,6 +14,7 @@ use store::{Invitation, NewInvitation, TargetRecord};
 use super::handoff::{best_base, choose_port, ports as published};
 use crate::call::Call;
 use crate::error::ApiError;
+use crate::extract::{Path, Query};
 use crate::resources::ByUuid;
 use crate::resources::service_access::{manageable, sharable};
 use crate::router::Api;

@@ -5,7 +5,7 @@ mod followed;
 use std::io;
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
@@ -16,6 +16,7 @@ use store::Resource;
 use crate::call::Call;
 use crate::caller_watch::CallerWatch;
 use crate::error::ApiError;
+use crate::extract::Path;
 use crate::images::ByteStream;
 use crate::logs::{LogQuery, LogStream, Merged};
 use crate::resources::ByUuid;

@@ -1,7 +1,7 @@
 //! Figures of containers over time: `GET containers/{uuid}/metrics` for one, `GET usage` for all that run.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use history::Span;
 use model::ContainerUuid;
 use model::filter::{self, ListQuery};
@@ -12,6 +12,7 @@ use store::Resource;
 use super::logs;
 use crate::call::Call;
 use crate::error::ApiError;
+use crate::extract::Path;
 use crate::figures;
 use crate::resources::ByUuid;
 use crate::router::Api;

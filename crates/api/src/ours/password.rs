@@ -1,12 +1,13 @@
 //! `POST users/{uuid}/password {"password"}`: sets a user's password; null takes it away.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use model::UserUuid;
 use serde_json::{Value, json};
 
 use crate::call::Call;
 use crate::error::ApiError;
+use crate::extract::Path;
 use crate::password::{BYTES_MAX, CHARS_MIN, hash};
 use crate::resources::ByUuid;
 use crate::router::Api;

@@ -8,9 +8,9 @@
 mod carry;
 mod entries;
 
+use axum::extract::State;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, Method, Uri};
 use model::shell::FRAME_BYTES_MAX;
@@ -20,6 +20,7 @@ use store::{TargetKey, TargetRecord};
 use crate::caller::{Caller, authenticate};
 use crate::config::TerminalsConfig;
 use crate::error::ApiError;
+use crate::extract::Path;
 use crate::resources::ByUuid;
 use crate::router::Api;
 use crate::shells::OpenShell;

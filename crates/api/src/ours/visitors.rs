@@ -1,12 +1,13 @@
 //! `visitors/{uuid}`: who uses a service and who was refused, for who manages the request.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use model::RequestUuid;
 use model::visitors::Visitors;
 
 use crate::call::Call;
 use crate::error::ApiError;
+use crate::extract::Path;
 use crate::resources::ByUuid;
 use crate::resources::service_access::manageable;
 use crate::router::Api;

@@ -4,7 +4,7 @@
 //! go out are signed for whoever asks.
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{get, post};
 use model::Collection;
@@ -14,6 +14,7 @@ use super::{check_owner, name_clash};
 use crate::call::Call;
 use crate::caller::Caller;
 use crate::error::ApiError;
+use crate::extract::Path;
 use crate::rights;
 use crate::router::Api;
 use crate::settle::settle;

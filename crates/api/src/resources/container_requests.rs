@@ -1,6 +1,6 @@
 //! Container requests: submitting, changing, cancelling.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -12,6 +12,7 @@ use store::Resource;
 use super::{check_owner, commit, reads};
 use crate::call::Call;
 use crate::error::ApiError;
+use crate::extract::Path;
 use crate::ours::extend;
 use crate::render;
 use crate::rights;

@@ -1,7 +1,7 @@
 //! Containers: read by whoever can read a request that points at one; written by their own programs, within bounds, and
 //! by dispatchers that are not ours.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -13,6 +13,7 @@ use store::Resource;
 use super::{ByUuid, reads};
 use crate::call::Call;
 use crate::error::ApiError;
+use crate::extract::Path;
 use crate::render;
 use crate::router::Api;
 use crate::settle::settle;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -14,6 +14,7 @@ use store::{ContentsQuery, KindQuery, Reader, Resource, Scope};
 
 use crate::call::Call;
 use crate::error::ApiError;
+use crate::extract::Path;
 use crate::render;
 use crate::rights;
 use crate::router::Api;

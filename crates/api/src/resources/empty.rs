@@ -1,12 +1,12 @@
 //! Resources of Arvados that there is nothing of here: lists that are empty, so that pages which show them do not fail.
 
-use axum::extract::Path;
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use crate::call::Call;
 use crate::error::ApiError;
+use crate::extract::Path;
 use crate::router::Api;
 
 pub(super) fn routes() -> Router<Api> {

@@ -3,7 +3,7 @@
 //! Deleting a project or filter group moves it to the trash, with everything in it; a role is deleted at once.
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{get, post};
 use model::group_rules::{self, GroupOrigin};
@@ -14,6 +14,7 @@ use store::{Reader, Resource};
 use super::{check_owner, name_clash, reads};
 use crate::call::Call;
 use crate::error::ApiError;
+use crate::extract::Path;
 use crate::render;
 use crate::rights;
 use crate::router::Api;

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use http::Uri;
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::ByUuid;
 use crate::error::ApiError;
+use crate::extract::Path;
 use crate::public_url::PublicUrl;
 use crate::router::Api;
 

@@ -2,7 +2,7 @@
 //! service hosts; those of class `service_access` open a port to a user or a role.
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
 use model::permission::PERMISSION_CLASS;
@@ -16,6 +16,7 @@ use super::container_requests::writable;
 use super::{check_owner, permissions, reads, service_access};
 use crate::call::Call;
 use crate::error::ApiError;
+use crate::extract::Path;
 use crate::render;
 use crate::rights;
 use crate::router::Api;

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
 use http::request::Parts;
@@ -17,6 +17,7 @@ use store::Resource;
 
 use crate::caller::{Caller, authenticate};
 use crate::error::ApiError;
+use crate::extract::Path;
 use crate::logs::LogFile;
 use crate::router::Api;
 use crate::webdav::range::{Part, part_of};

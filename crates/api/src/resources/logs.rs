@@ -1,7 +1,7 @@
 //! Log entries: read by whoever may read what they are about, written by users as they like.
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
 use model::{FieldError, is_read_only};
@@ -11,6 +11,7 @@ use store::{NewLog, Resource};
 use super::reads;
 use crate::call::Call;
 use crate::error::ApiError;
+use crate::extract::Path;
 use crate::render;
 use crate::router::Api;
 

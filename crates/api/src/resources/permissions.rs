@@ -1,7 +1,7 @@
 //! `GET permissions/{uuid}`: the permission links to a record, for who manages it; and what such a link must be.
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
 use model::filter::ListQuery;
@@ -12,6 +12,7 @@ use store::{Page, Resource};
 
 use crate::call::Call;
 use crate::error::ApiError;
+use crate::extract::Path;
 use crate::render;
 use crate::router::Api;
 

@@ -1,7 +1,7 @@
 //! API tokens. A secret is answered once, when it is made, and to the one who presents it.
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{get, post};
 use model::{FieldError, JsonMap, Timestamp, TokenRecord, TokenUuid, UserUuid};
@@ -11,6 +11,7 @@ use store::{NewToken, Resource};
 use super::{check_owner, reads};
 use crate::call::Call;
 use crate::error::ApiError;
+use crate::extract::Path;
 use crate::render;
 use crate::router::Api;
 use crate::settle::settle;

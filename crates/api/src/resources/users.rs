@@ -1,7 +1,7 @@
 //! Users.
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{get, post};
 use bytes::Bytes;
@@ -14,6 +14,7 @@ use super::reads;
 use crate::call::{Call, parse_body};
 use crate::caller::Caller;
 use crate::error::ApiError;
+use crate::extract::Path;
 use crate::render;
 use crate::router::Api;
 use crate::settle::settle;

@@ -1,7 +1,7 @@
 //! Registered workflows: kept as they are sent, for clients that run them.
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
 use model::{FieldError, JsonMap, Workflow, WorkflowUuid, is_read_only};
@@ -11,6 +11,7 @@ use store::Resource;
 use super::{check_owner, reads};
 use crate::call::Call;
 use crate::error::ApiError;
+use crate::extract::Path;
 use crate::render;
 use crate::rights;
 use crate::router::Api;

@@ -96,6 +96,15 @@ async fn errors_carry_a_token_and_the_id_of_the_request() {
 }
 
 #[tokio::test]
+async fn an_address_that_cannot_be_is_refused_in_the_same_form() {
+    let fixture = Fixture::new().await;
+    let path = fixture.get(&fixture.ada, "/arvados/v1/users/%FF").await.refused(404);
+    assert!(path.contains("UTF-8"), "{path}");
+    let query = fixture.get(&fixture.ada, "/wharf/v1/invitations").await.refused(422);
+    assert!(query.contains("request_uuid"), "{query}");
+}
+
+#[tokio::test]
 async fn workflows_are_kept_as_they_are_sent() {
     let fixture = Fixture::new().await;
     let path = "/arvados/v1/workflows";

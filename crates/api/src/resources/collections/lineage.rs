@@ -10,7 +10,7 @@
 use std::collections::VecDeque;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use model::JsonMap;
 use model::filter::{self, ListQuery};
 use serde_json::{Value, json};
@@ -19,6 +19,7 @@ use store::Resource;
 use super::find::{content_hash, find};
 use crate::call::Call;
 use crate::error::ApiError;
+use crate::extract::Path;
 use crate::render;
 use crate::resources::ByUuid;
 use crate::rights;
