@@ -114,6 +114,21 @@ impl Parameters {
         self.query_of(resource.schema(), &filters, self.select(resource)?, self.count()?)
     }
 
+    /// `where`, an object of attributes and what they must equal, as filters.
+    pub(crate) fn equal(&self) -> Result<Value, ApiError> {
+        match self.json("where")? {
+            Value::Null => Ok(Value::Array(Vec::new())),
+            Value::Object(equal) => Ok(equal
+                .into_iter()
+                .map(|(name, value)| Value::from(vec![name.into(), "=".into(), value]))
+                .collect()),
+            _ => {
+                let problem = "must be an object of attributes and what they must equal";
+                Err(ApiError::field("where", problem))
+            }
+        }
+    }
+
     /// The same with filters, attributes and count as the resource has read them.
     pub(crate) fn query_of(
         &self,
@@ -126,13 +141,7 @@ impl Parameters {
             Value::Null => Vec::new(),
             filters => filter::parse_filters(schema, filters)?,
         };
-        if let Value::Object(equal) = self.json("where")? {
-            let equal: Value = equal
-                .into_iter()
-                .map(|(name, value)| Value::from(vec![name.into(), "=".into(), value]))
-                .collect();
-            filters.extend(filter::parse_filters(schema, &equal)?);
-        }
+        filters.extend(filter::parse_filters(schema, &self.equal()?)?);
         // Plain text, or JSON: a list or a text.
         let order = match self.text("order") {
             Some(text) if !text.trim_start().starts_with(['[', '"']) => text.into(),

@@ -122,6 +122,7 @@ const LIST_PARAMETERS: &[Parameter] =
 const CONTENTS_PARAMETERS: &[Parameter] = &[
     query("uuid", "string", "Only what this user or project owns."),
     query("filters", "array", "Conditions; attributes may be named with their type: groups.name."),
+    WHERE,
     ORDER,
     SELECT,
     DISTINCT,

@@ -61,6 +61,7 @@ async fn contents(api: &Api, call: &Call, owner: Option<&str>) -> Result<Respons
     let parameters = &call.parameters;
     let reader = call.reader()?;
     let mut filters = parse_filters(&parameters.json("filters")?)?;
+    narrow(&mut filters, parse_filters(&parameters.equal()?)?);
     let exclude_home = parameters.flag("exclude_home_project")?;
     let scope = match owner {
         None if exclude_home => Scope::NotHome,

@@ -53,6 +53,22 @@ async fn a_process_page_gets_request_and_container_in_one_answer() {
 }
 
 #[tokio::test]
+async fn where_is_a_filter_of_what_must_be_equal() {
+    let fixture = Fixture::new().await;
+    let (project, _) = lab(&fixture).await;
+    let path = format!("{project}/contents");
+    let asked = |filters: Value, equal: Value| json!({"filters": filters, "where": equal});
+    let inner = json!({"name": "Inner"});
+    let list = ask(&fixture, &fixture.ada, &path, asked(json!([]), inner.clone())).await;
+    assert_eq!(names(&list), ["Inner"]);
+    let other = json!([["name", "=", "notebook"]]);
+    assert_eq!(names(&ask(&fixture, &fixture.ada, &path, asked(other, inner)).await), [""; 0]);
+    let wrong = format!("/arvados/v1/groups/{path}?where=[]");
+    let refused = fixture.get(&fixture.ada, &wrong).await.refused(422);
+    assert_eq!(refused, "where must be an object of attributes and what they must equal");
+}
+
+#[tokio::test]
 async fn a_data_tab_s_query_is_understood() {
     let fixture = Fixture::new().await;
     let (project, made) = lab(&fixture).await;
