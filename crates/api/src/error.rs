@@ -112,7 +112,9 @@ impl From<StoreError> for ApiError {
             }
             StoreError::BadOwner(why) => Self::Unprocessable(vec![format!("owner_uuid: {why}")]),
             StoreError::NameInUse { .. } => Self::Unprocessable(vec![format!("name: {error}")]),
-            StoreError::Nul => Self::Unprocessable(vec![error.to_string()]),
+            StoreError::Nul | StoreError::StillUsed(_) => {
+                Self::Unprocessable(vec![error.to_string()])
+            }
             StoreError::UsernameTaken(_) => Self::Unprocessable(vec![format!("username: {error}")]),
             other => Self::Store(other),
         }

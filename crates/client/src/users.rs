@@ -159,6 +159,12 @@ impl Client {
         self.post(USERS, &json!({ "user": new })).await
     }
 
+    /// Deletes a user that nothing belongs to.
+    pub async fn delete_user(&self, uuid: UserUuid) -> Result<(), ClientError> {
+        let Ignored {} = self.delete(&format!("{USERS}/{uuid}")).await?;
+        Ok(())
+    }
+
     /// Sets a user's password, or takes it away.
     pub async fn set_password(
         &self,

@@ -92,6 +92,9 @@ pub enum StoreError {
     /// The user name belongs to another user.
     #[error("the user name {0:?} is taken")]
     UsernameTaken(String),
+    /// What was to be deleted has something that would be left behind; says what, and what to do.
+    #[error("{0}")]
+    StillUsed(String),
     /// A stored record does not have the form it was written in.
     #[error("the stored {what} cannot be read")]
     Corrupt {

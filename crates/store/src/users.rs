@@ -1,5 +1,7 @@
 //! Users.
 
+mod delete;
+
 use model::{JsonMap, User, UserUuid};
 
 use crate::changes::ChangeKind;

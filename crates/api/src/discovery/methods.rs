@@ -365,7 +365,7 @@ pub(super) const RESOURCES: &[Entry] = &[
         name: "users",
         schema: "User",
         record: Some(Resource::Users),
-        verbs: &[Get, List, Create, Update],
+        verbs: ALL,
         special: &[
             special("current", "GET", "users/current", Returns::Record),
             special("system", "GET", "users/system", Returns::Record),

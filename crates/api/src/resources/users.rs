@@ -43,7 +43,7 @@ pub(super) fn routes() -> Router<Api> {
         .route("/arvados/v1/users/system", get(system))
         .route("/arvados/v1/users/authenticate", post(authenticate))
         .route("/arvados/v1/users/setup", post(setup))
-        .route("/arvados/v1/users/{uuid}", get(read).put(update).patch(update))
+        .route("/arvados/v1/users/{uuid}", get(read).put(update).patch(update).delete(remove))
         .route("/arvados/v1/users/{uuid}/activate", post(activate))
         .route("/arvados/v1/users/{uuid}/unsetup", post(unsetup))
 }
@@ -157,6 +157,26 @@ async fn setup(State(api): State<Api>, call: Call) -> Result<Response, ApiError>
         Value::Null => make(&api, &call, &call.attributes(RESOURCE)?).await,
         _ => Err(ApiError::field("user", "must be an object")),
     }
+}
+
+/// Deletes an account that nothing belongs to; the record as it was.
+async fn remove(
+    State(api): State<Api>,
+    Path(path): Path<super::ByUuid>,
+    call: Call,
+) -> Result<Response, ApiError> {
+    call.caller.require_admin("delete users")?;
+    let by = call.caller.user.uuid;
+    let no_such = || ApiError::no_such("user", &path.uuid);
+    let uuid = UserUuid::parse(&path.uuid).map_err(|_not_one| no_such())?;
+    if uuid == by {
+        let words = "nobody deletes their own account: another administrator does";
+        return Err(ApiError::Forbidden(words.to_owned()));
+    }
+    let user = api.store().user(uuid).await?.ok_or_else(no_such)?;
+    api.store().deleting_as(by).delete_user(uuid).await?;
+    tracing::info!({ user.uuid = %uuid, username = user.username }, "a user was deleted");
+    render::record(RESOURCE, &user, None, &call.caller)
 }
 
 fn active(is_active: bool) -> JsonMap {

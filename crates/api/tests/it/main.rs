@@ -25,5 +25,6 @@ mod permissions;
 mod requests;
 mod site;
 mod streams;
+mod users;
 mod webdav;
 mod wire;

@@ -108,6 +108,12 @@ pub enum UserCommand {
         #[arg(help = USER_HELP)]
         user: String,
     },
+    /// Delete an account that nothing belongs to, with its tokens
+    #[command(after_help = "Example:\n  wharf user delete ada")]
+    Delete {
+        #[arg(help = USER_HELP)]
+        user: String,
+    },
 }
 
 #[derive(Debug, Args)]

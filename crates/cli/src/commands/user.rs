@@ -32,6 +32,7 @@ pub(crate) async fn user(context: &Context, command: UserCommand) -> anyhow::Res
         }
         UserCommand::Passwd { user, remove } => passwd(context, &user, remove).await,
         UserCommand::Unlink { user } => unlink(context, &user).await,
+        UserCommand::Delete { user } => delete(context, &user).await,
     }
 }
 
@@ -94,6 +95,13 @@ async fn unlink(context: &Context, name: &str) -> anyhow::Result<()> {
         0 => format!("{name} ({}) was nobody at the provider.", user.uuid),
         _ => format!("{name} ({}) is nobody at the provider any more.", user.uuid),
     });
+    Ok(())
+}
+
+async fn delete(context: &Context, name: &str) -> anyhow::Result<()> {
+    let user = find(context, name).await?;
+    context.client.delete_user(user.uuid).await?;
+    output::remark(&format!("{} ({}) is gone.", printable(&user.username), user.uuid));
     Ok(())
 }
 

@@ -27,3 +27,4 @@ mod results;
 mod shared;
 mod tokens;
 mod transfer;
+mod users;
