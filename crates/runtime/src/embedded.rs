@@ -5,6 +5,7 @@ use crate::error::StartError;
 use crate::handle::Handle;
 use crate::link::{Inbox, Link};
 use crate::shim;
+use crate::sock_diag::SockDiag;
 use crate::spec::{Capabilities, ContainerSpec, LISTEN_MAX};
 use crate::wire::{self, FromShim, ShimSpec, ToShim};
 use std::future::Future;
@@ -87,6 +88,7 @@ async fn start(spec: ContainerSpec) -> Result<Handle, StartError> {
     let shim_spec = ShimSpec::of(&spec);
     let frame = wire::encode(&ToShim::Start(Box::new(shim_spec)))
         .map_err(|error| StartError::BadSpec { problem: error.to_string() })?;
+    let n_listeners = spec.listen.len();
     let ContainerSpec { id, dir, stdout, stderr, .. } = spec;
 
     let (socket, child) = spawn_shim(&id, stdout, stderr).map_err(helper)?;
@@ -95,10 +97,12 @@ async fn start(spec: ContainerSpec) -> Result<Handle, StartError> {
     let sent = link.send_start(&frame).await;
     match link.receive(&mut inbox).await.map_err(helper)? {
         Some(FromShim::Started { pid, notes, groups }) => {
-            let listeners = inbox.take_descriptors();
+            let mut listeners = inbox.take_descriptors();
+            let kernel = listeners.split_off(n_listeners.min(listeners.len())).pop();
+            let kernel = kernel.map(|socket| Arc::new(SockDiag::over(socket)));
             let link = Arc::new(link);
             tokio::spawn(run(Arc::clone(&link), inbox, child));
-            Ok(Handle { link, id, dir, pid, notes, groups, listeners })
+            Ok(Handle { link, id, dir, pid, notes, groups, listeners, kernel })
         }
         Some(FromShim::StartFailed(error)) => {
             reap(child).await;

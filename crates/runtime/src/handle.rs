@@ -5,6 +5,7 @@ use crate::error::Gone;
 use crate::exec::Executor;
 use crate::link::Link;
 use crate::listeners::Listeners;
+use crate::sock_diag::SockDiag;
 use crate::spec::{Exit, ExitStatus, Signal};
 use crate::sweep::sweep;
 use crate::usage::Meter;
@@ -28,6 +29,7 @@ pub struct Handle {
     pub(crate) notes: Vec<String>,
     pub(crate) groups: Vec<PathBuf>,
     pub(crate) listeners: Vec<OwnedFd>,
+    pub(crate) kernel: Option<Arc<SockDiag>>,
 }
 
 impl Handle {
@@ -76,7 +78,7 @@ impl Handle {
 
     /// Sees on which ports the container listens, as long as it runs.
     pub fn listeners(&self) -> Listeners {
-        Listeners::new(self.pid)
+        Listeners::new(self.pid, self.kernel.clone())
     }
 
     /// Connects to ports inside the container.

@@ -33,6 +33,7 @@ pub mod images;
 mod link;
 mod listeners;
 mod shim;
+mod sock_diag;
 mod spec;
 mod sweep;
 mod sys;

@@ -1,8 +1,12 @@
-//! Does something listen on a port of a container? Read from the kernel's table: nobody is connected to, so that no
-//! program is woken, and none finds a connection in its log on which nothing was asked.
+//! Does something listen on a port of a container? The kernel is asked: nobody is connected to, so that no program is woken,
+//! and none finds a connection in its log on which nothing was asked.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::sock_diag::SockDiag;
 
 /// What the table says of a socket that listens.
 const LISTENS: &str = "0A";
@@ -12,18 +16,33 @@ const LISTENS: &str = "0A";
 pub struct Listeners {
     /// Process 1 of the container, as the host numbers it.
     init: u32,
+    /// None where no such socket could be made.
+    kernel: Option<Arc<SockDiag>>,
 }
 
 impl Listeners {
-    pub(crate) fn new(init: u32) -> Self {
-        Self { init }
+    pub(crate) fn new(init: u32, kernel: Option<Arc<SockDiag>>) -> Self {
+        Self { init, kernel }
     }
 
-    /// Whether something listens on a TCP port, on whatever address. Some 20 microseconds.
+    /// Whether something listens on a TCP port, on whatever address. Some 50 microseconds; milliseconds where the kernel was built
+    /// without `INET_DIAG`.
     ///
     /// # Errors
     /// When the container has ended.
     pub fn has(&self, port: u16) -> io::Result<bool> {
+        // The socket outlives the container, and would say of its end that nobody listens.
+        if !Path::new(&format!("/proc/{}", self.init)).exists() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        match self.kernel.as_ref().map(|kernel| kernel.has_listener(port)) {
+            Some(Ok(found)) => Ok(found),
+            None | Some(Err(_)) => self.stands_in_tables(port),
+        }
+    }
+
+    /// The same by the tables of `/proc`.
+    fn stands_in_tables(&self, port: u16) -> io::Result<bool> {
         for table in ["tcp", "tcp6"] {
             let found = File::open(format!("/proc/{}/net/{table}", self.init))
                 .and_then(|file| has_listener(BufReader::new(file), port));
@@ -72,14 +91,16 @@ mod tests {
 
     #[test]
     fn our_own_listeners_are_seen_and_gone_when_closed() {
-        let own = Listeners::new(std::process::id());
-        for address in ["127.0.0.1:0", "[::1]:0"] {
-            let Ok(listener) = std::net::TcpListener::bind(address) else { continue };
-            let port = listener.local_addr().unwrap().port();
-            assert!(own.has(port).unwrap(), "{address}");
-            drop(listener);
-            assert!(!own.has(port).unwrap(), "{address}");
+        let kernel = || Some(Arc::new(SockDiag::over(crate::sock_diag::open().unwrap())));
+        for own in [kernel(), None].map(|kernel| Listeners::new(std::process::id(), kernel)) {
+            for address in ["127.0.0.1:0", "[::1]:0"] {
+                let Ok(listener) = std::net::TcpListener::bind(address) else { continue };
+                let port = listener.local_addr().unwrap().port();
+                assert!(own.has(port).unwrap(), "{address} {own:?}");
+                drop(listener);
+                assert!(!own.has(port).unwrap(), "{address} {own:?}");
+            }
         }
-        assert!(Listeners::new(u32::MAX).has(80).is_err());
+        assert!(Listeners::new(u32::MAX, kernel()).has(80).is_err());
     }
 }

@@ -87,7 +87,8 @@ pub(crate) enum ToShim {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum FromShim {
-    /// The command runs, in these control groups. The listening sockets come with it, in the order of the specification.
+    /// The command runs, in these control groups. The listening sockets come with it, in the order of the specification, and
+    /// behind them one to ask the kernel who listens, if one could be made.
     Started { pid: u32, notes: Vec<String>, groups: Vec<PathBuf> },
     /// It does not, and nothing is left.
     StartFailed(StartError),
@@ -104,8 +105,8 @@ pub(crate) enum FromShim {
     Exited(Exit),
 }
 
-/// Most descriptors beside one message: listening sockets; a command has three.
-pub(crate) const DESCRIPTORS_MAX: usize = LISTEN_MAX;
+/// Most descriptors beside one message: listening sockets and one more; a command has three.
+pub(crate) const DESCRIPTORS_MAX: usize = LISTEN_MAX + 1;
 
 /// A message with its length in front.
 pub(crate) fn encode<T: Serialize>(message: &T) -> io::Result<Vec<u8>> {

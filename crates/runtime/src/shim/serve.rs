@@ -7,6 +7,7 @@ use super::join::{Own, Place};
 use super::user::Identity;
 use crate::cgroup::Cgroups;
 use crate::error::StartError;
+use crate::sock_diag;
 use crate::spec::{ExecSpec, Exit, ExitStatus};
 use crate::sweep::{Record, sweep};
 use crate::sys;
@@ -97,13 +98,15 @@ impl Container {
         let mut container = Self { init: None, cgroups, rootfs, layers_in_use, own, execs };
         container.record()?;
         make_namespaces()?;
-        let listeners: Vec<OwnedFd> =
+        let mut sockets: Vec<OwnedFd> =
             spec.listen.iter().copied().map(listen).collect::<Result<_, _>>()?;
+        // Without it listeners are found in another way.
+        sockets.extend(sock_diag::open().ok());
         let (ours, theirs) = channel_pair()?;
         let forked = sys::fork().map_err(|error| StartError::step("fork", error))?;
         let Some(pid) = forked else {
             // What is the shim's own is closed; process 1 speaks to the shim only.
-            drop((ours, listeners));
+            drop((ours, sockets));
             *supervisor = Connection::new(theirs);
             container.layers_in_use.clear();
             let Self { cgroups, rootfs, .. } = &container;
@@ -118,7 +121,7 @@ impl Container {
         let groups = container.cgroups.dirs().to_vec();
         let started = FromShim::Started { pid, notes, groups };
         // If the supervisor is gone, serving it ends at once.
-        let _gone = supervisor.send_with(&started, &listeners);
+        let _gone = supervisor.send_with(&started, &sockets);
         Ok(container)
     }
 
