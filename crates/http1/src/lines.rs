@@ -1,6 +1,6 @@
 //! The lines of a head: where they end, and what stands in those of fields. Requests and answers have the same.
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
 use http::header::{self, HeaderName, HeaderValue};
 
 use crate::Problem;
@@ -19,36 +19,41 @@ pub(crate) struct Outline {
 }
 
 impl Outline {
-    /// Of the head that `bytes` begin with; `None` where it is not complete yet. Each line ends in CR LF, and there is at
-    /// least one.
+    /// Of nothing yet. It is half a KiB, so it is found in place and not handed around.
+    pub(crate) fn new() -> Self {
+        Self { length: 0, n_lines: 0, ends: [0; FIELDS_MAX + 1] }
+    }
+
+    /// Finds that of the head that `bytes` begin with; false where it is not complete yet. Each line ends in CR LF, and
+    /// there is at least one.
     ///
     /// # Errors
     /// A line that ends in LF alone, or nothing in front of the end, and what is over one of the limits, also where the
     /// head is not complete.
-    pub(crate) fn of(
+    pub(crate) fn find(
+        &mut self,
         bytes: &[u8],
         fields_max: usize,
         bytes_max: usize,
-    ) -> Result<Option<Self>, Problem> {
-        let mut outline = Self { length: 0, n_lines: 0, ends: [0; FIELDS_MAX + 1] };
+    ) -> Result<bool, Problem> {
         for at in memchr::memchr_iter(b'\n', &bytes[..bytes.len().min(bytes_max)]) {
-            if at == outline.length || bytes[at - 1] != b'\r' {
+            if at == self.length || bytes[at - 1] != b'\r' {
                 return Err(Problem::MalformedHead);
             }
-            let is_empty = at - outline.length == 1;
-            outline.length = at + 1;
+            let is_empty = at - self.length == 1;
+            self.length = at + 1;
             if is_empty {
-                let is_head = outline.n_lines > 0;
-                return if is_head { Ok(Some(outline)) } else { Err(Problem::MalformedHead) };
+                let is_head = self.n_lines > 0;
+                return if is_head { Ok(true) } else { Err(Problem::MalformedHead) };
             }
-            if outline.n_lines > fields_max {
+            if self.n_lines > fields_max {
                 return Err(Problem::TooManyFields);
             }
-            let end = outline.ends.get_mut(outline.n_lines).ok_or(Problem::TooManyFields)?;
+            let end = self.ends.get_mut(self.n_lines).ok_or(Problem::TooManyFields)?;
             *end = u32::try_from(at).map_err(|_huge| Problem::HeadTooLong)?;
-            outline.n_lines += 1;
+            self.n_lines += 1;
         }
-        if bytes.len() < bytes_max { Ok(None) } else { Err(Problem::HeadTooLong) }
+        if bytes.len() < bytes_max { Ok(false) } else { Err(Problem::HeadTooLong) }
     }
 
     /// The first line of the head, without its end.
@@ -69,6 +74,15 @@ impl Outline {
         }
         Ok(())
     }
+}
+
+/// Appends `name: value` and the line's end; both are valid as they stand.
+pub(crate) fn write_field(out: &mut BytesMut, name: &[u8], value: &[u8]) {
+    out.reserve(name.len() + value.len() + 4);
+    out.put_slice(name);
+    out.put_slice(b": ");
+    out.put_slice(value);
+    out.put_slice(b"\r\n");
 }
 
 /// `Name: value`, with no space before the colon and none that counts around the value. A folded line begins with a

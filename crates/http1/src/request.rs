@@ -11,7 +11,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, Method};
 
 use crate::length::{self, BodyLength};
-use crate::lines::Outline;
+use crate::lines::{Outline, write_field};
 use crate::{Problem, is_among};
 
 /// Fields of one head; nobody honest sends half as many.
@@ -78,7 +78,10 @@ pub fn read_head(
         // RFC 9112 section 2.2 has servers skip an empty line in front; some see a request in it.
         return Err(Problem::OtherForm);
     }
-    let Some(outline) = Outline::of(buffer, FIELDS_MAX, bytes_max)? else { return Ok(None) };
+    let mut outline = Outline::new();
+    if !outline.find(buffer, FIELDS_MAX, bytes_max)? {
+        return Ok(None);
+    }
     let raw = buffer.split_to(outline.length).freeze();
     match parse(&raw, &outline, std::mem::take(spare)) {
         Ok((line, fields)) => {
@@ -159,25 +162,40 @@ fn request_line(raw: &Bytes, line: &[u8]) -> Result<(Method, PathAndQuery), Prob
 /// Appends `METHOD target HTTP/1.1`, every field, and the empty line (RFC 9112 section 3).
 ///
 /// `target` is written as it stands: the caller has it from a valid [`http::Uri`]. Field names are
-/// in lower case, as the map has them; their order is the map's.
-pub fn write_head(out: &mut BytesMut, method: &Method, target: &str, headers: &HeaderMap) {
-    let n_fields: usize =
-        headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    out.reserve(method.as_str().len() + target.len() + 13 + n_fields);
+/// in lower case, as the map has them; their order is the map's. `further` are fields that the map has not, names and values,
+/// both valid as they stand; they come behind it.
+pub fn write_head(
+    out: &mut BytesMut,
+    method: &Method,
+    target: &str,
+    headers: &HeaderMap,
+    further: &[(&str, &[u8])],
+) {
+    let field = |name: &str, value: &[u8]| name.len() + value.len() + 4;
+    let n_fields: usize = headers
+        .iter()
+        .map(|(name, value)| field(name.as_str(), value.as_bytes()))
+        .chain(further.iter().map(|(name, value)| field(name, value)))
+        .sum();
+    // All there will be: to grow for the last two bytes would cost as much as all the fields.
+    out.reserve(method.as_str().len() + target.len() + 14 + n_fields);
     out.put_slice(method.as_str().as_bytes());
     out.put_u8(b' ');
     out.put_slice(target.as_bytes());
     out.put_slice(b" HTTP/1.1\r\n");
-    write_fields(out, headers);
+    for (name, value) in headers {
+        write_field(out, name.as_str().as_bytes(), value.as_bytes());
+    }
+    for (name, value) in further {
+        write_field(out, name.as_bytes(), value);
+    }
+    out.put_slice(b"\r\n");
 }
 
 /// Appends every field and the empty line: the end of a head, or of a trailer section.
 pub fn write_fields(out: &mut BytesMut, headers: &HeaderMap) {
     for (name, value) in headers {
-        out.put_slice(name.as_str().as_bytes());
-        out.put_slice(b": ");
-        out.put_slice(value.as_bytes());
-        out.put_slice(b"\r\n");
+        write_field(out, name.as_str().as_bytes(), value.as_bytes());
     }
     out.put_slice(b"\r\n");
 }

@@ -5,7 +5,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRAILER, TRANSFER_ENCODING}
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::length::Framing;
-use crate::lines::{self, Outline};
+use crate::lines::{self, Outline, write_field};
 use crate::{Problem, is_among};
 
 /// Fields of one head; nobody honest sends half as many.
@@ -111,14 +111,6 @@ pub fn write_head(out: &mut BytesMut, status: StatusCode, headers: &HeaderMap, t
     out.put_slice(b"\r\n");
 }
 
-fn write_field(out: &mut BytesMut, name: &[u8], value: &[u8]) {
-    out.reserve(name.len() + value.len() + 4);
-    out.put_slice(name);
-    out.put_slice(b": ");
-    out.put_slice(value);
-    out.put_slice(b"\r\n");
-}
-
 /// Without the machinery of formatting: every answer has one.
 fn write_length(out: &mut BytesMut, length: u64) {
     let (mut digits, mut at, mut rest) = ([0; 20], 20, length);
@@ -142,9 +134,10 @@ pub fn read_head(buffer: &mut BytesMut, bytes_max: usize) -> Result<Option<Head>
     while buffer.starts_with(b"\r\n") {
         buffer.advance(2);
     }
-    let Some(outline) = Outline::of(buffer, FIELDS_MAX, bytes_max)? else {
+    let mut outline = Outline::new();
+    if !outline.find(buffer, FIELDS_MAX, bytes_max)? {
         return if may_become_one(buffer) { Ok(None) } else { Err(Problem::MalformedHead) };
-    };
+    }
     let head = buffer.split_to(outline.length).freeze();
     let StatusLine { is_http10, status, reason } = status_line(outline.first(&head))?;
     let reason = head.slice_ref(reason);

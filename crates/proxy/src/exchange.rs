@@ -93,6 +93,9 @@ fn names_html(accepted: &HeaderValue) -> bool {
 pub(crate) struct RequestId([u8; 24]);
 
 impl RequestId {
+    #[cfg(test)]
+    pub(crate) const ZERO: Self = Self(*b"req-00000000000000000000");
+
     pub(crate) fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or("req-")
     }

@@ -18,7 +18,7 @@ use crate::directory::{StartInfo, Target};
 use crate::exchange::Exchange;
 use crate::grants::{Grant, Revoked};
 use crate::grpc;
-use crate::headers::{self, Forwarded};
+use crate::headers::{self, Forwarded, Vouched};
 use crate::proxy::Shared;
 use crate::pump::Lease;
 use crate::refusal::{GatewayProblem, Refusal};
@@ -75,9 +75,9 @@ impl Shared {
         if parts.version == Version::HTTP_2 && body.is_end_stream() {
             say_that_there_is_no_body(parts);
         }
-        self.prepare(parts, grant, exchange)?;
+        let vouched = self.prepare(parts, grant, exchange)?;
         let way = self.way(grant, exchange);
-        match relay::relay(way, parts, body, Revoked::of(grant)).await {
+        match relay::relay(way, parts, &vouched, body, Revoked::of(grant)).await {
             Ok(mut response) => {
                 response.body_mut().hold(open);
                 Ok(response)
@@ -95,8 +95,8 @@ impl Shared {
         exchange: &Exchange,
         open: Open,
     ) -> Result<Response<ProxyBody>, Refusal> {
-        let authority = self.prepare(parts, grant, exchange)?;
-        grpc::prepare_call(parts, &authority)
+        let vouched = self.prepare(parts, grant, exchange)?;
+        grpc::prepare_call(parts, vouched)
             .map_err(|_impossible| Refusal::Malformed("the address cannot be read"))?;
         let way = self.way(grant, exchange);
         match relay::call::relay(way, parts, body, Revoked::of(grant)).await {
@@ -118,11 +118,11 @@ impl Shared {
         open: Open,
     ) -> Result<Response<ProxyBody>, Refusal> {
         let stream = ClientStream::promised(&mut parts.extensions);
-        self.prepare(parts, grant, exchange)?;
+        let vouched = self.prepare(parts, grant, exchange)?;
         let handshake = Handshake::begin(parts, stream, client)?;
         let way = self.way(grant, exchange);
         let mut revoked = Revoked::of(grant);
-        let (answer, app) = match relay::ask_for_socket(way, parts, &mut revoked).await {
+        let (answer, app) = match relay::ask_for_socket(way, parts, &vouched, &mut revoked).await {
             Ok(SocketAnswer::Switched(answer, app)) => (answer, app),
             Ok(SocketAnswer::Http(answer)) => {
                 let mut response = relay::stream(way, answer, revoked);
@@ -164,13 +164,13 @@ impl Shared {
         Lease::new(revoked, SocketPlace::new(open, &exchange.peer), stall_timeout)
     }
 
-    /// Makes the client's head the app's: same path, same host, our headers. Answers the host.
+    /// Makes the client's head the app's: same path, same host. Answers our fields.
     fn prepare(
         &self,
         parts: &mut Parts,
         grant: &Grant,
         exchange: &Exchange,
-    ) -> Result<HeaderValue, Refusal> {
+    ) -> Result<Vouched, Refusal> {
         let uri = std::mem::take(&mut parts.uri).into_parts();
         let path = uri.path_and_query.ok_or(Refusal::Malformed("the request has no path"))?;
         parts.uri = Uri::from(path);
@@ -182,7 +182,7 @@ impl Shared {
             peer_is_front: exchange.peer.is_front(),
             https: grant.origin.https,
             authority: uri.authority.as_ref(),
-            request_id: exchange.request_id.header(),
+            request_id: exchange.request_id,
             seen: exchange.seen,
         };
         headers::prepare_request(&mut parts.headers, forwarded)

@@ -12,6 +12,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use crate::authorize::Denied;
 use crate::body::ProxyBody;
+use crate::headers::Vouched;
 use crate::refusal::{GatewayProblem, Refusal};
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
@@ -48,17 +49,18 @@ pub(crate) fn is_call(version: Version, method: &Method, headers: &HeaderMap) ->
 }
 
 /// Makes a prepared head one of HTTP/2, where `:authority` stands for `Host`.
-pub(crate) fn prepare_call(parts: &mut Parts, authority: &HeaderValue) -> Result<(), http::Error> {
+pub(crate) fn prepare_call(parts: &mut Parts, vouched: Vouched) -> Result<(), http::Error> {
     let path = parts.uri.path_and_query().cloned();
     let path = path.unwrap_or_else(|| PathAndQuery::from_static("/"));
     parts.uri = Uri::builder()
         .scheme(Scheme::HTTP)
-        .authority(authority.as_bytes())
+        .authority(vouched.host.as_bytes())
         .path_and_query(path)
         .build()?;
     parts.version = Version::HTTP_2;
     parts.headers.remove(HOST);
     parts.headers.remove(CONNECTION);
+    vouched.insert_into(&mut parts.headers);
     Ok(())
 }
 

@@ -1,10 +1,11 @@
 //! Headers between client and app: what belongs to one connection goes, what we vouch for is set by us. In place.
 //!
 //! Order matters (T17): hop-by-hop fields are removed first, with everything that `Connection` names, and only
-//! then ours are added. Everything else stays as sent. Each head is looked through once; most have little to remove.
+//! then ours are added ([`Vouched`]). Everything else stays as sent. Each head is looked through once; most have little to remove.
 
 mod caching;
 mod seen;
+mod vouched;
 
 use http::header::{
     CONNECTION, CONTENT_LENGTH, Entry, HOST, HeaderName, SET_COOKIE, TE, TRANSFER_ENCODING,
@@ -15,18 +16,21 @@ use http1::has_token;
 
 pub(crate) use caching::Kept;
 pub(crate) use seen::Seen;
+use vouched::X_FORWARDED_FOR;
+pub(crate) use vouched::{Vouched, X_FORWARDED_PROTO};
 
+use crate::exchange::RequestId;
 use crate::session::cookie;
 
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// What a browser says of how and from where it fetches (Fetch Metadata).
+pub(crate) const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+pub(crate) const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+pub(crate) const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Fields of an app's answer that were taken out of it.
 const WHARF_REMOVED: HeaderName = HeaderName::from_static("wharf-removed");
 
-/// Fields that we add to a request at most.
-const OURS: usize = 6;
+/// Fields that a request's map gets from us at most: host, wish for trailers and its naming.
+const OURS: usize = 3;
 
 /// What we tell the app about the client.
 #[derive(Debug)]
@@ -38,16 +42,16 @@ pub(crate) struct Forwarded<'r> {
     pub(crate) https: bool,
     /// The host, where the target names it and no field does (HTTP/2).
     pub(crate) authority: Option<&'r Authority>,
-    pub(crate) request_id: HeaderValue,
+    pub(crate) request_id: RequestId,
     /// What the client's head has.
     pub(crate) seen: Seen,
 }
 
-/// Makes a client's head the one that the app gets; answers its host, `None` where there is none.
+/// Makes a client's head the one that the app gets but for our own fields, which it answers; `None` where there is no host.
 pub(crate) fn prepare_request(
     headers: &mut HeaderMap,
     forwarded: Forwarded<'_>,
-) -> Option<HeaderValue> {
+) -> Option<Vouched> {
     let seen = forwarded.seen;
     let wants_trailers = seen.may_have(&TE) && has_token(headers, &TE, b"trailers");
     remove_named_by_connection(headers, seen);
@@ -67,12 +71,12 @@ pub(crate) fn prepare_request(
             host
         }
     };
-    headers.insert(X_FORWARDED_HOST, host.clone());
-    let proto = HeaderValue::from_static(if forwarded.https { "https" } else { "http" });
-    headers.insert(X_FORWARDED_PROTO, proto);
-    headers.insert(X_FORWARDED_FOR, addresses(before.as_ref(), forwarded.peer));
-    headers.insert(X_REQUEST_ID, forwarded.request_id);
-    Some(host)
+    Some(Vouched {
+        host,
+        proto: if forwarded.https { "https" } else { "http" },
+        addresses: addresses(before.as_ref(), forwarded.peer),
+        request_id: forwarded.request_id,
+    })
 }
 
 fn addresses(before: Option<&HeaderValue>, peer: HeaderValue) -> HeaderValue {

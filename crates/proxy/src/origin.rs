@@ -2,8 +2,9 @@
 
 use http::header::ORIGIN;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
+use crate::headers::{SEC_FETCH_DEST, SEC_FETCH_MODE, SEC_FETCH_SITE, X_FORWARDED_PROTO};
 use crate::host::Authority;
 use crate::peer::Peer;
 
@@ -43,7 +44,7 @@ pub(crate) fn is_https(peer: &Peer, headers: &HeaderMap) -> bool {
     if peer.is_tls() || !peer.is_front() {
         return peer.is_tls();
     }
-    headers.get("x-forwarded-proto").is_some_and(|value| value.as_bytes() == b"https")
+    headers.get(X_FORWARDED_PROTO).is_some_and(|value| value.as_bytes() == b"https")
 }
 
 /// Whether a request that a cookie vouches for was made by the service's own pages, or by following a link (T12).
@@ -67,19 +68,19 @@ pub(crate) fn is_from_own_pages(parts: &Parts, origin: &Origin, opens_socket: bo
 /// Whether the browser says nothing against a request. An older one, or one that is told to open a site without TLS,
 /// says nothing at all: then `Origin` alone is heard.
 fn is_fetched_well(parts: &Parts) -> bool {
-    !parts.headers.contains_key("sec-fetch-site") || is_surely_fetched_well(parts)
+    !parts.headers.contains_key(SEC_FETCH_SITE) || is_surely_fetched_well(parts)
 }
 
 /// Whether the browser says that a request is from our own pages or its user, or that a whole page is navigated to.
 pub(crate) fn is_surely_fetched_well(parts: &Parts) -> bool {
-    let said = |name| parts.headers.get(name).map(HeaderValue::as_bytes);
-    match said("sec-fetch-site") {
+    let said = |name: HeaderName| parts.headers.get(name).map(HeaderValue::as_bytes);
+    match said(SEC_FETCH_SITE) {
         None => false,
         Some(b"same-origin" | b"none") => true,
         Some(_) => {
             parts.method == Method::GET
-                && said("sec-fetch-mode") == Some(b"navigate")
-                && said("sec-fetch-dest") == Some(b"document")
+                && said(SEC_FETCH_MODE) == Some(b"navigate")
+                && said(SEC_FETCH_DEST) == Some(b"document")
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::client_body::ClientBody;
 use crate::config::ProxyConfig;
 use crate::dial::{Dial, DialError};
 use crate::grants::Revoked;
-use crate::headers::{self, Kept};
+use crate::headers::{self, Kept, Vouched};
 use crate::refusal::GatewayProblem;
 use crate::request_body::RequestBody;
 use crate::traffic::PortTraffic;
@@ -67,10 +67,11 @@ pub(crate) struct Way<'p> {
 pub(crate) async fn relay(
     way: Way<'_>,
     parts: &mut Parts,
+    vouched: &Vouched,
     body: ClientBody,
     mut revoked: Revoked,
 ) -> Result<Response<ProxyBody>, RelayError> {
-    let sending = pin!(send(way, parts, body));
+    let sending = pin!(send(way, parts, vouched, body));
     let answer = until_revoked(sending, &mut revoked).await?;
     Ok(stream(way, answer, revoked))
 }
@@ -99,13 +100,14 @@ pub(crate) enum SocketAnswer {
 pub(crate) async fn ask_for_socket(
     way: Way<'_>,
     parts: &mut Parts,
+    vouched: &Vouched,
     revoked: &mut Revoked,
 ) -> Result<SocketAnswer, RelayError> {
     let asking = pin!(async {
         let connecting = upstream::connect(way.dial, &way.key, way.config.connect_timeout);
         let connection = connecting.await.map_err(RelayError::Dial)?;
         let (body, head_timeout) = (RequestBody::empty(), way.config.limits.head_timeout);
-        let answering = pin!(connection.send(parts, body, true, head_timeout));
+        let answering = pin!(connection.send(parts, vouched, body, true, head_timeout));
         let answer = within(way.config.first_byte_timeout, answering).await?;
         match answer.map_err(|error| problem_of(&error))? {
             Outcome::Switched(head, switched) => Ok(SocketAnswer::Switched(head, switched)),
@@ -118,6 +120,7 @@ pub(crate) async fn ask_for_socket(
 async fn send(
     way: Way<'_>,
     parts: &mut Parts,
+    vouched: &Vouched,
     body: ClientBody,
 ) -> Result<Response<AnswerBody>, RelayError> {
     let (head_timeout, stall_timeout) =
@@ -127,7 +130,7 @@ async fn send(
     let age_max = if can_repeat { way.config.pool_idle_timeout } else { TRUSTED_AGE };
     if let Some(connection) = way.pool.take(&way.key, age_max) {
         let sent = {
-            let answering = pin!(connection.send(parts, body, false, head_timeout));
+            let answering = pin!(connection.send(parts, vouched, body, false, head_timeout));
             within(way.config.first_byte_timeout, answering).await?
         };
         let mut error = match sent {
@@ -145,7 +148,7 @@ async fn send(
         let connecting = upstream::connect(way.dial, &way.key, way.config.connect_timeout);
         let connection = connecting.await.map_err(RelayError::Dial)?;
         let sent = {
-            let answering = pin!(connection.send(parts, body, false, head_timeout));
+            let answering = pin!(connection.send(parts, vouched, body, false, head_timeout));
             within(way.config.first_byte_timeout, answering).await?
         };
         answer_in(sent.map_err(|error| problem_of(&error))?)

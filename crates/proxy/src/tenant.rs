@@ -17,9 +17,11 @@ use ring::hmac;
 use crate::body::ProxyBody;
 use crate::config::SessionKey;
 use crate::directory::{HostTarget, Target};
+use crate::headers::SEC_FETCH_MODE;
 use crate::origin::{self, Origin};
 use crate::session::cookie::{self, CookieNames};
 
+const SERVICE_WORKER: HeaderName = HeaderName::from_static("service-worker");
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 /// A year, which is about the longest that browsers keep a cookie (400 days).
 const MARKER_LIFE_S: u64 = 365 * 24 * 3600;
@@ -123,7 +125,7 @@ pub(crate) fn forget_all(headers: &mut HeaderMap, asked: &HeaderMap) {
 
 /// Whether a whole page is asked for, and not a part of one that is open.
 pub(crate) fn is_navigation(parts: &Parts) -> bool {
-    match parts.headers.get("sec-fetch-mode") {
+    match parts.headers.get(SEC_FETCH_MODE) {
         Some(mode) => mode == "navigate",
         None => true,
     }
@@ -131,7 +133,7 @@ pub(crate) fn is_navigation(parts: &Parts) -> bool {
 
 /// Whether a browser asks for a service worker's script, to install it or to see whether it has changed.
 pub(crate) fn is_worker_script(parts: &Parts) -> bool {
-    parts.headers.get("service-worker").is_some_and(|value| value == "script")
+    parts.headers.get(SERVICE_WORKER).is_some_and(|value| value == "script")
 }
 
 /// A worker's script is asked for anew each time: one that lies in a cache would never hear of another tenant.

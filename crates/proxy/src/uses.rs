@@ -20,9 +20,10 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::header::{ACCEPT, COOKIE, USER_AGENT};
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderName, Method};
 use model::ContainerUuid;
 
+use crate::headers::SEC_FETCH_MODE;
 use crate::route::Protocol;
 
 /// What nobody has used for so long, and nobody has a grant for, is forgotten; long after it was noted.
@@ -148,19 +149,20 @@ fn is_persons_request(method: &Method, headers: &HeaderMap) -> bool {
     if *method == Method::OPTIONS {
         return false;
     }
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if headers.contains_key("sec-fetch-mode") {
-        return text("sec-fetch-mode") == "navigate";
+    if let Some(mode) = headers.get(SEC_FETCH_MODE) {
+        return mode == "navigate";
     }
-    let is_browser =
-        headers.contains_key(COOKIE) || text(USER_AGENT.as_str()).starts_with("Mozilla/");
-    !is_browser || text(ACCEPT.as_str()).starts_with("text/html")
+    let begins = |name: HeaderName, with: &[u8]| {
+        headers.get(name).is_some_and(|value| value.as_bytes().starts_with(with))
+    };
+    let is_browser = headers.contains_key(COOKIE) || begins(USER_AGENT, b"Mozilla/");
+    !is_browser || begins(ACCEPT, b"text/html")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::{HeaderName, HeaderValue};
+    use http::HeaderValue;
 
     fn check(method: &str, headers: &[(&str, &str)], is_program: bool, expected: bool) {
         let fields = headers.iter().map(|(name, value)| {

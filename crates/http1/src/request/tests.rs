@@ -8,9 +8,12 @@ fn a_head_is_its_line_its_fields_and_an_empty_line() {
     headers.append("cookie", HeaderValue::from_static("a=b"));
     headers.append("cookie", HeaderValue::from_bytes(b"c=\xff").unwrap());
     let mut out = BytesMut::new();
-    write_head(&mut out, &Method::GET, "/a%2f..//b?c=d", &headers);
-    let expected = b"GET /a%2f..//b?c=d HTTP/1.1\r\nhost: a.test:8000\r\ncookie: a=b\r\ncookie: c=\xff\r\n\r\n";
+    let further: [(&str, &[u8]); 1] = [("x-request-id", b"req-0")];
+    write_head(&mut out, &Method::GET, "/a%2f..//b?c=d", &headers, &further);
+    let expected =
+        b"GET /a%2f..//b?c=d HTTP/1.1\r\nhost: a.test:8000\r\ncookie: a=b\r\ncookie: c=\xff\r\nx-request-id: req-0\r\n\r\n";
     assert_eq!(&out[..], expected);
+    assert_eq!(out.capacity(), expected.len(), "room is made once, for all of it");
 }
 
 fn read(text: &[u8]) -> Result<Option<Head>, Problem> {

@@ -20,9 +20,13 @@ fn prepared(pairs: &[(&str, &str)]) -> HeaderMap {
         peer_is_front: false,
         https: true,
         authority: Some(&authority),
-        request_id: HeaderValue::from_static("req-0"),
+        request_id: RequestId::ZERO,
     };
-    assert_eq!(prepare_request(&mut headers, forwarded).unwrap(), "A.test:8000");
+    let vouched = prepare_request(&mut headers, forwarded).unwrap();
+    assert_eq!(vouched.host, "A.test:8000");
+    // None of the client's has such a name, so that what is written behind them is the only one.
+    assert!(vouched.fields().iter().all(|(name, _)| !headers.contains_key(*name)));
+    vouched.insert_into(&mut headers);
     headers
 }
 
@@ -31,7 +35,7 @@ const OURS: [(&str, &str); 5] = [
     ("x-forwarded-for", "192.0.2.7"),
     ("x-forwarded-host", "A.test:8000"),
     ("x-forwarded-proto", "https"),
-    ("x-request-id", "req-0"),
+    ("x-request-id", "req-00000000000000000000"),
 ];
 
 fn plus_ours(pairs: &[(&str, &str)]) -> HeaderMap {
@@ -109,10 +113,11 @@ fn a_front_proxy_keeps_its_list_of_addresses() {
         peer_is_front: true,
         https: true,
         authority: Some(&authority),
-        request_id: HeaderValue::from_static("req-0"),
+        request_id: RequestId::ZERO,
     };
-    prepare_request(&mut headers, forwarded);
-    assert_eq!(headers[X_FORWARDED_FOR], "203.0.113.9, 127.0.0.1");
+    let vouched = prepare_request(&mut headers, forwarded).unwrap();
+    assert_eq!(vouched.addresses, "203.0.113.9, 127.0.0.1");
+    assert!(!headers.contains_key(X_FORWARDED_FOR));
     assert!(!headers.contains_key("x_forwarded_for"));
 }
 

@@ -26,6 +26,7 @@ use tokio_util::io::poll_read_buf;
 use super::answer::{AnswerBody, Source};
 use super::upload::{self, Upload, UploadError};
 use crate::dial::Io;
+use crate::headers::Vouched;
 use crate::request_body::RequestBody;
 
 /// Bytes of an answer's head; nginx and hyper stop near here too.
@@ -135,11 +136,12 @@ impl Connection {
     pub(crate) async fn send(
         mut self,
         parts: &mut Parts,
+        vouched: &Vouched,
         body: RequestBody,
         wants_switch: bool,
         head_timeout: Duration,
     ) -> Result<Outcome, SendError> {
-        let mut upload = Upload::begin(parts, body);
+        let mut upload = Upload::begin(parts, vouched, body);
         let (mut n_interim, mut stall) = (0, Stall::default());
         let waiting = std::future::poll_fn(|cx| {
             let polled = self.poll_head(cx, &mut upload, &mut n_interim, wants_switch);

@@ -6,6 +6,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use foldhash::fast::RandomState;
+
 use super::http1::Connection;
 use super::{PoolKey, Task, reaper};
 use crate::config::ProxyConfig;
@@ -21,7 +23,8 @@ pub(crate) struct Pool {
 
 #[derive(Debug, Default)]
 struct Idle {
-    by_key: HashMap<PoolKey, Vec<Waiting>>,
+    /// By a quick hash: there are no more keys than connections are kept.
+    by_key: HashMap<PoolKey, Vec<Waiting>, RandomState>,
     n: usize,
     reaper: Option<Task>,
 }

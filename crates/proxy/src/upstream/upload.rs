@@ -14,6 +14,7 @@ use http_body::{Body, Frame};
 use http1::chunked;
 use tokio::io::AsyncWrite;
 
+use crate::headers::Vouched;
 use crate::outgoing::Outgoing;
 use crate::request_body::{RequestBody, RequestBodyError};
 
@@ -50,12 +51,13 @@ pub(crate) struct Upload {
 
 impl Upload {
     /// Writes the head, with the fields that say how long the body is.
-    pub(crate) fn begin(parts: &mut Parts, body: RequestBody) -> Self {
+    pub(crate) fn begin(parts: &mut Parts, vouched: &Vouched, body: RequestBody) -> Self {
         let is_body_over = body.is_end_stream();
         let framing = frame(&mut parts.headers, &body, is_body_over);
         let mut outgoing = Outgoing::default();
         let target = parts.uri.path_and_query().map_or("/", |text| text.as_str());
-        http1::request::write_head(&mut outgoing.out, &parts.method, target, &parts.headers);
+        let (out, ours) = (&mut outgoing.out, vouched.fields());
+        http1::request::write_head(out, &parts.method, target, &parts.headers, &ours);
         let has_body = !is_body_over;
         Self { outgoing, body, framing, has_body, is_body_over, has_begun: false }
     }
