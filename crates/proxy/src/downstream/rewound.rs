@@ -16,6 +16,8 @@ pub struct Rewound<IO> {
 
 impl<IO> Rewound<IO> {
     pub(super) fn new(unread: Bytes, io: IO) -> Self {
+        // An empty rest of a buffer holds all of it: a socket may live for days.
+        let unread = if unread.is_empty() { Bytes::new() } else { unread };
         Self { unread, io }
     }
 }
@@ -34,7 +36,7 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Rewound<IO> {
         buffer.put_slice(&this.unread[..n]);
         this.unread.advance(n);
         if this.unread.is_empty() {
-            // Lets go of the buffer: a socket may live for days.
+            // Lets go of the buffer.
             this.unread = Bytes::new();
         }
         Poll::Ready(Ok(()))
@@ -73,9 +75,19 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Rewound<IO> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::BytesMut;
     use tokio::io::AsyncReadExt;
 
     use super::*;
+
+    #[test]
+    fn nothing_that_was_read_too_early_holds_no_buffer() {
+        let mut input = BytesMut::with_capacity(8192);
+        input.extend_from_slice(b"GET / HTTP/1.1\r\n\r\n");
+        let head = input.split().freeze();
+        let rewound = Rewound::new(input.freeze(), &b""[..]);
+        assert!(head.is_unique(), "{rewound:?}");
+    }
 
     #[tokio::test]
     async fn what_was_read_too_early_comes_first() {
