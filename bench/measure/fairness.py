@@ -2,13 +2,15 @@
 
 One address sends all that wrk can over 256 connections to one service; the limits are the defaults. Meanwhile another
 asks a second service, and then the API, at a steady 200 times a second over one connection. Its p99 beside the flood
-is compared with that alone, in turns. Both are on this machine, so Wharf is told that it stands behind a proxy, which
+is compared with that alone, in turns. So is a service behind an nginx that has no part in the flood: what happens to it is the
+machine's, whose cores the flood's sender needs as well. Both are on this machine, so Wharf is told that it stands behind a proxy, which
 says the clients' addresses; and both are the same user, so a user's limits are off.
 """
 import contextlib
 import http.client
 import statistics
 import subprocess
+import threading
 import time
 from typing import Iterator
 
@@ -27,22 +29,49 @@ CONFIG = {"Proxy": {
 CONNECTIONS, TURNS, SECONDS, PER_SECOND = 256, 5, 3, 200
 # In the first moments nobody knows yet that the flood has rivals: what is under way then is served.
 ONSET = 1
+APART = "a service behind an nginx apart"
 FLOODER, OTHER = "192.0.2.1", "192.0.2.2"
 
 
 def measure(lab: Lab) -> dict:
     flooded, neighbour = lab.services(CONFIG, 2)
     wharf = flooded.wharf
-    asked = {"another service": (neighbour.target("neighbour").host, "/1k"),
-             "the API": (f"localhost:{wharf.port}", "/arvados/v1/users/current")}
+    nginx = lab.nginx()
+    sent = {"X-Forwarded-For": OTHER, "Authorization": f"Bearer {wharf.token}"}
+    asked = {"another service": (wharf.port, "/1k", {"Host": neighbour.target("neighbour").host, **sent}),
+             "the API": (wharf.port, "/arvados/v1/users/current", {"Host": f"localhost:{wharf.port}", **sent}),
+             APART: (nginx.port, "/1k", {"Host": nginx.host})}
     result: dict = {name: {"alone": [], "beside": []} for name in asked}
     for _turn in range(TURNS):
         for name, where in asked.items():
-            result[name]["alone"].append(p99_us(wharf, *where))
+            result[name]["alone"].append(p99_us(*where))
         with flood(wharf, flooded):
             for name, where in asked.items():
-                result[name]["beside"].append(p99_us(wharf, *where))
+                # A flood is held to its rate only while somebody else asks of Wharf.
+                with rival(*asked["another service"]) if name == APART else contextlib.nullcontext():
+                    result[name]["beside"].append(p99_us(*where))
     return result
+
+
+@contextlib.contextmanager
+def rival(port: int, path: str, sent: dict[str, str]) -> Iterator[None]:
+    """Somebody who asks now and then."""
+    over = threading.Event()
+
+    def ask() -> None:
+        while not over.wait(0.2):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            connection.request("GET", path, headers=sent)
+            connection.getresponse().read()
+            connection.close()
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        yield
+    finally:
+        over.set()
+        asking.join()
 
 
 @contextlib.contextmanager
@@ -61,10 +90,9 @@ def flood(wharf: Wharf, service: Service) -> Iterator[None]:
         process.wait()
 
 
-def p99_us(wharf: Wharf, host: str, path: str) -> float:
+def p99_us(port: int, path: str, sent: dict[str, str]) -> float:
     """Of requests at a steady pace, from when each was due, after the onset."""
-    connection = http.client.HTTPConnection("127.0.0.1", wharf.port, timeout=30)
-    sent = {"Host": host, "X-Forwarded-For": OTHER, "Authorization": f"Bearer {wharf.token}"}
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     taken, begin = [], time.monotonic()
     for n in range((ONSET + SECONDS) * PER_SECOND):
         due = begin + n / PER_SECOND
@@ -73,7 +101,7 @@ def p99_us(wharf: Wharf, host: str, path: str) -> float:
         reply = connection.getresponse()
         reply.read()
         if reply.status != 200:
-            raise ConnectionError(f"{host}{path} gave {reply.status}")
+            raise ConnectionError(f"{sent['Host']}{path} gave {reply.status}")
         taken.append((time.monotonic() - due) * 1e6)
     connection.close()
     return statistics.quantiles(taken[ONSET * PER_SECOND:], n=100)[98]
@@ -85,7 +113,7 @@ def figures(result: dict) -> list[Figure]:
         least = min(one["beside"]) / min(one["alone"])
         of_medians = statistics.median(one["beside"]) / statistics.median(one["alone"])
         found.append(Figure(f"p99 of {name} beside a flood of one service to alone", least,
-                            f"{least:.2f} ({of_medians:.2f})", bar=1.1))
+                            f"{least:.2f} ({of_medians:.2f})", bar=None if name == APART else 1.1))
     return found
 
 
