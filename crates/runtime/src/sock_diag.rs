@@ -79,8 +79,7 @@ impl Asked {
             let (n, _all) = rustix::net::recv(&self.socket, &mut piece, RecvFlags::empty())?;
             for message in messages(&piece[..n]).filter(|it| it.number == self.number) {
                 match message.kind {
-                    DONE => return Ok(found),
-                    ERROR => return Err(message.errno()),
+                    DONE | ERROR => return message.failure().map_or(Ok(found), Err),
                     _ => found = true,
                 }
             }
@@ -112,10 +111,11 @@ struct Message<'m> {
 }
 
 impl Message<'_> {
-    /// Of an [`ERROR`]: `struct nlmsgerr` begins with the number, negative.
-    fn errno(&self) -> Errno {
+    /// Of what ends an answer: it begins with the error's number, negative. A kernel that cannot tell says so in a [`DONE`] too.
+    fn failure(&self) -> Option<Errno> {
         let number = self.content.first_chunk().map(|bytes| i32::from_ne_bytes(*bytes));
-        Errno::from_raw_os_error(number.map_or(libc::EPROTO, i32::wrapping_neg))
+        let number = number.map_or(libc::EPROTO, i32::wrapping_neg);
+        (number != 0).then(|| Errno::from_raw_os_error(number))
     }
 }
 
@@ -161,6 +161,15 @@ mod tests {
         assert!(asked.ask(none, 80).is_err());
         drop(asked);
         assert!(kernel.has_listener(0).is_ok());
+    }
+
+    #[test]
+    fn an_end_tells_whether_it_was_all() {
+        let end = |content: &'static [u8]| Message { kind: DONE, number: 1, content }.failure();
+        assert_eq!(end(&[0; 4]), None);
+        assert_eq!(end(&[]), Some(Errno::PROTO));
+        let none = (-libc::ENOENT).to_ne_bytes();
+        assert_eq!(Message { kind: DONE, number: 1, content: &none }.failure(), Some(Errno::NOENT));
     }
 
     #[test]
