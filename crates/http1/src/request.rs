@@ -171,24 +171,18 @@ pub fn write_head(
     headers: &HeaderMap,
     further: &[(&str, &[u8])],
 ) {
-    let field = |name: &str, value: &[u8]| name.len() + value.len() + 4;
-    let n_fields: usize = headers
-        .iter()
-        .map(|(name, value)| field(name.as_str(), value.as_bytes()))
-        .chain(further.iter().map(|(name, value)| field(name, value)))
-        .sum();
+    let fields = || {
+        let of_map = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+        of_map.chain(further.iter().copied())
+    };
+    let n_fields: usize = fields().map(|(name, value)| name.len() + value.len() + 4).sum();
     // All there will be: to grow for the last two bytes would cost as much as all the fields.
     out.reserve(method.as_str().len() + target.len() + 14 + n_fields);
     out.put_slice(method.as_str().as_bytes());
     out.put_u8(b' ');
     out.put_slice(target.as_bytes());
     out.put_slice(b" HTTP/1.1\r\n");
-    for (name, value) in headers {
-        write_field(out, name.as_str().as_bytes(), value.as_bytes());
-    }
-    for (name, value) in further {
-        write_field(out, name.as_bytes(), value);
-    }
+    fields().for_each(|(name, value)| write_field(out, name.as_bytes(), value));
     out.put_slice(b"\r\n");
 }
 

@@ -150,6 +150,12 @@ pub(crate) fn later(now: Timestamp, before: Timestamp) -> Timestamp {
     now.max(Timestamp::from_jiff(before.as_jiff().checked_add(tick).unwrap_or(before.as_jiff())))
 }
 
+/// The links that a user owns, and those from and to it.
+pub(crate) async fn of_user(tx: &mut Tx, user: UserUuid) -> Result<Vec<Link>, StoreError> {
+    let ends = "WHERE owner_uuid = $1 OR tail_uuid = $1 OR head_uuid = $1";
+    sql::select_where(tx.conn(), &LINKS, ends, &[user.as_str()]).await
+}
+
 /// Deletes a link and lets its name rest, or takes back what came with it.
 pub(crate) async fn delete(tx: &mut Tx, link: &Link) -> Result<(), StoreError> {
     remove(tx, link).await?;

@@ -222,10 +222,7 @@ async fn give_running(tx: &mut Tx, merge: &Merge) -> Result<(), StoreError> {
 }
 
 async fn give_links(tx: &mut Tx, merge: &Merge) -> Result<(), StoreError> {
-    let ends = "WHERE owner_uuid = $1 OR tail_uuid = $1 OR head_uuid = $1";
-    let found: Vec<Link> =
-        sql::select_where(tx.conn(), &LINKS, ends, &[merge.old.as_str()]).await?;
-    for before in found {
+    for before in links::of_user(tx, merge.old).await? {
         let after = given(&before, merge);
         let is_power_over_old =
             before.gives() && before.head_uuid.as_deref() == Some(merge.old.as_str());

@@ -167,15 +167,13 @@ async fn remove(
 ) -> Result<Response, ApiError> {
     call.caller.require_admin("delete users")?;
     let by = call.caller.user.uuid;
-    let no_such = || ApiError::no_such("user", &path.uuid);
-    let uuid = UserUuid::parse(&path.uuid).map_err(|_not_one| no_such())?;
-    if uuid == by {
+    if path.uuid == by.as_str() {
         let words = "nobody deletes their own account: another administrator does";
         return Err(ApiError::Forbidden(words.to_owned()));
     }
-    let user = api.store().user(uuid).await?.ok_or_else(no_such)?;
-    api.store().deleting_as(by).delete_user(uuid).await?;
-    tracing::info!({ user.uuid = %uuid, username = user.username }, "a user was deleted");
+    let user = find(&api, &path.uuid).await?;
+    api.store().deleting_as(by).delete_user(user.uuid).await?;
+    tracing::info!({ user.uuid = %user.uuid, username = user.username }, "a user was deleted");
     render::record(RESOURCE, &user, None, &call.caller)
 }
 
@@ -185,22 +183,27 @@ fn active(is_active: bool) -> JsonMap {
     attributes
 }
 
+/// The user with this identifier.
+async fn find(api: &Api, uuid: &str) -> Result<User, ApiError> {
+    let no_such = || ApiError::no_such("user", uuid);
+    let known = UserUuid::parse(uuid).map_err(|_not_one| no_such())?;
+    api.store().user(known).await?.ok_or_else(no_such)
+}
+
 async fn change(
     api: &Api,
     call: &Call,
     uuid: &str,
     attributes: &JsonMap,
 ) -> Result<Response, ApiError> {
-    let no_such = || ApiError::no_such("user", uuid);
-    let uuid = UserUuid::parse(uuid).map_err(|_not_one| no_such())?;
     settle(|| async {
-        let before = api.store().user(uuid).await?.ok_or_else(no_such)?;
+        let before = find(api, uuid).await?;
         let mut after = before.clone();
         apply(&mut after, attributes)?;
         if !call.caller.user.is_admin {
             check_own(&before, &after, call.caller.user.uuid)?;
         }
-        if uuid == api.store().system_user() && !(after.is_active && after.is_admin) {
+        if before.uuid == api.store().system_user() && !(after.is_active && after.is_admin) {
             let words = "the system user is always active and an administrator";
             return Err(ApiError::Forbidden(words.to_owned()));
         }

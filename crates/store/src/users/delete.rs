@@ -1,6 +1,6 @@
 //! A user is deleted for good: only one that nothing belongs to, since records without an owner would be nobody's.
 
-use model::{Link, User, UserUuid};
+use model::{User, UserUuid};
 
 use super::system_user;
 use crate::changes::ChangeKind;
@@ -8,7 +8,7 @@ use crate::connection::query;
 use crate::database::Store;
 use crate::error::StoreError;
 use crate::links;
-use crate::schema::{LINKS, USERS};
+use crate::schema::USERS;
 use crate::sql;
 use crate::writer::Tx;
 
@@ -60,7 +60,9 @@ async fn delete(tx: &mut Tx, uuid: UserUuid) -> Result<bool, StoreError> {
         return Ok(false);
     }
     require_nothing_left(tx, uuid).await?;
-    delete_links(tx, uuid).await?;
+    for link in links::of_user(tx, uuid).await? {
+        links::delete(tx, &link).await?;
+    }
     delete_belongings(tx, uuid).await?;
     for statement in [
         "DELETE FROM one_time_codes WHERE user_uuid = $1",
@@ -89,15 +91,6 @@ async fn require_nothing_left(tx: &mut Tx, uuid: UserUuid) -> Result<(), StoreEr
         "user {uuid} has {} still: merge the account into another one, or set is_active to false",
         left.join(", ")
     )))
-}
-
-async fn delete_links(tx: &mut Tx, uuid: UserUuid) -> Result<(), StoreError> {
-    let ends = "WHERE owner_uuid = $1 OR tail_uuid = $1 OR head_uuid = $1";
-    let found: Vec<Link> = sql::select_where(tx.conn(), &LINKS, ends, &[uuid.as_str()]).await?;
-    for link in &found {
-        links::delete(tx, link).await?;
-    }
-    Ok(())
 }
 
 async fn delete_belongings(tx: &mut Tx, uuid: UserUuid) -> Result<(), StoreError> {
