@@ -4,6 +4,7 @@
 //! them, and bytes from the tunnel are written straight from the stream's chunk; so an idle
 //! connection costs no buffer on either side.
 
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -12,11 +13,15 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::Stream;
-use crate::driver::with_scratch;
 use crate::limits::FRAME_BYTES_SENT;
 
 /// Frames or chunks copied in one direction before other tasks get a turn.
 const TURNS_PER_POLL: usize = 8;
+
+thread_local! {
+    /// What is read from a socket, on its way into the tunnel; it holds nothing between reads.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// What a [`relay`] moved.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -148,4 +153,15 @@ fn poll_to_io<IO: AsyncWrite + Unpin>(
         *direction = Direction::Done;
     }
     Ok(Poll::Ready(()))
+}
+
+/// Runs `f` with this thread's read buffer; a nested call gets a buffer of its own.
+fn with_scratch<T>(f: impl FnOnce(&mut [u8]) -> T) -> T {
+    SCRATCH.with(|scratch| match scratch.try_borrow_mut() {
+        Ok(mut scratch) => {
+            scratch.resize(FRAME_BYTES_SENT, 0);
+            f(&mut scratch)
+        }
+        Err(_in_use) => f(&mut vec![0; FRAME_BYTES_SENT]),
+    })
 }

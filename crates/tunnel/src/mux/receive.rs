@@ -5,7 +5,7 @@
 //! held together, so the driver's read buffer keeps nothing between reads.
 
 use std::task::{Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::entry::{Entry, Phase};
 use super::{Mux, set_waker};
@@ -15,6 +15,10 @@ use crate::kind::Decoded;
 use crate::limits::{FRAME_BYTES_MAX, OPEN_BYTES_MAX, WINDOW_BYTES_MAX};
 use crate::queue::ByteQueue;
 use crate::{CloseReason, GoAway, RefuseReason, StreamKind, Violation};
+
+/// Half a window read within this time is quick however near the peer is: on one machine a ping
+/// takes 50 µs, but under load both ends wait longer than that for their turn.
+const QUICK: Duration = Duration::from_micros(500);
 
 /// Where in the byte stream we are.
 #[derive(Debug, Default)]
@@ -283,7 +287,8 @@ impl Mux {
     }
 
     /// Counts `read` bytes as passed on; once half the window has been, the peer gets it back. A
-    /// window that is used up within two round trips is too small for the path and grows.
+    /// window that is used up within two round trips, or at once, is too small for the path and
+    /// grows.
     pub(crate) fn credit(&mut self, id: u32, read: u32, now: impl FnOnce() -> Instant) {
         let Some(entry) = self.streams.get_mut(&id) else { return };
         entry.uncredited += read;
@@ -298,7 +303,7 @@ impl Mux {
         let mut credit = std::mem::take(&mut entry.uncredited);
         let quick = match (entry.credited_at.replace(now), self.keepalive.round_trip()) {
             (Some(before), Some(round_trip)) => {
-                now.saturating_duration_since(before) < 2 * round_trip
+                now.saturating_duration_since(before) < (2 * round_trip).max(QUICK)
             }
             _ => false,
         };

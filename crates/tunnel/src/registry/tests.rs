@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use tokio::io::{DuplexStream, duplex};
+use tokio::io::{BufReader, DuplexStream, duplex};
 use tokio::task::JoinHandle;
 
 use super::*;
@@ -17,8 +17,10 @@ struct Ends {
 
 fn ends() -> Ends {
     let (near, far): (DuplexStream, DuplexStream) = duplex(64 * 1024);
-    let (tunnel, incoming, driver) = start(near, Role::Controller, Limits::controller());
-    let (far_tunnel, far_incoming, far_driver) = start(far, Role::Supervisor, Limits::supervisor());
+    let (tunnel, incoming, driver) =
+        start(BufReader::new(near), Role::Controller, Limits::controller());
+    let (far_tunnel, far_incoming, far_driver) =
+        start(BufReader::new(far), Role::Supervisor, Limits::supervisor());
     let drivers = [tokio::spawn(driver), tokio::spawn(far_driver)];
     Ends { tunnel, incoming, far: (far_tunnel, far_incoming), drivers }
 }

@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tunnel::{
     CloseReason, GoAway, Limits, OpenError, RefuseReason, Role, StreamKind, Violation, start,
@@ -101,7 +101,8 @@ async fn goodbye_reaches_the_peer_behind_the_last_bytes() {
 #[tokio::test]
 async fn garbage_ends_the_tunnel_with_its_name() {
     let (near, mut far) = UnixStream::pair().unwrap();
-    let (tunnel, _incoming, driver) = start(near, Role::Controller, Limits::controller());
+    let (tunnel, _incoming, driver) =
+        start(BufReader::new(near), Role::Controller, Limits::controller());
     let driver = tokio::spawn(driver);
     far.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
     let violation = CloseReason::Violation(Violation::UnknownFrameType(b'G'));
@@ -115,7 +116,8 @@ async fn garbage_ends_the_tunnel_with_its_name() {
 #[tokio::test(start_paused = true)]
 async fn silent_peer_is_given_up() {
     let (near, _far) = UnixStream::pair().unwrap();
-    let (tunnel, _incoming, driver) = start(near, Role::Controller, Limits::controller());
+    let (tunnel, _incoming, driver) =
+        start(BufReader::new(near), Role::Controller, Limits::controller());
     assert_eq!(driver.await, CloseReason::PeerSilent);
     assert!(tunnel.is_closed());
 }
@@ -133,7 +135,8 @@ async fn living_peer_answers_when_asked() {
 #[tokio::test(start_paused = true)]
 async fn frozen_peer_does_not_answer_when_asked() {
     let (near, _far) = UnixStream::pair().unwrap();
-    let (tunnel, _incoming, driver) = start(near, Role::Controller, Limits::controller());
+    let (tunnel, _incoming, driver) =
+        start(BufReader::new(near), Role::Controller, Limits::controller());
     let driver = tokio::spawn(driver);
     assert!(!tunnel.is_answering().await);
     assert!(!tunnel.is_closed(), "asking ends nothing");
@@ -145,7 +148,7 @@ async fn open_without_an_answer_times_out() {
     let (near, _far) = UnixStream::pair().unwrap();
     let limits =
         Limits { ping_interval: std::time::Duration::from_secs(600), ..Limits::controller() };
-    let (tunnel, _incoming, driver) = start(near, Role::Controller, limits);
+    let (tunnel, _incoming, driver) = start(BufReader::new(near), Role::Controller, limits);
     let driver = tokio::spawn(driver);
     assert_eq!(tunnel.open(ECHO).await.unwrap_err(), OpenError::TimedOut);
     tunnel.close();

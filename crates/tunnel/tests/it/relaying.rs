@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
 use tunnel::{
@@ -21,8 +21,10 @@ struct Relaying {
 /// A stream at one end of a tunnel, and at the other a relay to an app's socket.
 async fn relaying() -> Relaying {
     let (near, far) = UnixStream::pair().unwrap();
-    let (controller, near_in, near_driver) = start(near, Role::Controller, Limits::controller());
-    let (supervisor, mut far_in, far_driver) = start(far, Role::Supervisor, Limits::supervisor());
+    let (controller, near_in, near_driver) =
+        start(BufReader::new(near), Role::Controller, Limits::controller());
+    let (supervisor, mut far_in, far_driver) =
+        start(BufReader::new(far), Role::Supervisor, Limits::supervisor());
     let drivers = [tokio::spawn(near_driver), tokio::spawn(far_driver)];
     let (opened, request) =
         bounded(async { tokio::join!(controller.open(StreamKind::App(80)), accept(&mut far_in)) })
