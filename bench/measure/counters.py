@@ -1,13 +1,15 @@
 """What a warm path must not do: look at the database, connect, accept, shake hands.
 
-strace watches controller and supervisor for two seconds in the middle of a load of 64 connections. A call that
-names a file of the database is a look at it, `connect` is a new way to the app or the supervisor, `accept4` a new
-connection from either side. The app counts the requests itself.
+strace watches controller and supervisor for four seconds at rest, and again in the middle of a load of 64 connections.
+A call that names a file of the database is a look at it, `connect` is a new way to the app or the supervisor, `accept4` a
+new connection from either side. What happens at rest is no request's: the dispatcher looks for work now and then. The
+app counts the requests itself.
 """
 import contextlib
 import re
 import threading
 import time
+from typing import Callable
 
 from ..figure import Figure
 from ..lab import Lab
@@ -19,7 +21,7 @@ from ..tracing import attached
 
 TITLE = "Counters of the warm path"
 CONNECTIONS = 64
-LEAD_SECONDS, WATCHED_SECONDS = 1, 2
+LEAD_SECONDS, WATCHED_SECONDS = 1, 4
 CALLS = "trace=connect,accept4,pread64,pwrite64,fcntl,fdatasync,fsync,openat"
 EVENTS = {
     "database": re.compile(r"wharf\.db"),
@@ -33,26 +35,31 @@ def measure(lab: Lab) -> dict:
 
 
 def watch(lab: Lab, target: Target) -> dict[str, int]:
-    """How often each event happened, and the requests in that time."""
+    """How often each event happened at rest and under load, and the requests in that time."""
     target.check()
-    # Longer than watched on both sides: strace takes its time to let go.
-    loading = Background(lambda: wrk(target, CONNECTIONS, LEAD_SECONDS + WATCHED_SECONDS + 5))
-    time.sleep(LEAD_SECONDS)
     with contextlib.ExitStack() as stack:
         # -y names the files behind descriptors.
         traces = [stack.enter_context(attached(pid, lab.folder(f"strace-{pid}"), "-y", "-e", CALLS))
                   for pid in target.proxies]
+        at_rest = count(traces, lambda: time.sleep(WATCHED_SECONDS))
+        # Longer than watched on both sides: strace takes its time to let go.
+        loading = Background(lambda: wrk(target, CONNECTIONS, LEAD_SECONDS + WATCHED_SECONDS + 5))
+        time.sleep(LEAD_SECONDS)
         n_before = requests(target)
         # Past what the question for the number itself did.
-        starts = [len(trace.lines()) for trace in traces]
-        time.sleep(WATCHED_SECONDS)
-        ends = [len(trace.lines()) for trace in traces]
+        under_load = count(traces, lambda: time.sleep(WATCHED_SECONDS))
         n_after = requests(target)
         loading.check_alive()
     loading.join()
-    lines = [line for trace, start, end in zip(traces, starts, ends) for line in trace.lines()[start:end]]
-    counted = {event: sum(bool(pattern.search(line)) for line in lines) for event, pattern in EVENTS.items()}
-    return {"requests": n_after - n_before, **counted}
+    return {"requests": n_after - n_before, **under_load, **{f"{event} at rest": n for event, n in at_rest.items()}}
+
+
+def count(traces: list, wait: Callable[[], None]) -> dict[str, int]:
+    """How often each event happens while it waits."""
+    starts = [len(trace.lines()) for trace in traces]
+    wait()
+    lines = [line for trace, start in zip(traces, starts) for line in trace.lines()[start:]]
+    return {event: sum(bool(pattern.search(line)) for line in lines) for event, pattern in EVENTS.items()}
 
 
 def requests(target: Target) -> int:
@@ -89,15 +96,19 @@ def figures(result: dict) -> list[Figure]:
     found = []
     for name, counted in result.items():
         for event, words in (("database", "looks at the database"), ("connect", "new dials"), ("accept", "new connections taken")):
-            # To two digits: a look every ten seconds, by the dispatcher, is not one per request.
-            per_request = round(counted[event] / counted["requests"], 2)
+            at_rest = counted[f"{event} at rest"]
+            # To two digits: what the dispatcher does every ten seconds does not fall into every period.
+            per_request = round(max(0, counted[event] - at_rest) / counted["requests"], 2)
             found.append(Figure(f"{words} per request in steady state, {name.removeprefix('wharf, ')}", per_request,
-                                f"{per_request:g} ({counted[event]} in {counted['requests']:,})", bar=0, row=11))
+                                f"{per_request:g} ({counted[event]} in {counted['requests']:,}, {at_rest} in that time at rest)",
+                                bar=0, row=11))
     return found
 
 
 def details(result: dict) -> list[str]:
-    return table(["target", "requests", *EVENTS], [[name, *map(str, counted.values())] for name, counted in result.items()])
+    at_rest = [f"{event} at rest" for event in EVENTS]
+    return table(["target", "requests", *EVENTS, *at_rest],
+                 [[name, *map(str, counted.values())] for name, counted in result.items()])
 
 
 def charts(_result: dict) -> dict[str, Chart]:

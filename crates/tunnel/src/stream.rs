@@ -13,7 +13,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
-use crate::queue::ByteQueue;
+use crate::queue::{ByteQueue, PIECE_BYTES};
 use crate::shared::Shared;
 
 /// Bytes read from the chunk at hand after which the peer is credited in between.
@@ -104,7 +104,7 @@ impl AsyncRead for Stream {
         }
         let chunk = ready!(this.poll_chunk(cx))?;
         let n = chunk.len().min(buf.remaining());
-        buf.put_slice(&chunk[..n]);
+        chunk[..n].chunks(PIECE_BYTES).for_each(|piece| buf.put_slice(piece));
         this.consume_chunk(n);
         Poll::Ready(Ok(()))
     }
