@@ -10,7 +10,7 @@ use std::time::Duration;
 use http::header::ORIGIN;
 use http::request::Parts;
 use http::{Method, Response};
-use limits::Miss;
+use limits::{Miss, Tick};
 
 use crate::authorize::{self, Caller, Denied, Found};
 use crate::body::ProxyBody;
@@ -58,6 +58,10 @@ enum Passed {
     Answer(Box<Response<ProxyBody>>),
 }
 
+/// Those who wait for a turn are let go together at steps of this length, not one by one: in between nothing of a flood
+/// stands in others' way.
+const TURN_STEP: Duration = Duration::from_millis(10);
+
 impl Shared {
     /// The whole story of a request.
     ///
@@ -71,7 +75,7 @@ impl Shared {
     ) -> Result<Response<ProxyBody>, Refusal> {
         let mut open = self.admit(exchange)?;
         let counted = self.budgets.take_request(exchange.address(), exchange.tick());
-        self.take_turn(counted).await?;
+        let admitted = self.take_turn(counted, exchange.tick()).await?;
         let mut asking = self.read(parts, exchange)?;
         asked.path = parts.uri.clone();
         asked.https = asking.https;
@@ -96,8 +100,8 @@ impl Shared {
             }
         };
         asked.grant = Some(Arc::clone(&grant));
-        let entered = open.enter(&grant, &self.budgets, exchange.begun);
-        self.take_turn(entered).await?;
+        let entered = open.enter(&grant, &self.budgets, exchange.begun, admitted);
+        self.take_turn(entered, admitted).await?;
         if let Some(tenant) = &grant.tenant {
             let visit = Visit { tenant, grant: &grant, exchange };
             return Box::pin(self.receive(parts, body, asking, visit, asked, open)).await;
@@ -114,13 +118,17 @@ impl Shared {
         })
     }
 
-    /// Waits for the turn of a request that is over a rate, which most are not.
-    async fn take_turn(&self, counted: Result<Duration, Exceeded>) -> Result<(), Refusal> {
+    /// Waits for the turn of a request that is over a rate, which most are not; answers when that is.
+    async fn take_turn(
+        &self,
+        counted: Result<Duration, Exceeded>,
+        now: Tick,
+    ) -> Result<Tick, Refusal> {
         match counted {
-            Ok(Duration::ZERO) => Ok(()),
+            Ok(Duration::ZERO) => Ok(now),
             Ok(turn) => {
-                Box::pin(tokio::time::sleep(turn)).await;
-                Ok(())
+                Box::pin(tokio::time::sleep(now.until_step(turn, TURN_STEP))).await;
+                Ok(Tick::now())
             }
             Err(exceeded) => Err(Box::pin(self.hold_back(exceeded)).await),
         }

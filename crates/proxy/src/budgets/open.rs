@@ -32,14 +32,14 @@ impl Open {
     }
 
     /// Counts the request for its user and service, and takes a place among their open ones; answers how long it must
-    /// wait for its turn. `begun`: when the request came.
+    /// wait for its turn. `begun`: when the request came; `now`: when its address had its turn.
     pub(crate) fn enter(
         &mut self,
         grant: &Arc<Grant>,
         budgets: &Budgets,
         begun: Instant,
+        now: Tick,
     ) -> Result<Duration, Exceeded> {
-        let now = Tick::of(begun);
         let GrantBudgets { service, user, used: _ } = &grant.budgets;
         let mut turn = Duration::ZERO;
         if let Some(user) = user {
