@@ -11,6 +11,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use lifecycle::{Backoff, BackoffPolicy, CancellationToken, TaskScope};
@@ -40,8 +41,12 @@ mod streams;
 const RECONNECT: BackoffPolicy =
     BackoffPolicy { first: Duration::from_millis(25), max: Duration::from_secs(2) };
 
-/// Between looks at who is there, should a knock be lost.
+/// Between looks at who is there, for who has no tunnel or may be on another machine, where no knock is heard.
 const LOOK_PERIOD: Duration = Duration::from_secs(1);
+
+/// The same where every controller can knock and one has a tunnel: only a lost knock is found by that, and a thousand
+/// idle services must not wake the machine a thousand times a second.
+const LOOK_PERIOD_AT_REST: Duration = Duration::from_secs(10);
 
 /// A controller that is alive accepts and proves itself within milliseconds, seconds under load.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -102,6 +107,7 @@ impl Gateway {
     /// Keeps a tunnel to each controller until dropped; all its tasks live in `scope`.
     pub(crate) async fn run(self, scope: TaskScope) {
         let mut listed: BTreeMap<Entry, CancellationToken> = BTreeMap::new();
+        let standing = Arc::new(AtomicUsize::new(0));
         let mut last_complaint = String::new();
         loop {
             match controllers::list(&self.tunnels) {
@@ -115,44 +121,25 @@ impl Gateway {
                     for entry in found {
                         listed.entry(entry).or_insert_with_key(|entry| {
                             let gone = CancellationToken::new();
-                            let keep =
-                                self.clone().keep(entry.clone(), gone.clone(), scope.clone());
-                            scope.spawn_cancellable("controller", keep);
+                            let keeper = Keeper {
+                                gateway: self.clone(),
+                                entry: entry.clone(),
+                                standing: Arc::clone(&standing),
+                                gone: gone.clone(),
+                            };
+                            scope.spawn_cancellable("controller", keeper.run(scope.clone()));
                             gone
                         });
                     }
                 }
                 Err(error) => complain(&mut last_complaint, lines_of(&error)),
             }
+            let rests = standing.load(Ordering::Relaxed) > 0 && listed.keys().all(Entry::can_knock);
+            let period = if rests { LOOK_PERIOD_AT_REST } else { LOOK_PERIOD };
             tokio::select! {
                 () = self.knocks.notified() => {}
-                () = tokio::time::sleep(LOOK_PERIOD) => {}
+                () = tokio::time::sleep(period) => {}
             }
-        }
-    }
-
-    /// Connects, serves, and connects again until the entry has gone. A tunnel that stands then goes on to its own
-    /// end: a controller that leaves still carries streams.
-    async fn keep(self, entry: Entry, gone: CancellationToken, scope: TaskScope) {
-        let mut backoff = Backoff::new(RECONNECT);
-        let mut last_complaint = String::new();
-        loop {
-            let waiting = tokio::time::sleep(backoff.next_wait());
-            if gone.run_until_cancelled(waiting).await.is_none() {
-                return;
-            }
-            let began = Instant::now();
-            let words = match self.connect(&entry).await {
-                Ok(io) => {
-                    last_complaint.clear();
-                    format!("tunnel ended: {}", self.session(io, &scope).await)
-                }
-                Err(error) => lines_of(&error),
-            };
-            if began.elapsed() >= STABLE_AFTER {
-                backoff.reset();
-            }
-            complain(&mut last_complaint, words);
         }
     }
 
@@ -181,6 +168,47 @@ impl Gateway {
         // Streams of a dead tunnel fail by themselves; log followers may be waiting elsewhere.
         scope.cancel();
         reason
+    }
+}
+
+/// What keeps the tunnel to one controller.
+struct Keeper {
+    gateway: Gateway,
+    entry: Entry,
+    /// Tunnels of all controllers that stand now.
+    standing: Arc<AtomicUsize>,
+    gone: CancellationToken,
+}
+
+impl Keeper {
+    /// Connects, serves, and connects again until the entry has gone. A tunnel that stands then goes on to its own
+    /// end: a controller that leaves still carries streams.
+    async fn run(self, scope: TaskScope) {
+        let mut backoff = Backoff::new(RECONNECT);
+        let mut last_complaint = String::new();
+        loop {
+            let waiting = tokio::time::sleep(backoff.next_wait());
+            if self.gone.run_until_cancelled(waiting).await.is_none() {
+                return;
+            }
+            let began = Instant::now();
+            let words = match self.gateway.connect(&self.entry).await {
+                Ok(io) => {
+                    last_complaint.clear();
+                    self.standing.fetch_add(1, Ordering::Relaxed);
+                    let reason = self.gateway.session(io, &scope).await;
+                    self.standing.fetch_sub(1, Ordering::Relaxed);
+                    // Its controller may have gone, and another one come whose knock was lost.
+                    self.gateway.knocks.notify_one();
+                    format!("tunnel ended: {reason}")
+                }
+                Err(error) => lines_of(&error),
+            };
+            if began.elapsed() >= STABLE_AFTER {
+                backoff.reset();
+            }
+            complain(&mut last_complaint, words);
+        }
     }
 }
 

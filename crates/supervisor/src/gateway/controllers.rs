@@ -28,6 +28,11 @@ impl Entry {
             _ => None,
         }
     }
+
+    /// Whether this controller can make itself heard here: it is on the same machine.
+    pub(super) fn can_knock(&self) -> bool {
+        matches!(self, Self::Socket(_))
+    }
 }
 
 /// The entries there are now; none where there is no directory yet.
