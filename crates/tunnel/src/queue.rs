@@ -6,8 +6,8 @@
 use std::cell::Cell;
 
 /// Bytes copied at a time. The C library copies what is longer by `rep movsb`, which some
-/// processors (Zen 3 and 4) do many times slower where source and target lie alike in their pages,
-/// as our page-sized buffers do. Short copies never take that way.
+/// processors (Zen 3 and 4) do many times slower where the target lies a few bytes further in its
+/// page than the source, as behind a header it does (docs/decisions/041-cost-of-a-gigabyte.md).
 pub(crate) const PIECE_BYTES: usize = 2048;
 
 /// Largest memory that is kept for the next queue.

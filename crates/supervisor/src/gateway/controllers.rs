@@ -29,9 +29,12 @@ impl Entry {
         }
     }
 
-    /// Whether this controller can make itself heard here: it is on the same machine.
+    /// Whether this controller can make itself heard here: it is on the same machine for sure.
     pub(super) fn can_knock(&self) -> bool {
-        matches!(self, Self::Socket(_))
+        match self {
+            Self::Socket(_) => true,
+            Self::Address(address) => address.ip().is_loopback(),
+        }
     }
 }
 
@@ -69,5 +72,7 @@ mod tests {
         let socket = |name| Entry::Socket(dir.path().join(name));
         let address = Entry::Address("192.0.2.1:7000".parse().unwrap());
         assert_eq!(found, [socket("a.sock"), socket("b.sock"), address]);
+        let loopback = Entry::Address("127.0.0.1:7000".parse().unwrap());
+        assert!(found[0].can_knock() && !found[2].can_knock() && loopback.can_knock());
     }
 }
