@@ -9,7 +9,6 @@ import contextlib
 import re
 import threading
 import time
-from typing import Callable
 
 from ..figure import Figure
 from ..lab import Lab
@@ -17,7 +16,7 @@ from ..load import wrk
 from ..plot import Chart
 from ..tables import table
 from ..target import Target
-from ..tracing import attached
+from ..tracing import Trace, attached
 
 TITLE = "Counters of the warm path"
 CONNECTIONS = 64
@@ -41,23 +40,23 @@ def watch(lab: Lab, target: Target) -> dict[str, int]:
         # -y names the files behind descriptors.
         traces = [stack.enter_context(attached(pid, lab.folder(f"strace-{pid}"), "-y", "-e", CALLS))
                   for pid in target.proxies]
-        at_rest = count(traces, lambda: time.sleep(WATCHED_SECONDS))
+        at_rest = count(traces)
         # Longer than watched on both sides: strace takes its time to let go.
         loading = Background(lambda: wrk(target, CONNECTIONS, LEAD_SECONDS + WATCHED_SECONDS + 5))
         time.sleep(LEAD_SECONDS)
         n_before = requests(target)
         # Past what the question for the number itself did.
-        under_load = count(traces, lambda: time.sleep(WATCHED_SECONDS))
+        under_load = count(traces)
         n_after = requests(target)
         loading.check_alive()
     loading.join()
     return {"requests": n_after - n_before, **under_load, **{f"{event} at rest": n for event, n in at_rest.items()}}
 
 
-def count(traces: list, wait: Callable[[], None]) -> dict[str, int]:
-    """How often each event happens while it waits."""
+def count(traces: list[Trace]) -> dict[str, int]:
+    """How often each event happens while they are watched."""
     starts = [len(trace.lines()) for trace in traces]
-    wait()
+    time.sleep(WATCHED_SECONDS)
     lines = [line for trace, start in zip(traces, starts) for line in trace.lines()[start:]]
     return {event: sum(bool(pattern.search(line)) for line in lines) for event, pattern in EVENTS.items()}
 

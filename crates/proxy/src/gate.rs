@@ -74,8 +74,9 @@ impl Shared {
         asked: &mut AskedAt,
     ) -> Result<Response<ProxyBody>, Refusal> {
         let mut open = self.admit(exchange)?;
-        let counted = self.budgets.take_request(exchange.address(), exchange.tick());
-        let admitted = self.take_turn(counted, exchange.tick()).await?;
+        let came = exchange.tick();
+        let counted = self.budgets.take_request(exchange.address(), came);
+        let admitted = self.take_turn(counted, came).await?;
         let mut asking = self.read(parts, exchange)?;
         asked.path = parts.uri.clone();
         asked.https = asking.https;
